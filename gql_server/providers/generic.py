@@ -1,0 +1,131 @@
+"""Our own webhook, for a carrier or a script that has no file here.
+
+POST of one receipt, or of a list of at most 1,000, as JSON in UTF-8. The names are those of
+`ReceiptInput` in the GraphQL API:
+
+| field               |                                                                        |
+| ------------------- | ---------------------------------------------------------------------- |
+| `messageId`         | a message's id or reference ...                                        |
+| `providerMessageId` | ... or the key under which the message was bound; one of the two       |
+| `provider`          | whose key that is: a-z 0-9 _ -, at most 32; absent: `generic`          |
+| `status`            | required: a `DeliveryStatus`, upper or lower case; any other word is   |
+|                     | kept, and the message WAITING                                          |
+| `at`                | RFC 3339, `2025-04-01T16:00:10+02:00`; without an offset in the        |
+|                     | source's zone; absent: when it arrives                                 |
+| `errorCode`         | text, kept as it is                                                    |
+| `errorReason`       | text, kept as it is                                                    |
+| `operator`          | text, kept as it is: a network's name or its MCC-MNC                   |
+
+No text is longer than 255 characters. Other names are ignored. One bad receipt makes the whole list
+unreadable (400, which tells the index and the field), for a list of which only a part is kept looks
+like one that is kept. The answer is `{"accepted": 3}`.
+
+A source with a secret demands `X-Signature: sha256=<HMAC-SHA256 of the raw body, in hex>`.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.status import DeliveryStatus as S
+from gql_server.errors import Unreadable
+from gql_server.providers import reading
+from gql_server.providers.shape import Answer, Meaning, WebhookRequest
+
+name: Final = "generic"
+methods: Final = frozenset({"POST"})
+signed: Final = True
+
+MOST_RECEIPTS: Final = 1_000
+
+# Ours on both sides. A ROUTING_ERROR may be a spam filter's or the sender's fault, and nothing here
+# tells, so it does not accuse the number.
+STATUSES: Final[Mapping[str, Meaning]] = {
+    "RECEIVED": Meaning(S.RECEIVED),
+    "SENT": Meaning(S.SENT),
+    "DELIVERED_OPERATOR": Meaning(S.DELIVERED_OPERATOR),
+    "WAITING": Meaning(S.WAITING),
+    "OPERATOR_TEMPORARY_ERROR": Meaning(S.OPERATOR_TEMPORARY_ERROR),
+    "OTHER_ERROR": Meaning(S.OTHER_ERROR),
+    "ABSENCE_TEMPORARY_ERROR": Meaning(S.ABSENCE_TEMPORARY_ERROR),
+    "ABSENCE_PERMANENT_ERROR": Meaning(S.ABSENCE_PERMANENT_ERROR, number_caused=True),
+    "ROUTING_ERROR": Meaning(S.ROUTING_ERROR),
+    "BLACKLISTED": Meaning(S.BLACKLISTED, number_caused=True),
+}
+
+_UNKNOWN = Meaning(S.WAITING)
+_PROVIDER = re.compile(r"[a-z0-9_-]{1,32}")
+
+
+def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
+    """Compare `X-Signature` with `sha256=` + hex(HMAC-SHA256(secret, raw body))."""
+    given = reading.raw(request.headers.get("x-signature", "").strip().lower())
+    right = [
+        hmac.compare_digest(given, b"sha256=" + _signature(secret, request.body))
+        for secret in secrets
+        if secret  # anybody can sign with an empty one
+    ]
+    return any(right)
+
+
+def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    """The receipts, in their order.
+
+    :raises Unreadable: no JSON, more than `MOST_RECEIPTS`, or any one of them is wrong.
+    """
+    found = reading.json_of(request.body)
+    if not isinstance(found, list):
+        return [_receipt(reading.mapping(found, "body"), "", time_zone)]
+    if len(found) > MOST_RECEIPTS:
+        raise Unreadable(f"body: more than {MOST_RECEIPTS:,} receipts in one list")
+    return [
+        _receipt(reading.mapping(one, f"[{index}]"), f"[{index}].", time_zone)
+        for index, one in enumerate(found)
+    ]
+
+
+def correlation_key(message_id: str, recipient: str | None) -> str:
+    """The id as it is: whoever posts here chose it."""
+    return message_id
+
+
+def answer(receipts: int) -> Answer:
+    """`{"accepted": n}`: how many receipts were read and kept."""
+    return Answer(b'{"accepted": %d}' % receipts, "application/json")
+
+
+def _signature(secret: str, body: bytes) -> bytes:
+    return hmac.digest(reading.raw(secret), body, hashlib.sha256).hex().encode()
+
+
+def _receipt(given: Mapping[str, Any], where: str, time_zone: ZoneInfo) -> DeliveryReceipt:
+    def text(field: str) -> str | None:
+        return reading.text(given, field, where + field)
+
+    message_id, key = text("messageId"), text("providerMessageId")
+    if message_id is None and key is None:
+        raise Unreadable(f"{where}messageId: missing, and providerMessageId too")
+    provider = (text("provider") or name).lower()
+    if not _PROVIDER.fullmatch(provider):
+        raise Unreadable(f"{where}provider: at most 32 of a-z 0-9 _ - are expected")
+    word = text("status")
+    if word is None:
+        raise Unreadable(f"{where}status: missing")
+    known = STATUSES.get(word.upper())
+    meaning = known or _UNKNOWN
+    return DeliveryReceipt(
+        status=meaning.status,
+        provider=provider,
+        reference=message_id,
+        key=key,
+        at=reading.moment(text("at"), time_zone, f"{where}at"),
+        error_code=text("errorCode"),
+        error_reason=text("errorReason"),
+        operator=text("operator"),
+        unknown_word=None if known else word,
+        number_caused=meaning.number_caused,
+    )

@@ -1,0 +1,227 @@
+"""smsmode: status callbacks of the REST API v1 and `notification_url` of the legacy HTTP API.
+
+**REST v1** (SMS and RCS): POST, JSON, the message with a filled `status`; what matters of it:
+`{"messageId": UUID, "refClient", "recipient": {"to"}, "status": {"value", "detail",
+"deliveryDate": "YYYY-MM-DDTHH:MM:SS", "lookup": {"network", "mccMnc"}}}`. A receipt is told by
+`status.value`, since `direction` is sometimes absent; without it there is none (a reply, MO). A
+JSON array is not documented, so it is Unreadable. Error code = `status.detail`, no words.
+
+**Legacy**: GET with `numero`, `date_reception` (`yyyy-MM-dd HH:mm:ss`), `statut`, `smsID`,
+`refClient`, `mcc_mnc`; percent-encoded ISO-8859-15 or UTF-8. Error code = the number of the status,
+where it is an error, and the table's words. One `smsID` covers a whole campaign, so that the
+recipient is part of the key: `smsID:numero`.
+
+Times have no zone: the source's. Neither API signs, so the secret is the token in the URL; smsmode
+repeats what is not answered 2xx after 30 s, 2 min, 10 min, 1 h, 5 h and 24 h, then never.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.status import DeliveryStatus as S
+from gql_server.errors import Unreadable
+from gql_server.providers import reading
+from gql_server.providers.shape import Answer, Meaning, WebhookRequest
+
+name: Final = "smsmode"
+methods: Final = frozenset({"GET", "POST"})
+signed: Final = False
+
+# https://dev.smsmode.com/sms/v1/ and /rcs/v1/: `status.value`. READ is in neither, but comes
+# in production.
+REST_VALUES: Final[Mapping[str, Meaning]] = {
+    "SCHEDULED": Meaning(S.WAITING),
+    "ENROUTE": Meaning(S.WAITING),
+    "DELIVERED": Meaning(S.RECEIVED),
+    "READ": Meaning(S.RECEIVED),
+    # "will never be delivered": bad number, no route, blacklisted, spam; which one is the detail's
+    "UNDELIVERABLE": Meaning(S.ROUTING_ERROR),
+    "UNDELIVERED": Meaning(S.OTHER_ERROR),
+}
+
+# `status.detail` of the two errors above goes before the value; the full list is not published, and
+# an unknown detail leaves the value's meaning as it is.
+REST_DETAILS: Final[Mapping[str, Meaning]] = {
+    "INVALID_PHONE_NUMBER": Meaning(S.ABSENCE_PERMANENT_ERROR, number_caused=True),
+    "BLACKLISTED": Meaning(S.BLACKLISTED, number_caused=True),
+    "SPAM": Meaning(S.ROUTING_ERROR),
+}
+
+# API_HTTP_3.4-EN.pdf p. 31, kept in github.com/webeweb/smsmode-library:doc/, with the advice of
+# https://support.smsmode.com/en/base-de-connaissance/i-received-an-error-code-what-does-it-mean
+# (a number that it says to delete is the cause). 35 is the *status*, not the call's return code.
+# None: no status of a message.
+LEGACY: Final[Mapping[str, Meaning | None]] = {
+    "0": Meaning(S.SENT),  # for good where no receipt was asked for
+    "1": Meaning(S.WAITING),
+    "2": Meaning(S.OTHER_ERROR, "Internal error"),
+    "10": Meaning(S.WAITING),
+    "11": Meaning(S.RECEIVED),
+    "12": Meaning(S.SENT),  # some parts arrived: SENT until all have
+    "13": Meaning(S.DELIVERED_OPERATOR),
+    "14": Meaning(S.RECEIVED),
+    "15": Meaning(S.SENT),  # as 12
+    "16": Meaning(S.RECEIVED),  # text to speech, listened to
+    "21": Meaning(S.ABSENCE_PERMANENT_ERROR, "Not deliverable"),
+    "22": Meaning(S.ROUTING_ERROR, "Rejected"),
+    "33": Meaning(S.OTHER_ERROR, "Not sent - insufficient credit"),
+    "34": Meaning(S.ROUTING_ERROR, "Routing error", number_caused=True),
+    "35": Meaning(S.OTHER_ERROR, "Reception error"),
+    "36": Meaning(S.OTHER_ERROR, "Message error"),
+    "37": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Expired message"),
+    "38": Meaning(S.OTHER_ERROR, "Message too long"),
+    "39": Meaning(S.OTHER_ERROR, "Reception error"),
+    "40": None,  # a template
+    "50": Meaning(S.OTHER_ERROR, "Not delivered"),
+    "61": None,  # "SMS does not exist": an API answer
+    "100": None,  # read / not read: the inbox of replies
+    "101": None,
+    "999": Meaning(S.WAITING),
+    "3501": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Temporary operator error"),
+    "3502": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Temporary absence error"),
+    "3503": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Temporary phone error"),
+    "3504": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Temporary portability error"),
+    "3521": Meaning(S.ABSENCE_PERMANENT_ERROR, "Permanent operator error", number_caused=True),
+    "3522": Meaning(S.ABSENCE_PERMANENT_ERROR, "Permanent absence error", number_caused=True),
+    "3523": Meaning(S.ABSENCE_PERMANENT_ERROR, "Permanent phone error", number_caused=True),
+    "3524": Meaning(S.ROUTING_ERROR, "Permanent anti-spam error"),
+    "3525": Meaning(S.ROUTING_ERROR, "Permanent content error"),
+    "3526": Meaning(S.ROUTING_ERROR, "Permanent portability error", number_caused=True),
+    "3527": Meaning(S.ROUTING_ERROR, "Permanent roaming error"),
+    "3560": Meaning(S.ROUTING_ERROR, "Non-routable error", number_caused=True),
+    "3599": Meaning(S.OTHER_ERROR, "Other error"),
+    "3998": Meaning(S.ABSENCE_PERMANENT_ERROR, "Invalid recipient", number_caused=True),
+    "3999": Meaning(S.BLACKLISTED, "Blacklisted recipient", number_caused=True),
+}
+
+_UNKNOWN = Meaning(S.WAITING)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_LEGACY_FIELDS = (
+    *("numero", "date_reception", "statut", "smsID", "refClient", "mcc_mnc"),
+    # only a reply (MO) has these
+    *("message", "responseID"),
+)
+
+
+def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
+    """Never: smsmode does not sign, so a secret can only be a mistake."""
+    return False
+
+
+def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    """One receipt, or none for a reply (MO), a template or an inbox state.
+
+    :raises Unreadable: no JSON object or a field of the wrong type; neither id nor `refClient`; a
+        legacy call without `statut`, with a field given twice, or a time that is none.
+    """
+    if request.method == "GET":
+        return _legacy(reading.singles(request.query, _LEGACY_FIELDS), time_zone)
+    return _rest(reading.mapping(reading.json_of(request.body), "body"), time_zone)
+
+
+def correlation_key(message_id: str, recipient: str | None) -> str:
+    """A REST `messageId` (a UUID) as it is; `smsID:digits of the number` for a legacy `smsID`.
+
+    What has a colon is a key already; its number is brought down to digits. A `smsID` without a
+    recipient names a whole campaign and so finds no message.
+    """
+    if _UUID.fullmatch(message_id):
+        return message_id
+    sms_id, colon, number = message_id.rpartition(":")
+    if colon:
+        return f"{sms_id}:{reading.digits(number)}"
+    return message_id if recipient is None else f"{message_id}:{reading.digits(recipient)}"
+
+
+def answer(receipts: int) -> Answer:
+    """Nothing: smsmode looks at the status code alone."""
+    return Answer(b"", "text/plain")
+
+
+def _rest(message: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    message_id = reading.text(message, "messageId")
+    reference = reading.text(message, "refClient")
+    if message_id is None and reference is None:
+        raise Unreadable("messageId: missing, and refClient too")
+    status = _optional(message, "status")
+    value = reading.text(status, "value", "status.value")
+    if value is None:
+        return []
+    detail = reading.text(status, "detail", "status.detail")
+    delivered = reading.text(status, "deliveryDate", "status.deliveryDate")
+    to = reading.text(_optional(message, "recipient"), "to", "recipient.to")
+    known = REST_VALUES.get(value.upper())
+    meaning = known or _UNKNOWN
+    if meaning.is_error and detail is not None:
+        meaning = REST_DETAILS.get(detail.upper(), meaning)
+    return [
+        DeliveryReceipt(
+            status=meaning.status,
+            provider=name,
+            reference=reference,
+            key=None if message_id is None else correlation_key(message_id, to),
+            at=reading.moment(delivered, time_zone, "status.deliveryDate"),
+            error_code=detail if meaning.is_error else None,
+            error_reason=meaning.reason,
+            operator=_operator(status.get("lookup")),
+            unknown_word=None if known else value,
+            number_caused=meaning.number_caused,
+        )
+    ]
+
+
+def _optional(source: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    value = source.get(field)
+    return {} if value is None else reading.mapping(value, field)
+
+
+def _operator(lookup: object) -> str | None:
+    """The network's name, or its MCC-MNC; a side remark, so nothing in it makes a receipt fail."""
+    if isinstance(lookup, dict):
+        for field in ("network", "mccMnc"):
+            value = lookup.get(field)
+            if type(value) is int:  # an MCC-MNC as a number is as good as one as a text
+                return str(value)[: reading.LONGEST]
+            try:
+                found = reading.text(lookup, field)
+            except Unreadable:
+                continue
+            if found is not None:
+                return found
+    return None
+
+
+def _legacy(fields: Mapping[str, str], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    code = reading.text(fields, "statut")
+    if code is None:
+        if "message" in fields or "responseID" in fields:
+            return []
+        raise Unreadable("statut: missing")
+    sms_id = reading.text(fields, "smsID")
+    number = reading.text(fields, "numero")
+    reference = reading.text(fields, "refClient")
+    if reference is None and sms_id is None:
+        raise Unreadable("smsID: missing, and refClient too")
+    if reference is None and number is None:
+        raise Unreadable("numero: missing, and refClient too")
+    known = code in LEGACY
+    meaning = LEGACY.get(code, _UNKNOWN)
+    if meaning is None:
+        return []
+    return [
+        DeliveryReceipt(
+            status=meaning.status,
+            provider=name,
+            reference=reference,
+            key=correlation_key(sms_id, number) if sms_id and number else None,
+            at=reading.moment(reading.text(fields, "date_reception"), time_zone, "date_reception"),
+            error_code=code if meaning.is_error else None,
+            error_reason=meaning.reason,
+            operator=reading.text(fields, "mcc_mnc"),
+            unknown_word=None if known else code,
+            number_caused=meaning.number_caused,
+        )
+    ]

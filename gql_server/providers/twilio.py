@@ -1,0 +1,202 @@
+"""Twilio: the status callback of Programmable Messaging.
+
+POST of a form: `MessageSid` (the key; `SmsSid` is the same), `MessageStatus` (`SmsStatus` is the
+same), `ErrorCode` for failed and undelivered, and for most of delivered and undelivered
+`RawDlrDoneDate`, `YYMMDDhhmm` as the carrier wrote it: to the minute and without a zone, so it is
+read in the source's. New parameters come without notice and are ignored. A JSON object with the
+same names is read too, since the signature of JSON bodies is defined.
+
+Twilio has no client reference; ours may ride in the callback's URL as `reference=...`, which the
+signature covers.
+
+Signed: `X-Twilio-Signature` over the PUBLIC URL and every parameter, with the account's auth token.
+Twilio repeats only on connection failures, so an answer of 4xx or 5xx loses the receipt.
+
+https://www.twilio.com/docs/messaging/guides/track-outbound-message-status
+"""
+
+import hashlib
+import hmac
+import re
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.status import DeliveryStatus as S
+from gql_server.errors import Unreadable
+from gql_server.providers import reading
+from gql_server.providers.shape import Answer, Meaning, WebhookRequest
+
+name: Final = "twilio"
+methods: Final = frozenset({"POST"})
+signed: Final = True
+
+# https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
+# None: of an incoming message, so no delivery status.
+STATUSES: Final[Mapping[str, Meaning | None]] = {
+    "accepted": Meaning(S.WAITING),
+    "scheduled": Meaning(S.WAITING),
+    "queued": Meaning(S.WAITING),
+    "sending": Meaning(S.WAITING),
+    "sent": Meaning(S.SENT),  # handed to the carrier; for good where it reports nothing
+    "delivered": Meaning(S.RECEIVED),
+    "read": Meaning(S.RECEIVED),  # WhatsApp, RCS
+    "partially_delivered": Meaning(S.SENT),  # some parts arrived: SENT until all have
+    "undelivered": Meaning(S.OTHER_ERROR),  # refined by ERRORS
+    "failed": Meaning(S.OTHER_ERROR),  # refined by ERRORS
+    "canceled": Meaning(S.OTHER_ERROR),
+    "receiving": None,
+    "received": None,
+}
+
+# `ErrorCode` of failed and undelivered, https://www.twilio.com/docs/api/errors. Twilio adds codes
+# and shifts causes, so any other leaves OTHER_ERROR, with the code.
+ERRORS: Final[Mapping[str, Meaning]] = {
+    "21211": Meaning(S.ABSENCE_PERMANENT_ERROR, "Invalid 'To' phone number", number_caused=True),
+    "21610": Meaning(S.BLACKLISTED, "Recipient has unsubscribed", number_caused=True),
+    "21612": Meaning(S.ROUTING_ERROR, "No route from this sender to this number"),
+    "21614": Meaning(S.ABSENCE_PERMANENT_ERROR, "'To' is not a mobile number", number_caused=True),
+    "21635": Meaning(S.ROUTING_ERROR, "'To' is a landline", number_caused=True),
+    "30001": Meaning(S.OTHER_ERROR, "Queue overflow"),
+    "30002": Meaning(S.OTHER_ERROR, "Account suspended"),
+    "30003": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Unreachable destination handset"),
+    "30004": Meaning(S.OTHER_ERROR, "Message blocked"),
+    "30005": Meaning(S.ABSENCE_PERMANENT_ERROR, "Unknown destination handset", number_caused=True),
+    # a landline; only for short codes may it be an unreachable carrier
+    "30006": Meaning(S.ROUTING_ERROR, "Landline or unreachable carrier", number_caused=True),
+    "30007": Meaning(S.OTHER_ERROR, "Message filtered"),
+    "30008": Meaning(S.OTHER_ERROR, "Unknown error"),
+    "30010": Meaning(S.OTHER_ERROR, "Message price exceeds max price"),
+    "63018": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Rate limit exceeded for channel"),
+}
+
+_UNKNOWN = Meaning(S.WAITING)
+_REFINED = ("failed", "undelivered")
+_FIELDS = ("MessageSid", "SmsSid", "MessageStatus", "SmsStatus", "ErrorCode", "RawDlrDoneDate")
+_DONE_DATE = re.compile(r"(\d\d)" * 5, re.ASCII)
+_URL = re.compile(r"(https?)://([^/?#]*?)(:\d+)?([/?#].*)?", re.IGNORECASE | re.DOTALL)
+_DEFAULT_PORT = {"http": ":80", "https": ":443"}
+
+
+def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
+    """Is `X-Twilio-Signature` = base64(HMAC-SHA1(auth token, URL + sorted parameters))?
+
+    * The URL with its port and without: Twilio's own helper accepts both, since proxies and
+      Twilio's older products disagree.
+    * Of a form, every parameter takes part, the unknown ones too, as name and value without a
+      separator, sorted; of a repeated name each different value once.
+    * Of any other body, `bodySHA256` in the URL must be its hash, and the URL alone is signed.
+
+    https://www.twilio.com/docs/usage/security#validating-requests
+    """
+    given = reading.raw(request.headers.get("x-twilio-signature", "").strip())
+    text = "" if _is_json(request) else _parameters(request.body)
+    right = [
+        hmac.compare_digest(given, _signature(secret, url + text))
+        for secret in secrets
+        if secret  # anybody can sign with an empty one
+        for url in _urls(request.url)
+    ]
+    return any(right) and _body_is_covered(request)
+
+
+def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    """One receipt, or none for the status of an incoming message.
+
+    :raises Unreadable: neither `MessageSid` nor a reference; no `MessageStatus`; a field given
+        twice; a JSON body that is no object or whose fields are no texts.
+    """
+    fields: Mapping[str, Any]
+    if _is_json(request):
+        fields = reading.mapping(reading.json_of(request.body), "body")
+    else:
+        fields = reading.singles(reading.pairs(request.body), _FIELDS)
+    sid = reading.text(fields, "MessageSid") or reading.text(fields, "SmsSid")
+    reference = reading.text(reading.singles(request.query, ("reference",)), "reference")
+    if sid is None and reference is None:
+        raise Unreadable("MessageSid: missing, and reference in the URL too")
+    word = reading.text(fields, "MessageStatus") or reading.text(fields, "SmsStatus")
+    if word is None:
+        raise Unreadable("MessageStatus: missing")
+    known = word.lower() in STATUSES
+    meaning = STATUSES.get(word.lower(), _UNKNOWN)
+    if meaning is None:
+        return []
+    code = reading.text(fields, "ErrorCode") if meaning.is_error else None
+    if code is not None and word.lower() in _REFINED:
+        meaning = ERRORS.get(code, meaning)
+    return [
+        DeliveryReceipt(
+            status=meaning.status,
+            provider=name,
+            reference=reference,
+            key=None if sid is None else correlation_key(sid, None),
+            at=_done_at(reading.text(fields, "RawDlrDoneDate"), time_zone),
+            error_code=code,
+            error_reason=meaning.reason,
+            unknown_word=None if known else word,
+            number_caused=meaning.number_caused,
+        )
+    ]
+
+
+def correlation_key(message_id: str, recipient: str | None) -> str:
+    """The `MessageSid` as it is: one a recipient."""
+    return message_id
+
+
+def answer(receipts: int) -> Answer:
+    """An empty TwiML (https://www.twilio.com/docs/errors/11750).
+
+    Plain words would be texted to whoever wrote to us, were the URL used for incoming messages too.
+    """
+    return Answer(b"<Response/>", "text/xml")
+
+
+def _done_at(written: str | None, time_zone: ZoneInfo) -> datetime | None:
+    """`RawDlrDoneDate` in UTC; None where it is no time.
+
+    It is the carrier's word, passed on unread, and Twilio would not send the status again that
+    comes with it.
+    """
+    match = _DONE_DATE.fullmatch(written or "")
+    if match is None:
+        return None
+    year, month, day, hour, minute = map(int, match.groups())
+    try:
+        return reading.in_utc(datetime(2000 + year, month, day, hour, minute), time_zone)
+    except ValueError:
+        return None
+
+
+def _is_json(request: WebhookRequest) -> bool:
+    return "json" in request.headers.get("content-type", "").lower()
+
+
+def _body_is_covered(request: WebhookRequest) -> bool:
+    """True where the URL's hash is the body's; without one, where it is a form, signed as such."""
+    hashes = [value for field, value in request.query if field == "bodySHA256"]
+    if not hashes:
+        return not _is_json(request)
+    real = hashlib.sha256(request.body).hexdigest()
+    return hmac.compare_digest(reading.raw(hashes[0].lower()), real.encode())
+
+
+def _parameters(body: bytes) -> str:
+    return "".join(field + value for field, value in sorted(set(reading.pairs(body))))
+
+
+def _urls(url: str) -> list[str]:
+    match = _URL.fullmatch(url)
+    if match is None:
+        return [url]
+    scheme, host, port, rest = match.groups(default="")
+    start = f"{scheme}://{host}"
+    return [start + rest, start + (port or _DEFAULT_PORT[scheme.lower()]) + rest]
+
+
+def _signature(secret: str, text: str) -> bytes:
+    return b64encode(hmac.digest(reading.raw(secret), reading.raw(text), hashlib.sha1))

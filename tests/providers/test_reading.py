@@ -1,0 +1,164 @@
+"""Reading what a stranger sent."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gql_server.errors import Unreadable
+from gql_server.providers import WebhookRequest, reading
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+@pytest.mark.parametrize(
+    ("written", "pairs"),
+    [
+        ("", ()),
+        ("a=1&b=2", (("a", "1"), ("b", "2"))),
+        ("a=1&a=2", (("a", "1"), ("a", "2"))),
+        ("a=&b&=c", (("a", ""), ("b", ""), ("", "c"))),
+        ("a=b=c&&d=%26%3D+%2B", (("a", "b=c"), ("d", "&= +"))),
+        ("name=%C3%A9t%C3%A9", (("name", "été"),)),
+        # the same in ISO-8859-15, with its euro sign
+        ("name=%E9t%E9+%A4", (("name", "été €"),)),
+        ("a=%zz%", (("a", "%zz%"),)),
+        ("a=é", (("a", "é"),)),
+        ("a=\ud800", (("a", "í\xa0\x80"),)),
+        # bytes as they came, escaped: ISO-8859-15, then UTF-8
+        (b"a=\xe9\xa4".decode("utf-8", "surrogateescape"), (("a", "é€"),)),
+        ("é€".encode().decode("ascii", "surrogateescape"), (("é€", ""),)),
+        (b"a=\xff\xfe", (("a", "ÿþ"),)),
+    ],
+)
+def test_names_and_values_are_decoded_whatever_they_hold(
+    written: str | bytes, pairs: tuple[tuple[str, str], ...]
+) -> None:
+    assert reading.pairs(written) == pairs
+
+
+def test_the_query_is_that_of_the_public_url_without_its_fragment() -> None:
+    request = WebhookRequest("GET", "https://reports.example/a?x=1&y=%3F?#z=2", {}, b"")
+
+    assert request.query == (("x", "1"), ("y", "??"))
+
+
+def test_a_wanted_field_that_stands_twice_is_refused_and_others_are_ignored() -> None:
+    given = (("a", "1"), ("b", "2"), ("b", "3"))
+
+    assert reading.singles(given, ("a", "c")) == {"a": "1"}
+    with pytest.raises(Unreadable, match=r"^b: given more than once$"):
+        reading.singles(given, ("b",))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"{} {}",
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b'{"a": -Infinity}',
+        b'"\xff"',
+        b'"\xed\xa0\x80"',
+        b"\xef\xbb\xbf{}",
+        b'{"a": 1}'.decode().encode("utf-16"),
+        b"[" * 100_000,
+        b"[" + b"9" * 5_000 + b"]",
+    ],
+)
+def test_what_is_not_json_in_utf8_is_refused(body: bytes) -> None:
+    with pytest.raises(Unreadable, match=r"^body: not JSON in UTF-8$"):
+        reading.json_of(body)
+
+
+def test_a_name_that_stands_twice_is_refused_and_not_repeated() -> None:
+    with pytest.raises(Unreadable, match=r"^body: a name stands twice in one object$"):
+        reading.json_of(b'{"a": {"33612345678": 1, "33612345678": 2}}')
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [("a", "a"), (" a\n", "a"), ("", None), ("  ", None), (None, None), ("é" * 255, "é" * 255)],
+)
+def test_a_text_is_stripped_and_an_empty_one_is_none(value: object, text: str | None) -> None:
+    assert reading.text({"f": value}, "f") == text
+    assert reading.text({}, "f") is None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (1, "x.f: a text is expected"),
+        (False, "x.f: a text is expected"),
+        (["a"], "x.f: a text is expected"),
+        ({}, "x.f: a text is expected"),
+        ("é" * 256, "x.f: longer than 255 characters"),
+        ("a\ud800", "x.f: not Unicode text"),
+    ],
+)
+def test_what_is_no_text_is_refused_by_the_name_of_its_field(value: object, words: str) -> None:
+    with pytest.raises(Unreadable) as refused:
+        reading.text({"f": value}, "f", "x.f")
+
+    assert str(refused.value) == words
+
+
+@pytest.mark.parametrize(
+    ("written", "utc"),
+    [
+        # winter and summer in Paris
+        ("2025-01-15T12:00:00", datetime(2025, 1, 15, 11, tzinfo=UTC)),
+        ("2025-07-15 12:00:00", datetime(2025, 7, 15, 10, tzinfo=UTC)),
+        ("2025-07-15T12:00", datetime(2025, 7, 15, 10, tzinfo=UTC)),
+        # 30 March 2025: 02:00 to 03:00 was skipped; the offset of before holds
+        ("2025-03-30T01:59:59", datetime(2025, 3, 30, 0, 59, 59, tzinfo=UTC)),
+        ("2025-03-30T02:30:00", datetime(2025, 3, 30, 1, 30, tzinfo=UTC)),
+        ("2025-03-30T03:00:00", datetime(2025, 3, 30, 1, tzinfo=UTC)),
+        # 26 October 2025: 02:00 to 03:00 came twice; the first is meant
+        ("2025-10-26T02:30:00", datetime(2025, 10, 26, 0, 30, tzinfo=UTC)),
+        ("2025-10-26T03:00:00", datetime(2025, 10, 26, 2, tzinfo=UTC)),
+        # with an offset, the zone has no say
+        ("2025-07-15T12:00:00Z", datetime(2025, 7, 15, 12, tzinfo=UTC)),
+        ("2025-07-15t12:00:00z", datetime(2025, 7, 15, 12, tzinfo=UTC)),
+        ("2025-07-15T12:00:00.123456789+05:30", datetime(2025, 7, 15, 6, 30, 0, 123456, UTC)),
+        ("2025-07-15T12:00:00-0300", datetime(2025, 7, 15, 15, tzinfo=UTC)),
+    ],
+)
+def test_a_time_is_brought_to_utc(written: str, utc: datetime) -> None:
+    at = reading.moment(written, PARIS, "f")
+
+    assert at == utc
+    assert at is not None
+    assert at.tzinfo is UTC
+
+
+def test_no_time_stays_none() -> None:
+    assert reading.moment(None, PARIS, "f") is None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        *(
+            "2025-07-15",
+            "12:00:00",
+            "20250715T120000",
+            "2025-W29-2T12:00:00",
+            "15/07/2025 12:00:00",
+        ),
+        *("2025-02-30T12:00:00", "2025-07-15T24:00:00", "0000-01-01T00:00:00", "2025-07-15T12"),
+        *("0001-01-01T00:00:00", "9999-12-31T23:59:59-23:00", "2025-07-15T12:00:00+99:00"),
+        *("٢٠٢٥-07-15T12:00:00", "2025-07-15T12:00:00 ", "now", "1752573600"),
+    ],
+)
+def test_what_is_no_time_is_refused(written: str) -> None:
+    with pytest.raises(Unreadable, match=r"^f: no date and time of the form YYYY-MM-DDTHH:MM:SS$"):
+        reading.moment(written, PARIS, "f")
+
+
+def test_the_digits_of_a_number_are_the_same_however_it_is_written() -> None:
+    assert reading.digits("+33 6 00.00-00(00)") == "33600000000"
+    assert reading.digits("33600000000") == "33600000000"
+    assert reading.digits("٣٣") == ""
