@@ -1,1 +1,16 @@
+"""The server. A map of the rooms:
+
+* asgi, cli      what uvicorn loads, and the command; the only roof over both packages
+* app, server    routes, middleware, lifespan; uvicorn as we run it
+* services       everything that a process runs, built and closed in one place
+* webhooks       receipts in over HTTP        * health   does it live, can it serve
+* ingestion      record, count, tell          * commit   the one transaction that changes messages
+* registration   campaigns, recipients, ids   * live     who watches what
+* jobs           what runs by the clock       * events   the nudge between processes
+* auth           key -> viewer                * numbers  phone numbers, in clear and masked
+* domain/        what the words mean          * providers/  their words, ours
+* store/         one file per collection      * database, embedded  Mongo, opened; Mongo, brought along
+* settings, errors, logs, metrics, batching   what everybody uses
+"""
+
 __version__ = "0.1.0"

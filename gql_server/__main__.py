@@ -1,0 +1,5 @@
+"""`python -m gql_server`."""
+
+from gql_server.cli import main
+
+main()

@@ -1,0 +1,235 @@
+"""The application: routes, middleware, lifespan. It is given the GraphQL endpoint, and never imports it."""
+
+import re
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypedDict
+
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gql_server import embedded, health
+from gql_server.database import Database, open_database
+from gql_server.logs import log
+from gql_server.services import Services, running
+from gql_server.settings import Settings
+from gql_server.webhooks import Webhooks
+
+STATIC = Path(__file__).parent / "static"
+
+GRAPHIQL_POLICY = (
+    "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; "
+    "style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Its editor writes style elements; nothing else is allowed, and nothing from elsewhere."""
+
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+class State(TypedDict):
+    """What every request finds in its state."""
+
+    services: Services
+    webhooks: Webhooks
+    ready: health.Ready
+
+
+@asynccontextmanager
+async def connected(settings: Settings, *, server: bool = False) -> AsyncIterator[Database]:
+    """The database that the settings name, or the embedded one: as its server, or for a command.
+
+    :raises StartError: it cannot be reached, or must not be used.
+    """
+    if settings.mongodb_url is not None:
+        url: str = settings.mongodb_url
+        db = await open_database(url, settings.mongodb_database, settings.mongo_driver)
+        try:
+            yield db
+        finally:
+            await db.close()
+        return
+    open_embedded = embedded.serving if server else embedded.attached
+    async with open_embedded(settings.data_dir) as mongo:
+        db = await open_database(mongo.url, settings.mongodb_database, settings.mongo_driver)
+        try:
+            yield db
+        finally:
+            await db.close()
+
+
+def create_app(settings: Settings, *, graphql: ASGIApp, db: Database | None = None) -> Starlette:
+    """The application. `db` is used as it is and left open; without one the lifespan opens its own."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[State]:
+        if db is not None:
+            async with running(settings, db) as services:
+                yield _state(services)
+            return
+        async with connected(settings, server=True) as own, running(settings, own) as services:
+            yield _state(services)
+
+    return Starlette(
+        routes=_routes(graphql),
+        middleware=[Middleware(AccessLog), *_cross_origin(settings.allowed_origins)],
+        lifespan=lifespan,
+    )
+
+
+def origin_pattern(origins: Sequence[str]) -> re.Pattern[str] | None:
+    """What an allowed origin looks like; `http://localhost:*` allows any port. None where none is."""
+    if not origins:
+        return None
+    return re.compile("|".join(re.escape(origin).replace(r":\*", r":\d+") for origin in origins))
+
+
+def _state(services: Services) -> State:
+    return {
+        "services": services,
+        "webhooks": Webhooks(
+            services.db, services.ingestion, public_url=services.settings.public_url
+        ),
+        "ready": health.Ready(services.db),
+    }
+
+
+def _routes(graphql: ASGIApp) -> list[BaseRoute]:
+    return [
+        Route("/", _home, methods=["GET"]),
+        # Not a Mount: it misses the websocket path.
+        Route("/graphql", graphql),
+        WebSocketRoute("/graphql", graphql),
+        Route("/webhooks/{provider}/{token}", _webhook, methods=["GET", "POST"]),
+        Route("/health/live", health.live, methods=["GET"]),
+        Route("/health/ready", _ready, methods=["GET"]),
+        *_graphiql(),
+    ]
+
+
+def _graphiql() -> list[BaseRoute]:
+    folder = STATIC / "graphiql"
+    if not (folder / "index.html").exists():
+        return [Route("/graphiql/", _not_built), Route("/graphiql", _to_graphiql)]
+    pages = StaticFiles(directory=folder, html=True)
+    return [
+        Route("/graphiql", _to_graphiql),
+        Mount("/graphiql", app=_WithHeaders(pages, GRAPHIQL_POLICY)),
+    ]
+
+
+async def _webhook(request: Request) -> Response:
+    webhooks: Webhooks = request.state.webhooks
+    return await webhooks.receive(request)
+
+
+async def _ready(request: Request) -> Response:
+    ready: health.Ready = request.state.ready
+    return await ready(request)
+
+
+async def _home(request: Request) -> Response:
+    return _page(
+        "<h1>SMS delivery reports</h1><p>The API answers at <code>/graphql</code>, over HTTP and "
+        'WebSocket.</p><p><a href="/graphiql/">Explore it with GraphiQL</a></p>'
+    )
+
+
+async def _not_built(request: Request) -> Response:
+    return _page(
+        "<h1>GraphiQL is not built</h1><p>The API works without it. To have it here: install "
+        "Node.js 20 or newer, run <code>make setup</code> in the project's folder, and start the "
+        "server again.</p>",
+        status=503,
+    )
+
+
+async def _to_graphiql(request: Request) -> Response:
+    return RedirectResponse("/graphiql/")
+
+
+def _page(body: str, *, status: int = 200) -> Response:
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>SMS delivery reports</title>'
+        '<meta name="viewport" content="width=device-width"><style>body{font:1rem/1.5 system-ui;'
+        f"max-width:40rem;margin:4rem auto;padding:0 1rem}}</style>{body}</html>",
+        status,
+        {"Content-Security-Policy": PAGE_POLICY},
+    )
+
+
+def _cross_origin(origins: Sequence[str]) -> list[Middleware]:
+    pattern = origin_pattern(origins)
+    if pattern is None:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origin_regex=pattern.pattern,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["Retry-After"],
+        )
+    ]
+
+
+class _WithHeaders:
+    """Adds the headers that a page of ours is served with."""
+
+    def __init__(self, app: ASGIApp, policy: str) -> None:
+        self._app = app
+        self._policy = policy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = self._policy
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "no-referrer"
+                # The assets' names hold a hash of what is in them; the page's does not.
+                immutable = "/assets/" in scope["path"] and message["status"] == 200
+                headers["Cache-Control"] = (
+                    "public, max-age=31536000, immutable" if immutable else "no-cache"
+                )
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class AccessLog:
+    """One line a request: method, the route's template, status, milliseconds. Never an address."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve, and log."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        started = time.perf_counter()
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            route = scope.get("route")
+            template = getattr(route, "path", None) or "(no route)"
+            took = (time.perf_counter() - started) * 1000
+            log.info("%s %s %s %.1f ms", scope["method"], template, status, took)

@@ -1,0 +1,387 @@
+"""Open, ping and close Mongo; refuse a deployment that could lose what we acknowledge.
+
+Motor and its successor `AsyncMongoClient` behind one face: everything in which they differ is in this
+file (`_settled`, `_connect`). The successor's types describe both.
+"""
+
+import asyncio
+import inspect
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Self, TypeAlias, TypeVar, cast
+
+import pymongo
+from pymongo import AsyncMongoClient, ReadPreference
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import (
+    ConfigurationError,
+    ConnectionFailure,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+)
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from gql_server.errors import Overloaded, StartError
+
+Document: TypeAlias = dict[str, Any]
+Sort: TypeAlias = Sequence[tuple[str, int]]
+T = TypeVar("T")
+
+PATIENCE = 3.0
+"""Seconds that a transaction, with all its attempts, may take before the sender is asked to come again."""
+
+_MAX_TIME_MS_EXPIRED = 50
+_DUPLICATE_KEY = 11000
+
+
+class Reads:
+    """Reads of one operation. In a session they happen one at a time, at one point in time."""
+
+    def __init__(
+        self, database: AsyncDatabase[Document], session: AsyncClientSession | None = None
+    ) -> None:
+        self._database = database
+        self._session = session
+        # The first read of a snapshot session fixes its point in time: two at once would fix two.
+        self._one_at_a_time = asyncio.Lock()
+
+    async def find_one(
+        self, collection: str, query: Mapping[str, Any], fields: Sequence[str] | None = None
+    ) -> Document | None:
+        """The first document that matches; None where there is none."""
+        async with self._reading() as session:
+            found = self._database[collection].find_one(query, fields, session=session)
+            return await found
+
+    async def find(
+        self,
+        collection: str,
+        query: Mapping[str, Any],
+        *,
+        sort: Sort | None = None,
+        limit: int = 0,
+        fields: Sequence[str] | None = None,
+    ) -> list[Document]:
+        """The documents that match, at most `limit` (0: all)."""
+        async with self._reading() as session:
+            cursor = self._database[collection].find(
+                query, fields, sort=sort, limit=limit, session=session
+            )
+            rows: list[Document] = await cursor.to_list(None)
+            return rows
+
+    async def aggregate(
+        self, collection: str, pipeline: Sequence[Mapping[str, Any]]
+    ) -> list[Document]:
+        """What the pipeline gives."""
+        async with self._reading() as session:
+            found = self._database[collection].aggregate(pipeline, session=session)
+            rows: list[Document] = await (await _settled(found)).to_list(None)
+            return rows
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncClientSession | None]:
+        with _translated():
+            if self._session is None:
+                yield None
+                return
+            async with self._one_at_a_time:
+                yield self._session
+
+
+class Snapshot(Reads):
+    """Reads that all see the same point in time. Opened by the first read, closed by `close`."""
+
+    def __init__(self, database: AsyncDatabase[Document]) -> None:
+        super().__init__(database)
+        self._closed = False
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncClientSession | None]:
+        with _translated():
+            async with self._one_at_a_time:
+                if self._closed:
+                    raise RuntimeError("this snapshot is closed")
+                if self._session is None:
+                    started = self._database.client.start_session(snapshot=True)
+                    self._session = await _settled(started)
+                yield self._session
+
+    async def close(self) -> None:
+        """Give the session back; safe to call twice."""
+        async with self._one_at_a_time:
+            session, self._session, self._closed = self._session, None, True
+            if session is not None:
+                await session.end_session()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class Transaction(Reads):
+    """Reads and writes that happen together or not at all."""
+
+    _session: AsyncClientSession
+
+    async def update_returning(
+        self,
+        collection: str,
+        query: Mapping[str, Any],
+        update: Mapping[str, Any],
+        *,
+        upsert: bool = False,
+        after: bool = True,
+    ) -> Document | None:
+        """The one document that matches, after (or before) the update; None where none does."""
+        return await self._database[collection].find_one_and_update(
+            query,
+            update,
+            upsert=upsert,
+            return_document=after,
+            session=self._session,
+        )
+
+    async def insert(self, collection: str, documents: Sequence[Document]) -> None:
+        """Insert documents whose keys nobody else makes."""
+        if documents:
+            await self._database[collection].insert_many(
+                documents, ordered=False, session=self._session
+            )
+
+    async def write(self, collection: str, requests: Sequence[Any]) -> int:
+        """Bulk writes; how many documents matched an update."""
+        if not requests:
+            return 0
+        result = await self._database[collection].bulk_write(
+            requests, ordered=False, session=self._session
+        )
+        return result.matched_count
+
+    def lost_race(self, why: str) -> Exception:
+        """What to raise where a conditional write found that somebody was faster: try all again."""
+        return _LostRace(why)
+
+
+class _LostRace(Exception):
+    pass
+
+
+class Database:
+    """One Mongo database: primary, majority, whatever the URL says."""
+
+    def __init__(self, client: AsyncMongoClient[Document], name: str) -> None:
+        self._client = client
+        self._database = client.get_database(
+            name,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern("majority"),
+            write_concern=WriteConcern("majority"),
+        )
+        self._running: set[asyncio.Task[Any]] = set()
+        self.latest = Reads(self._database)
+        """Single reads of the newest majority-committed state."""
+
+    def collection(self, name: str) -> AsyncCollection[Document]:
+        """For single writes outside a transaction, and for indexes; only `store/` asks for it."""
+        return self._database[name]
+
+    def snapshot(self) -> Snapshot:
+        """Reads at one point in time; use `async with`, or close it."""
+        return Snapshot(self._database)
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """Around single writes: a database that is away becomes `Overloaded`."""
+        with _translated():
+            yield
+
+    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+        """What `body` returns, once it is committed by a majority; again where it lost a race.
+
+        A caller that is cancelled leaves, and the transaction still ends: one that is abandoned in the
+        middle would hold its documents until the server gives up on it.
+
+        :raises Overloaded: it could not be committed within `PATIENCE`.
+        """
+        task = asyncio.create_task(self._transaction(body))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def _transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+        # Not with_transaction: Motor's never retries a commit.
+        deadline = time.monotonic() + PATIENCE
+        pause = 0.005
+        with _translated(), pymongo.timeout(PATIENCE):
+            async with await _settled(self._client.start_session()) as session:
+                while True:
+                    await _settled(
+                        session.start_transaction(
+                            read_concern=ReadConcern("snapshot"),
+                            write_concern=WriteConcern("majority"),
+                            read_preference=ReadPreference.PRIMARY,
+                        )
+                    )
+                    try:
+                        result = await body(Transaction(self._database, session))
+                        await _commit(session, deadline)
+                        return result
+                    except _LostRace as error:
+                        await _abort(session)
+                        if time.monotonic() > deadline:
+                            raise Overloaded("too many writers at once") from error
+                    except PyMongoError as error:
+                        await _abort(session)
+                        if not _may_succeed(error) or time.monotonic() > deadline:
+                            raise
+                    except BaseException:
+                        await _abort(session)
+                        raise
+                    await asyncio.sleep(random.random() * pause)
+                    pause = min(pause * 1.5, 0.25)
+
+    async def ping(self) -> None:
+        """:raises Overloaded: the primary does not answer."""
+        with _translated():
+            await self._client.admin.command("ping")
+
+    async def drop(self) -> None:
+        """Remove the whole database; for tests and benchmarks."""
+        await self._client.drop_database(self._database.name)
+
+    async def close(self) -> None:
+        """Let running transactions end, then close every connection."""
+        if self._running:
+            await asyncio.wait(self._running)
+        await _settled(self._client.close())
+
+
+async def open_database(url: str, name: str, driver: str = "motor") -> Database:
+    """The database behind `url`, after a look at whether it keeps what it acknowledges.
+
+    :raises StartError: it cannot be reached, is no replica set or cluster, has an arbiter, or the URL asks
+        for a write concern below majority.
+    """
+    try:
+        client = _connect(url, driver)
+    except (ConfigurationError, ValueError) as error:
+        raise StartError(f"GQL_MONGODB_URL cannot be used: {error}") from error
+    try:
+        await _refuse_unsafe(client)
+        named = client.get_default_database(default=name).name
+        return Database(client, named)
+    except BaseException:
+        await _settled(client.close())
+        raise
+
+
+async def _refuse_unsafe(client: AsyncMongoClient[Document]) -> None:
+    asked = client.write_concern.document
+    if asked.get("w", "majority") != "majority" or asked.get("j") is False:
+        raise StartError(
+            "GQL_MONGODB_URL asks for a write concern below majority: an acknowledged receipt could be lost "
+            "in a failover. Remove w= and journal= from the URL; this server writes with majority."
+        )
+    try:
+        hello = await client.admin.command("hello")
+    except ServerSelectionTimeoutError as error:
+        raise StartError(
+            "MongoDB cannot be reached at GQL_MONGODB_URL: check the address, that it runs, and that it has "
+            "a primary."
+        ) from error
+    except OperationFailure as error:
+        raise StartError(
+            "MongoDB refuses the user of GQL_MONGODB_URL: check name, password and authSource."
+        ) from error
+    except ConnectionFailure as error:
+        raise StartError("MongoDB at GQL_MONGODB_URL closed the connection.") from error
+    if hello.get("msg") == "isdbgrid":
+        return
+    if "setName" not in hello:
+        raise StartError(
+            "The MongoDB at GQL_MONGODB_URL is standalone: it has neither transactions nor majority. Start it "
+            "with --replSet NAME and run rs.initiate() once; a replica set of one is enough. Or leave "
+            "GQL_MONGODB_URL unset for the embedded one."
+        )
+    if hello.get("arbiters"):
+        raise StartError(
+            "The replica set at GQL_MONGODB_URL has an arbiter: with one member away no majority can hold what "
+            "it acknowledges. Replace the arbiter by a member that keeps data (rs.remove, rs.add)."
+        )
+
+
+def _connect(url: str, driver: str) -> AsyncMongoClient[Document]:
+    options: dict[str, Any] = {
+        "tz_aware": True,
+        "serverSelectionTimeoutMS": 3000,
+        "appname": "gql-server",
+    }
+    if driver == "pymongo":
+        return AsyncMongoClient(url, **options)
+    from motor.motor_asyncio import AsyncIOMotorClient
+
+    return cast("AsyncMongoClient[Document]", AsyncIOMotorClient(url, **options))
+
+
+async def _settled(value: Any) -> Any:
+    """`aggregate`, `start_transaction` and `close` are coroutines in PyMongo only, `start_session` in Motor only."""
+    return await value if inspect.isawaitable(value) else value
+
+
+async def _abort(session: AsyncClientSession) -> None:
+    if session.in_transaction:
+        try:
+            await session.abort_transaction()
+        except PyMongoError:
+            # The server ends it by itself (transactionLifetimeLimitSeconds); the first error says more.
+            return
+
+
+async def _commit(session: AsyncClientSession, deadline: float) -> None:
+    while True:
+        try:
+            await session.commit_transaction()
+            return
+        except PyMongoError as error:
+            unknown = error.has_error_label("UnknownTransactionCommitResult")
+            too_late = time.monotonic() > deadline or (
+                isinstance(error, OperationFailure) and error.code == _MAX_TIME_MS_EXPIRED
+            )
+            if not unknown or too_late:
+                raise
+
+
+def _may_succeed(error: PyMongoError) -> bool:
+    """Whether the whole transaction may go through when it is tried again.
+
+    A duplicate key may: it comes from a writer that was faster than our look, so the next look sees it.
+    """
+    duplicate = isinstance(error, OperationFailure) and error.code == _DUPLICATE_KEY
+    details = getattr(error, "details", None) or {}
+    bulk = any(e.get("code") == _DUPLICATE_KEY for e in details.get("writeErrors", ()))
+    return duplicate or bulk or error.has_error_label("TransientTransactionError")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """The driver's words may hold a key, a number say: none of them goes further than this file."""
+    try:
+        yield
+    except (ConnectionFailure, ExecutionTimeout, DuplicateKeyError) as error:
+        raise Overloaded(f"the database did not answer ({type(error).__name__})") from None
+    except PyMongoError as error:
+        if error.timeout or _may_succeed(error):
+            raise Overloaded(f"the database did not answer ({type(error).__name__})") from None
+        code = error.code if isinstance(error, OperationFailure) else None
+        raise RuntimeError(f"MongoDB: {type(error).__name__}, code {code}") from None

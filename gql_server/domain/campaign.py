@@ -1,0 +1,51 @@
+"""What a campaign is: one sending of one text to many recipients."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class SmsType(StrEnum):
+    """What the SMS is for."""
+
+    MARKETING = "MARKETING"
+    TRANSACTIONAL = "TRANSACTIONAL"
+    OTP = "OTP"
+
+
+class CampaignState(StrEnum):
+    """Where a campaign stands as a whole."""
+
+    SCHEDULED = "SCHEDULED"
+    SENDING = "SENDING"
+    COMPLETED = "COMPLETED"
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign as it is kept; its figures are kept apart (`Statistics`)."""
+
+    id: str
+    workspace: str
+    name: str
+    text: str
+    sender: str
+    type: SmsType
+    state: CampaignState
+    created_at: datetime
+    sent_at: datetime | None
+
+
+def state_of(*, sent_at: datetime | None, waiting: int, now: datetime) -> CampaignState:
+    """SCHEDULED before `sent_at`, SENDING while messages wait, COMPLETED when none does.
+
+    A campaign without recipients has none that waits, so it is COMPLETED until some are added.
+    """
+    if sent_at is not None and sent_at > now:
+        return CampaignState.SCHEDULED
+    return CampaignState.SENDING if waiting else CampaignState.COMPLETED
+
+
+def cost_of(*, parts: int, recipients: int, blacklisted: int, credits_per_part: float) -> float:
+    """Credits: parts x recipients that are not blacklisted x credits per part."""
+    return parts * (recipients - blacklisted) * credits_per_part

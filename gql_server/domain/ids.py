@@ -1,0 +1,75 @@
+"""Ids: how they are written, and how a caller's writing of one is read.
+
+A campaign's id is 12 characters of 0-9 a-v (60 random bits). A message's id is the campaign's, a
+dash and its position in six such characters, so that messages sort by position within their campaign,
+no index over a separate position is needed, and a number is never part of it.
+
+Clients see opaque global ids: base64url of `Type:id` without padding. A message's is exactly 36
+characters of A-Z a-z 0-9 _ - long, so it may itself be handed to a provider as client reference.
+"""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as BinasciiError
+
+ALPHABET = "0123456789abcdefghijklmnopqrstuv"
+CAMPAIGN_LENGTH = 12
+POSITION_LENGTH = 6
+MOST_MESSAGES = len(ALPHABET) ** POSITION_LENGTH
+"""Of one campaign: 1,073,741,824."""
+
+_CAMPAIGN = re.compile(rf"[0-9a-v]{{{CAMPAIGN_LENGTH}}}\Z")
+_MESSAGE = re.compile(rf"[0-9a-v]{{{CAMPAIGN_LENGTH}}}-[0-9a-v]{{{POSITION_LENGTH}}}\Z")
+
+
+def campaign_id(random_bits: int) -> str:
+    """The id that 60 random bits make."""
+    return _digits(random_bits, CAMPAIGN_LENGTH)
+
+
+def message_id(campaign: str, position: int) -> str:
+    """The id of the campaign's message at this position, from 0.
+
+    :raises OverflowError: the campaign is full.
+    """
+    if position >= MOST_MESSAGES:
+        raise OverflowError(f"a campaign holds at most {MOST_MESSAGES:,} messages")
+    return f"{campaign}-{_digits(position, POSITION_LENGTH)}"
+
+
+def campaign_of(message: str) -> str:
+    """The campaign that a message's id names."""
+    return message[:CAMPAIGN_LENGTH]
+
+
+def to_global(type_name: str, raw: str) -> str:
+    """`Type:id`, opaque."""
+    return urlsafe_b64encode(f"{type_name}:{raw}".encode()).rstrip(b"=").decode()
+
+
+def from_global(text: str) -> tuple[str, str] | None:
+    """(type, id) of a global id; None where it is none of ours."""
+    try:
+        padded = text.encode("ascii") + b"=" * (-len(text) % 4)
+        type_name, colon, raw = urlsafe_b64decode(padded).decode("ascii").partition(":")
+    except (UnicodeError, BinasciiError, ValueError):
+        return None
+    return (type_name, raw) if colon else None
+
+
+def read_campaign(text: str) -> str | None:
+    """The campaign that a global id names; None where it names none."""
+    named = from_global(text)
+    return named[1] if named and named[0] == "Campaign" and _CAMPAIGN.match(named[1]) else None
+
+
+def read_message(text: str) -> str | None:
+    """The message that a global id or a reference names; None where it names none."""
+    if _MESSAGE.match(text):
+        return text
+    named = from_global(text)
+    return named[1] if named and named[0] == "Message" and _MESSAGE.match(named[1]) else None
+
+
+def _digits(value: int, length: int) -> str:
+    return "".join(ALPHABET[value >> 5 * place & 31] for place in reversed(range(length)))

@@ -1,0 +1,63 @@
+"""What can go wrong, each with the words that a person needs and the code that a program needs."""
+
+from dataclasses import dataclass
+
+
+class StartError(Exception):
+    """The server cannot start; the message says why and what to do about it."""
+
+
+class PublicError(Exception):
+    """A mistake of the caller: `message` is for a person, `code` is stable and for a program.
+
+    The message is sent to the caller as it is, so it never holds a phone number or a value that
+    another caller wrote.
+    """
+
+    code = "BAD_REQUEST"
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.code
+
+
+class Unauthenticated(PublicError):
+    """No key, or one that is not known, has expired or was revoked."""
+
+    code = "UNAUTHENTICATED"
+
+
+class Forbidden(PublicError):
+    """The key is good, but lacks the scope for this."""
+
+    code = "FORBIDDEN"
+
+
+class InvalidCursor(PublicError):
+    """The cursor is damaged, or belongs to another list, filter, order, campaign or workspace."""
+
+    code = "INVALID_CURSOR"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This cursor does not belong here: it was made for another list, filter or order, or "
+            "it is damaged. Ask again without it."
+        )
+
+
+class Unreadable(Exception):
+    """A webhook's body that can never be read; the message names no value out of it."""
+
+
+class Overloaded(Exception):
+    """No room or no database in time; the sender is asked to come again."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserError:
+    """A mistake in a mutation's input, as data: where it is, a stable code, words for a person."""
+
+    field: tuple[str, ...]
+    code: str
+    message: str

@@ -1,0 +1,347 @@
+"""Who watches what; one read per campaign per tick for all its watchers.
+
+A nudge or, once a second, a look at the versions says that a watched campaign changed. It is then read once, and
+the newest picture lies in the one-slot mailbox of each watcher: a slow one misses what lay between, never the end.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from gql_server.database import Database
+from gql_server.domain.campaign import Campaign
+from gql_server.domain.message import Message
+from gql_server.domain.status import DeliveryStatus
+from gql_server.logs import kind, log
+from gql_server.store import campaigns, counters, messages, outbox
+from gql_server.store.counters import Figures
+
+LOOK = 1.0
+"""Seconds between two looks at the versions: how late a change is seen when its nudge was lost."""
+TICK = 0.02
+"""Seconds between two reads of one campaign."""
+CAMPAIGNS_A_LOOK = 200
+OVERLAP = timedelta(seconds=10)
+"""How far back a look at a workspace's outbox goes, for commits that became visible late."""
+CHANGES_AN_EVENT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A campaign and its figures, of one snapshot."""
+
+    campaign: Campaign
+    figures: Figures
+
+    @property
+    def revision(self) -> int:
+        """Grows with every change of the campaign."""
+        return self.figures.statistics.revision
+
+
+@dataclass(frozen=True, slots=True)
+class MessageUpdates:
+    """Messages that changed, as of `versions`; `resync`: the changes are no longer kept, read anew."""
+
+    versions: Mapping[int, int]
+    resync: bool
+    messages: Sequence[Message]
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A campaign that somebody watches."""
+
+    workspace: str
+    campaign: str
+    #: one event for each watcher, set when there is a newer picture
+    watchers: set[asyncio.Event] = field(default_factory=set)
+    picture: Picture | None = None
+    missing: bool = False
+    dirty: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+    def tell(self) -> None:
+        for awake in self.watchers:
+            awake.set()
+
+
+@dataclass(eq=False, slots=True)
+class _Workspace:
+    """One who watches a whole workspace: the campaigns that changed since it was last told."""
+
+    changed: set[str] = field(default_factory=set)
+    awake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Live:
+    """All that is watched in this process."""
+
+    def __init__(self, db: Database, *, clock: Callable[[], datetime]) -> None:
+        self._db = db
+        self._clock = clock
+        self._watched: dict[tuple[str, str], _Watched] = {}
+        self._workspaces: dict[str, set[_Workspace]] = {}
+        self._seen: dict[str, set[tuple[str, int, int]]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to look at the versions."""
+        self._task = asyncio.create_task(self._looking(), name="live")
+
+    async def close(self) -> None:
+        """Stop looking. Watchers are ended by whoever runs them."""
+        tasks = [watched.task for watched in self._watched.values()]
+        for task in (self._task, *tasks):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+
+    @property
+    def watched(self) -> int:
+        """How many campaigns are watched."""
+        return len(self._watched)
+
+    def hear(self, workspace: str, campaign: str) -> None:
+        """A nudge: this campaign changed."""
+        watched = self._watched.get((workspace, campaign))
+        if watched is not None:
+            watched.dirty.set()
+        for watcher in self._workspaces.get(workspace, ()):
+            watcher.changed.add(campaign)
+            watcher.awake.set()
+
+    def hear_all(self) -> None:
+        """Nudges may have been missed: look at everything."""
+        for watched in self._watched.values():
+            watched.dirty.set()
+
+    async def campaign(
+        self, workspace: str, campaign: str, *, interval: float
+    ) -> AsyncGenerator[Picture, None]:
+        """The campaign now, then its newest picture at most once per `interval` seconds.
+
+        Ends where there is no such campaign; by itself in no other case.
+        """
+        pace = _Pace(interval)
+        revision = -1
+        with self._watching(workspace, campaign) as (watched, awake):
+            while True:
+                await awake.wait()
+                await pace.wait()
+                awake.clear()
+                picture = watched.picture
+                if picture is None:
+                    if watched.missing:
+                        return
+                    continue
+                if picture.revision > revision:
+                    revision = picture.revision
+                    pace.mark()
+                    yield picture
+
+    async def campaigns(
+        self, workspace: str, *, interval: float
+    ) -> AsyncGenerator[list[Picture], None]:
+        """An empty list at once, then those campaigns of the workspace that changed since the last list."""
+        pace = _Pace(interval)
+        told: dict[str, int] = {}
+        watcher = _Workspace()
+        if workspace not in self._seen:
+            # What was committed before is no news; what comes after this look, the next one finds.
+            before = await self._commits(workspace)
+            self._seen.setdefault(workspace, before)
+        self._workspaces.setdefault(workspace, set()).add(watcher)
+        try:
+            pace.mark()
+            yield []
+            while True:
+                await watcher.awake.wait()
+                await pace.wait()
+                watcher.awake.clear()
+                changed, watcher.changed = watcher.changed, set()
+                pictures = [
+                    picture
+                    for picture in await self._pictures(workspace, changed)
+                    if picture.revision > told.get(picture.campaign.id, -1)
+                ]
+                if pictures:
+                    told.update({p.campaign.id: p.revision for p in pictures})
+                    pace.mark()
+                    yield pictures
+        finally:
+            watchers = self._workspaces[workspace]
+            watchers.discard(watcher)
+            if not watchers:
+                del self._workspaces[workspace]
+                self._seen.pop(workspace, None)
+
+    async def messages(
+        self,
+        workspace: str,
+        campaign: str,
+        *,
+        since: Mapping[int, int] | None,
+        statuses: Collection[DeliveryStatus] | None,
+        interval: float,
+    ) -> AsyncGenerator[MessageUpdates, None]:
+        """Every message that changed after `since` (versions by slot; None: from now on), at least once.
+
+        The first event comes at once, without messages where nothing happened. `statuses` are matched against the
+        state before the change and the one now. Ends where there is no such campaign.
+        """
+        pace = _Pace(interval)
+        first = True
+        with self._watching(workspace, campaign) as (watched, awake):
+            while True:
+                await awake.wait()
+                if watched.missing:
+                    return
+                await pace.wait()
+                awake.clear()
+                picture = watched.picture
+                behind = first or (
+                    picture is not None and picture.revision > sum((since or {}).values())
+                )
+                while behind:
+                    update, behind = await self._updates(workspace, campaign, since, statuses)
+                    since = update.versions
+                    if first or update.messages or update.resync:
+                        first = False
+                        pace.mark()
+                        yield update
+
+    async def _updates(
+        self,
+        workspace: str,
+        campaign: str,
+        since: Mapping[int, int] | None,
+        statuses: Collection[DeliveryStatus] | None,
+    ) -> tuple[MessageUpdates, bool]:
+        async with self._db.snapshot() as at:
+            figures = (await counters.figures(at, [campaign])).get(campaign)
+            now = figures.versions if figures else {}
+            if since is None:
+                return MessageUpdates(now, resync=False, messages=()), False
+            found = await outbox.between(at, campaign, since, now, most=CHANGES_AN_EVENT)
+            if not found.complete:
+                return MessageUpdates(found.versions, resync=True, messages=()), False
+            before: dict[str, set[DeliveryStatus | None]] = {}
+            for change in found.changes:
+                before.setdefault(change.message, set()).add(change.before)
+            rows = await messages.some(at, workspace, before)
+        matching = [
+            message
+            for key in before
+            if (message := rows.get(key)) is not None
+            and (
+                statuses is None
+                or message.status in statuses
+                or not before[key].isdisjoint(statuses)
+            )
+        ]
+        return MessageUpdates(found.versions, resync=False, messages=matching), found.more
+
+    async def _pictures(self, workspace: str, wanted: Collection[str]) -> list[Picture]:
+        async with self._db.snapshot() as at:
+            found = await campaigns.of_workspace(at, workspace, wanted)
+            figures = await counters.figures(at, found)
+        return [Picture(found[key], figures[key]) for key in sorted(figures)]
+
+    @contextlib.contextmanager
+    def _watching(self, workspace: str, campaign: str) -> Iterator[tuple[_Watched, asyncio.Event]]:
+        key = (workspace, campaign)
+        watched = self._watched.get(key)
+        if watched is None:
+            watched = self._watched[key] = _Watched(workspace, campaign)
+            watched.task = asyncio.create_task(self._reading(watched))
+        awake = asyncio.Event()
+        watched.watchers.add(awake)
+        # Its first picture is read after it came, so that it is the present one.
+        watched.dirty.set()
+        try:
+            yield watched, awake
+        finally:
+            watched.watchers.discard(awake)
+            if not watched.watchers:
+                del self._watched[key]
+                assert watched.task is not None
+                watched.task.cancel()
+
+    async def _reading(self, watched: _Watched) -> None:
+        while True:
+            await watched.dirty.wait()
+            watched.dirty.clear()
+            try:
+                pictures = await self._pictures(watched.workspace, [watched.campaign])
+            except Exception as error:  # noqa: BLE001 - watchers outlive a database that is away
+                log.warning("live: %s; trying again", kind(error))
+                await asyncio.sleep(LOOK)
+                watched.dirty.set()
+                continue
+            watched.missing = not pictures
+            if pictures and (
+                watched.picture is None or pictures[0].revision >= watched.picture.revision
+            ):
+                watched.picture = pictures[0]
+            watched.tell()
+            await asyncio.sleep(TICK)
+
+    async def _looking(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                await self._look_at_campaigns()
+                await self._look_at_workspaces()
+            except Exception as error:  # noqa: BLE001 - watchers outlive a database that is away
+                log.warning("live: %s; trying again", kind(error))
+
+    async def _look_at_campaigns(self) -> None:
+        entries = list(self._watched.values())
+        for chunk in _chunks(entries, CAMPAIGNS_A_LOOK):
+            revisions = await counters.revisions(self._db.latest, [w.campaign for w in chunk])
+            for watched in chunk:
+                known = watched.picture.revision if watched.picture else -1
+                if revisions.get(watched.campaign, -1) > known:
+                    watched.dirty.set()
+
+    async def _look_at_workspaces(self) -> None:
+        for workspace in list(self._workspaces):
+            commits = await self._commits(workspace)
+            new = commits - self._seen.get(workspace, set())
+            if workspace in self._workspaces:
+                self._seen[workspace] = commits
+            for campaign in {campaign for campaign, _, _ in new}:
+                for watcher in self._workspaces.get(workspace, ()):
+                    watcher.changed.add(campaign)
+                    watcher.awake.set()
+
+    async def _commits(self, workspace: str) -> set[tuple[str, int, int]]:
+        return await outbox.commits_since(self._db.latest, workspace, self._clock() - OVERLAP)
+
+
+class _Pace:
+    """At most one event per interval: the first at once, the last one always."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        pause = self._next - time.monotonic()
+        if pause > 0:
+            await asyncio.sleep(pause)
+
+    def mark(self) -> None:
+        self._next = time.monotonic() + self._interval
+
+
+def _chunks(items: Sequence[_Watched], size: int) -> Iterator[Sequence[_Watched]]:
+    iterator = iter(items)
+    while chunk := list(itertools.islice(iterator, size)):
+        yield chunk

@@ -1,0 +1,59 @@
+"""Phone numbers: read once, by phonenumbers (Google's library), and shown masked to whoever may not see them."""
+
+from dataclasses import dataclass
+
+import phonenumbers
+from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE
+
+HIDDEN = "•"
+_SHOWN_AT_THE_END = 3
+_LONGEST_COUNTRY_CODE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """`e164` such as +33612345678; `country` is the ISO code of its region, None where it has none."""
+
+    e164: str
+    country: str | None
+
+
+def read_number(text: str) -> Number | None:
+    """The number that a caller wrote in international form, with or without `+`; None where it is none.
+
+    A number must be possible, not known to be in use: numbering plans are younger than the library.
+    """
+    text = text.strip()
+    if text.startswith("00"):
+        text = "+" + text[2:]
+    elif not text.startswith("+"):
+        text = "+" + text
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number(number) or number.extension:
+        return None
+    region = phonenumbers.region_code_for_number(number)
+    if region is None:
+        regions = COUNTRY_CODE_TO_REGION_CODE.get(number.country_code or 0, ())
+        region = regions[0] if len(regions) == 1 else None
+    return Number(
+        e164=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
+        country=region if region and region.isalpha() else None,
+    )
+
+
+def masked(e164: str) -> str:
+    """The number with all but its country code and its last three digits hidden: +33••••••678."""
+    digits = e164[1:]
+    code = next(
+        (
+            length
+            for length in range(1, _LONGEST_COUNTRY_CODE + 1)
+            if int(digits[:length]) in COUNTRY_CODE_TO_REGION_CODE
+        ),
+        1,
+    )
+    hidden = len(digits) - code - _SHOWN_AT_THE_END
+    return f"+{digits[:code]}{HIDDEN * hidden}{digits[-_SHOWN_AT_THE_END:]}"

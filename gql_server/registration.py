@@ -1,0 +1,384 @@
+"""Campaigns and their recipients: made, changed, and bound to what the provider calls them."""
+
+import secrets
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from gql_server.commit import Clock, Committer, Plan
+from gql_server.database import Database, Transaction
+from gql_server.domain import ids
+from gql_server.domain.campaign import Campaign, SmsType, state_of
+from gql_server.domain.message import registered
+from gql_server.domain.receipt import to_milliseconds
+from gql_server.domain.status import DeliveryStatus
+from gql_server.errors import UserError
+from gql_server.ingestion import Ingestion
+from gql_server.numbers import Number, read_number
+from gql_server.providers import PROVIDERS
+from gql_server.store import campaigns, counters, messages
+from gql_server.store.messages import NewMessage, key_of
+
+MOST_AT_ONCE = 1000
+"""Recipients or bindings of one call; larger lists go through the import."""
+
+LONGEST_NAME = 200
+LONGEST_TEXT = 1600
+"""Of an SMS: ten parts of GSM-7 and more than the operators carry."""
+LONGEST_SENDER = 20
+LONGEST_KEY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewCampaign:
+    """What a caller wants a campaign to be; `sent_at` None stands for now."""
+
+    name: str
+    text: str
+    sender: str
+    type: SmsType
+    sent_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecipient:
+    """What a caller says of a recipient."""
+
+    number: str
+    name: str | None = None
+    provider: str | None = None
+    provider_message_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a provider calls a message that was handed to it; `message` is an id or a reference."""
+
+    message: str
+    provider: str
+    provider_message_ids: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Added:
+    """The ids of the messages that were added, in the order of the input, and what was refused."""
+
+    messages: list[str] = field(default_factory=list)
+    errors: list[UserError] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Bound:
+    """How many messages were bound, and what was refused."""
+
+    bound: int = 0
+    errors: list[UserError] = field(default_factory=list)
+    keys: set[str] = field(default_factory=set)
+
+
+class Registration:
+    """Makes campaigns and messages, and applies to them what was reported before."""
+
+    def __init__(
+        self, db: Database, committer: Committer, ingestion: Ingestion, *, clock: Clock
+    ) -> None:
+        self._db = db
+        self._committer = committer
+        self._ingestion = ingestion
+        self._clock = clock
+
+    async def create_campaign(
+        self, workspace: str, wanted: NewCampaign
+    ) -> tuple[str | None, list[UserError]]:
+        """Make a campaign; its id, or what is wrong with the input."""
+        errors = [
+            *_checked_text("name", wanted.name, LONGEST_NAME),
+            *_checked_text("text", wanted.text, LONGEST_TEXT),
+            *_checked_text("sender", wanted.sender, LONGEST_SENDER),
+        ]
+        if errors:
+            return None, errors
+        now = to_milliseconds(self._clock())
+        sent_at = to_milliseconds(wanted.sent_at) if wanted.sent_at else now
+        campaign = Campaign(
+            id=ids.campaign_id(secrets.randbits(60)),
+            workspace=workspace,
+            name=wanted.name.strip(),
+            text=wanted.text,
+            sender=wanted.sender.strip(),
+            type=wanted.type,
+            state=state_of(sent_at=sent_at, waiting=0, now=now),
+            created_at=now,
+            sent_at=sent_at,
+        )
+
+        async def prepare(tx: Transaction) -> Plan[None]:
+            plan: Plan[None] = Plan(None)
+            await campaigns.add(tx, campaign)
+            # An empty draft: the campaign has a revision from the start, and the history page hears of it.
+            plan.of(workspace, campaign.id)
+            return plan
+
+        await self._committer.commit(prepare)
+        return campaign.id, []
+
+    async def update_campaign(
+        self, workspace: str, campaign: str | None, changes: Mapping[str, Any]
+    ) -> list[UserError]:
+        """Change `name` or `sent_at` of a campaign; what is wrong with the input, if anything."""
+        errors: list[UserError] = []
+        fields = dict(changes)
+        if "name" in fields:
+            errors += _checked_text("name", fields["name"], LONGEST_NAME)
+            fields["name"] = fields["name"].strip()
+        if "sent_at" in fields:
+            fields["sent_at"] = to_milliseconds(fields["sent_at"])
+        if errors:
+            return errors
+
+        async def prepare(tx: Transaction) -> Plan[list[UserError]]:
+            plan: Plan[list[UserError]] = Plan([])
+            found = await campaigns.one(tx, workspace, campaign) if campaign else None
+            if found is None:
+                plan.result.append(_no_campaign("id"))
+                return plan
+            if "sent_at" in fields and await _has_begun(tx, found.id):
+                plan.result.append(
+                    UserError(
+                        ("sentAt",),
+                        "ALREADY_SENT",
+                        "Receipts have come in, so the time of the sending cannot be changed any more.",
+                    )
+                )
+                return plan
+            new = replace(found, **fields)
+            if new != found:
+                plan.of(workspace, found.id).fields.update(fields)
+            return plan
+
+        return await self._committer.commit(prepare)
+
+    async def add_recipients(
+        self, workspace: str, campaign: str | None, recipients: Sequence[NewRecipient]
+    ) -> Added:
+        """Register a message for each valid recipient; what was reported of it before is applied at once."""
+        if len(recipients) > MOST_AT_ONCE:
+            return Added(errors=[_too_many("recipients", "recipients")])
+        wanted, refused = _read_recipients(recipients)
+
+        async def prepare(tx: Transaction) -> Plan[Added]:
+            plan = Plan(Added(errors=list(refused)))
+            found = await campaigns.one(tx, workspace, campaign) if campaign else None
+            if found is None:
+                plan.result.errors = [_no_campaign("campaignId")]
+                return plan
+            there = await messages.recipients_among(
+                tx, found.id, [item.number.e164 for item in wanted]
+            )
+            taken = await messages.kept_by_key(
+                tx, workspace, [key for item in wanted for key in item.keys]
+            )
+            new: list[_Wanted] = []
+            for item in wanted:
+                if item.number.e164 in there:
+                    plan.result.errors.append(_duplicate(item.index))
+                elif any(key in taken for key in item.keys):
+                    plan.result.errors.append(
+                        _key_taken(("recipients", str(item.index), "providerMessageIds"))
+                    )
+                else:
+                    new.append(item)
+            plan.result.errors.sort(key=lambda error: int(error.field[1]))
+            if not new:
+                return plan
+            first = await campaigns.take_positions(tx, found.id, len(new))
+            history = registered(DeliveryStatus.WAITING, to_milliseconds(self._clock()))
+            draft = plan.of(workspace, found.id)
+            for position, item in enumerate(new, start=first):
+                message = NewMessage(
+                    id=ids.message_id(found.id, position),
+                    workspace=workspace,
+                    recipient=item.number.e164,
+                    name=item.name,
+                    country=item.number.country,
+                    bound_to=item.provider,
+                    keys=item.keys,
+                    history=history,
+                )
+                draft.add(message)
+                plan.result.messages.append(message.id)
+            return plan
+
+        added = await self._committer.commit(prepare)
+        if added.messages:
+            keys = [key for item in wanted for key in item.keys]
+            await self._ingestion.join(workspace, of_messages=added.messages, keys=keys)
+        return added
+
+    async def bind(self, workspace: str, bindings: Sequence[Binding]) -> Bound:
+        """Note what providers call messages; receipts that came under those names are applied at once."""
+        if len(bindings) > MOST_AT_ONCE:
+            return Bound(errors=[_too_many("messages", "bindings")])
+
+        async def prepare(tx: Transaction) -> Plan[Bound]:
+            plan = Plan(Bound())
+            named = [ids.read_message(binding.message) for binding in bindings]
+            found = await messages.kept_by_id(tx, workspace, [n for n in named if n])
+            wanted: dict[str, set[str]] = {}
+            asked: list[tuple[int, str, str, list[str]]] = []
+            for index, (binding, message) in enumerate(zip(bindings, named, strict=True)):
+                path = ("messages", str(index))
+                kept = found.get(message) if message else None
+                if error := _checked_ids(path, binding.provider, binding.provider_message_ids):
+                    plan.result.errors.append(error)
+                elif kept is None:
+                    plan.result.errors.append(
+                        UserError((*path, "messageId"), "NOT_FOUND", "There is no such message.")
+                    )
+                else:
+                    keys = _keys(
+                        binding.provider, binding.provider_message_ids, kept.message.recipient
+                    )
+                    asked.append((index, kept.message.id, binding.provider, keys))
+            holders = await messages.kept_by_key(tx, workspace, [k for a in asked for k in a[3]])
+            owner = {key: kept.message.id for key, kept in holders.items()}
+            providers: dict[str, str] = {}
+            for index, message, provider, keys in asked:
+                if any(owner.setdefault(key, message) != message for key in keys):
+                    plan.result.errors.append(
+                        _key_taken(("messages", str(index), "providerMessageIds"))
+                    )
+                    continue
+                wanted.setdefault(message, set()).update(keys)
+                providers[message] = provider
+                plan.result.bound += 1
+                plan.result.keys.update(keys)
+            for message, new_keys in wanted.items():
+                kept = found[message]
+                if kept.message.bound_to != providers[message] or not new_keys <= set(kept.keys):
+                    draft = plan.of(workspace, kept.message.campaign)
+                    draft.bind(kept, providers[message], new_keys)
+            plan.result.errors.sort(key=lambda error: int(error.field[1]))
+            return plan
+
+        bound = await self._committer.commit(prepare)
+        await self._ingestion.join(workspace, of_messages=(), keys=bound.keys)
+        return bound
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    index: int
+    number: Number
+    name: str | None
+    provider: str | None
+    keys: tuple[str, ...]
+
+
+def _read_recipients(
+    recipients: Sequence[NewRecipient],
+) -> tuple[list[_Wanted], list[UserError]]:
+    wanted: list[_Wanted] = []
+    refused: list[UserError] = []
+    seen_numbers: Counter[str] = Counter()
+    seen_keys: set[str] = set()
+    for index, recipient in enumerate(recipients):
+        path = ("recipients", str(index))
+        number = read_number(recipient.number)
+        if number is None:
+            refused.append(
+                UserError(
+                    (*path, "number"),
+                    "INVALID_NUMBER",
+                    "This is no phone number; write it in international form, such as +33612345678.",
+                )
+            )
+            continue
+        keys: list[str] = []
+        if recipient.provider is not None or recipient.provider_message_ids:
+            provider = recipient.provider or ""
+            error = _checked_ids(path, provider, recipient.provider_message_ids, empty=True)
+            if error:
+                refused.append(error)
+                continue
+            keys = _keys(provider, recipient.provider_message_ids, number.e164)
+        if seen_numbers[number.e164]:
+            refused.append(_duplicate(index))
+            continue
+        if seen_keys.intersection(keys):
+            refused.append(_key_taken((*path, "providerMessageIds")))
+            continue
+        seen_numbers[number.e164] += 1
+        seen_keys.update(keys)
+        name = (recipient.name or "").strip()[:LONGEST_NAME] or None
+        wanted.append(_Wanted(index, number, name, recipient.provider, tuple(keys)))
+    return wanted, refused
+
+
+def _keys(provider: str, message_ids: Sequence[str], recipient: str) -> list[str]:
+    """What a message is found by, each key once, in the order given."""
+    made = (PROVIDERS[provider].correlation_key(one, recipient) for one in message_ids)
+    return list(dict.fromkeys(key_of(provider, key) for key in made))
+
+
+def _checked_ids(
+    path: tuple[str, ...], provider: str, message_ids: Sequence[str], *, empty: bool = False
+) -> UserError | None:
+    if provider not in PROVIDERS:
+        return UserError(
+            (*path, "provider"),
+            "UNKNOWN_PROVIDER",
+            f"This provider is not known; those that are: {', '.join(sorted(PROVIDERS))}.",
+        )
+    if not message_ids and not empty:
+        return UserError(
+            (*path, "providerMessageIds"), "REQUIRED", "At least one id of the provider is needed."
+        )
+    if any(not one.strip() or len(one) > LONGEST_KEY for one in message_ids):
+        return UserError(
+            (*path, "providerMessageIds"),
+            "INVALID_ID",
+            f"An id of a provider has 1 to {LONGEST_KEY} characters.",
+        )
+    return None
+
+
+def _checked_text(name: str, text: str, longest: int) -> list[UserError]:
+    if not text.strip():
+        return [UserError((name,), "REQUIRED", f"The {name} must not be empty.")]
+    if len(text) > longest:
+        return [UserError((name,), "TOO_LONG", f"The {name} has at most {longest} characters.")]
+    return []
+
+
+async def _has_begun(tx: Transaction, campaign: str) -> bool:
+    """Whether anything was reported: times of receipts are clamped by the time of the sending."""
+    figures = (await counters.figures(tx, [campaign])).get(campaign)
+    if figures is None:
+        return False
+    untouched = (DeliveryStatus.WAITING, DeliveryStatus.BLACKLISTED)
+    return figures.statistics.total > figures.statistics.of(untouched)
+
+
+def _no_campaign(name: str) -> UserError:
+    return UserError((name,), "NOT_FOUND", "There is no such campaign.")
+
+
+def _too_many(name: str, what: str) -> UserError:
+    return UserError((name,), "TOO_MANY", f"At most {MOST_AT_ONCE:,} {what} a call.")
+
+
+def _duplicate(index: int) -> UserError:
+    return UserError(
+        ("recipients", str(index), "number"),
+        "DUPLICATE_RECIPIENT",
+        "The campaign has this number already.",
+    )
+
+
+def _key_taken(path: tuple[str, ...]) -> UserError:
+    return UserError(
+        path, "PROVIDER_ID_TAKEN", "Another message of this workspace has this id of the provider."
+    )

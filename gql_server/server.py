@@ -1,0 +1,74 @@
+"""uvicorn, as we run it: its settings, and the socket that it listens on."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from gql_server.errors import StartError
+
+LARGEST_FRAME = 256 * 1024
+"""Bytes of a websocket message: a thousand recipients fit."""
+STALLED_AFTER = 20_000
+"""Milliseconds until the kernel gives up on a reader that takes nothing; uvicorn alone never would."""
+GOODBYE = 5
+"""Seconds that open requests have to finish, once the server shall end."""
+
+
+class Server(uvicorn.Server):
+    """A server that says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one.
+
+    :raises StartError: the address is taken, or is none of this machine's.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, socket.SOCK_STREAM)
+    except OSError:
+        raise StartError(f"{host} is no address to listen on; set --host or GQL_HOST.") from None
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_AFTER)
+    try:
+        listening.bind(address)
+    except OSError as error:
+        listening.close()
+        raise StartError(
+            f"Cannot listen on {host}:{port}: {error.strerror}. Take another with --port or GQL_PORT."
+        ) from None
+    listening.listen(2048)
+    listening.setblocking(False)
+    return listening
+
+
+def make_server(app: ASGIApp, *, on_started: Callable[[], None]) -> Server:
+    """A server for this application; run it with `serve(sockets=[...])`."""
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GOODBYE,
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_FRAME,
+        # deflate doubles the memory of a connection
+        ws_per_message_deflate=False,
+    )
+    return Server(config, on_started)

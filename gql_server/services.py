@@ -1,0 +1,74 @@
+"""Everything that the endpoints need, built in one place and closed in the same place."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from gql_server.auth import Authenticator
+from gql_server.commit import Clock, Committer
+from gql_server.database import Database
+from gql_server.events import Events
+from gql_server.ingestion import Ingestion
+from gql_server.jobs import Jobs
+from gql_server.live import Live
+from gql_server.registration import Registration
+from gql_server.settings import Settings
+from gql_server.store import indexes, installation
+from gql_server.store.installation import Installation
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What runs in one server process."""
+
+    settings: Settings
+    db: Database
+    installation: Installation
+    authenticator: Authenticator
+    ingestion: Ingestion
+    registration: Registration
+    live: Live
+    events: Events
+    committer: Committer
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, db: Database, *, clock: Clock = utc_now
+) -> AsyncIterator[Services]:
+    """The services of a process, started; at the end they finish what they have begun."""
+    await indexes.ensure(db, outbox_hours=settings.outbox_hours)
+    live = Live(db, clock=clock)
+    events = Events(settings.broadcast_url, hear=live.hear, gap=live.hear_all)
+    committer = Committer(db, nudge=events.nudge, clock=clock)
+    ingestion = Ingestion(db, committer, clock=clock)
+    registration = Registration(db, committer, ingestion, clock=clock)
+    jobs = Jobs(db, committer, ingestion, clock=clock)
+    services = Services(
+        settings=settings,
+        db=db,
+        installation=await installation.load(db),
+        authenticator=Authenticator(db),
+        ingestion=ingestion,
+        registration=registration,
+        live=live,
+        events=events,
+        committer=committer,
+    )
+    events.start()
+    live.start()
+    ingestion.start()
+    jobs.start()
+    try:
+        yield services
+    finally:
+        await jobs.close()
+        await ingestion.close()
+        await live.close()
+        await events.close()

@@ -1,0 +1,118 @@
+"""Every environment variable once, with its default and its meaning."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from gql_server.errors import StartError
+
+PREFIX = "GQL_"
+
+
+def _setting(default: Any, meaning: str, shown: str | None = None) -> Any:
+    """A field of `Settings`; `shown` is how the documentation writes the default."""
+    shown = str(default) if shown is None else shown
+    return field(default=default, metadata={"meaning": meaning, "default": shown})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be set, each field by the environment variable `GQL_` + its name in capitals."""
+
+    mongodb_url: str | None = _setting(
+        None,
+        "A MongoDB replica set or sharded cluster, as `mongodb://` or `mongodb+srv://` URL. Unset: a real "
+        "mongod is started as a child, on a unix socket in the data directory.",
+        "unset: embedded",
+    )
+    mongodb_database: str = _setting("gql_server", "The database's name, where the URL names none.")
+    mongo_driver: str = _setting(
+        "motor", "The driver: `motor`, or `pymongo` for its successor AsyncMongoClient."
+    )
+    broadcast_url: str = _setting(
+        "memory://",
+        "The bus between server processes, as broadcaster writes it: `memory://` for one process, "
+        "`redis://host:6379` for several.",
+    )
+    host: str = _setting("127.0.0.1", "The address to listen on.")
+    port: int = _setting(8000, "The port to listen on; 0 takes a free one.")
+    public_url: str | None = _setting(
+        None,
+        "How the internet reaches this server, e.g. `https://reports.example.com`: for webhook addresses "
+        "and for signatures that are made over the address. Unset: taken from each request.",
+        "unset",
+    )
+    data_dir: Path = _setting(Path(".data"), "Where the embedded MongoDB keeps its files.")
+    allowed_origins: tuple[str, ...] = _setting(
+        (),
+        "Origins of single-page apps that may query and subscribe, separated by commas, e.g. "
+        "`https://app.example.com`. `http://localhost:*` stands for any port.",
+        "none",
+    )
+    outbox_hours: int = _setting(
+        24, "How long a subscription can resume: changes are kept for this many hours."
+    )
+    log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
+        """The settings that the environment gives.
+
+        :raises StartError: a value cannot be read, or a variable with our prefix is none of ours.
+        """
+        environment = os.environ if environment is None else environment
+        known = {PREFIX + item.name.upper(): item for item in dataclasses.fields(cls)}
+        unknown = sorted(
+            name for name in environment if name.startswith(PREFIX) and name not in known
+        )
+        if unknown:
+            raise StartError(
+                f"{unknown[0]} is no setting of this server; those that are: {', '.join(sorted(known))}"
+            )
+        values: dict[str, Any] = {}
+        for variable, item in known.items():
+            text = environment.get(variable, "").strip()
+            if text:
+                values[item.name] = _read(variable, item.default, text)
+        return cls(**values).checked()
+
+    def checked(self) -> "Settings":
+        """Itself, where its values are possible ones.
+
+        :raises StartError: one is not; it says which, and what is.
+        """
+        if self.mongo_driver not in ("motor", "pymongo"):
+            raise StartError("GQL_MONGO_DRIVER must be motor or pymongo")
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise StartError("GQL_LOG_LEVEL must be debug, info, warning or error")
+        if not 0 <= self.port <= 65535:
+            raise StartError("GQL_PORT must be 0 to 65535")
+        if self.outbox_hours < 1:
+            raise StartError("GQL_OUTBOX_HOURS must be 1 or more")
+        for origin in self.allowed_origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.path:
+                raise StartError(
+                    "GQL_ALLOWED_ORIGINS holds something that is no origin: write scheme, host and port "
+                    "only, e.g. https://app.example.com"
+                )
+        if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
+            raise StartError("GQL_PUBLIC_URL must begin with http:// or https://")
+        return self
+
+
+def _read(variable: str, default: Any, text: str) -> Any:
+    if isinstance(default, int):
+        try:
+            return int(text)
+        except ValueError:
+            raise StartError(f"{variable} must be a whole number") from None
+    if isinstance(default, Path):
+        return Path(text)
+    if isinstance(default, tuple):
+        return tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    return text

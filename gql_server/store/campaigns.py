@@ -1,0 +1,164 @@
+"""Campaigns: what was sent, when, and the next free position for a message."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gql_server.database import Document, Reads, Transaction
+from gql_server.domain.campaign import Campaign, CampaignState, SmsType
+
+COLLECTION = "campaigns"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a campaign stands in the list of its workspace: by creation, then by id."""
+
+    created_at: datetime
+    id: str
+
+
+async def add(tx: Transaction, campaign: Campaign) -> None:
+    """Keep a new campaign."""
+    await tx.insert(
+        COLLECTION,
+        [
+            {
+                "_id": campaign.id,
+                "workspace": campaign.workspace,
+                "name": campaign.name,
+                "text": campaign.text,
+                "sender": campaign.sender,
+                "type": campaign.type.value,
+                "state": campaign.state.value,
+                "createdAt": campaign.created_at,
+                "sentAt": campaign.sent_at,
+                "nextPosition": 0,
+            }
+        ],
+    )
+
+
+async def one(reads: Reads, workspace: str, campaign: str) -> Campaign | None:
+    """The workspace's campaign; None where it has none of this id."""
+    row = await reads.find_one(COLLECTION, {"_id": campaign, "workspace": workspace})
+    return _campaign(row) if row is not None else None
+
+
+async def some(reads: Reads, campaigns: Collection[str]) -> dict[str, Campaign]:
+    """Campaigns by id, whichever workspace they belong to: for those who looked them up with it."""
+    if not campaigns:
+        return {}
+    rows = await reads.find(COLLECTION, {"_id": {"$in": list(campaigns)}})
+    return {row["_id"]: _campaign(row) for row in rows}
+
+
+async def of_workspace(
+    reads: Reads, workspace: str, campaigns: Collection[str]
+) -> dict[str, Campaign]:
+    """Those of these campaigns that the workspace has, by id."""
+    found = await some(reads, campaigns)
+    return {key: campaign for key, campaign in found.items() if campaign.workspace == workspace}
+
+
+async def page(
+    reads: Reads,
+    workspace: str,
+    *,
+    state: CampaignState | None,
+    after: Place | None,
+    before: Place | None,
+    descending: bool,
+    limit: int,
+) -> list[Campaign]:
+    """At most `limit` campaigns by creation, between two places, both left out."""
+    query: Document = {"workspace": workspace}
+    if state is not None:
+        query["state"] = state.value
+    bounds = []
+    if after is not None:
+        bounds.append(_beyond(after, "$lt" if descending else "$gt"))
+    if before is not None:
+        bounds.append(_beyond(before, "$gt" if descending else "$lt"))
+    if bounds:
+        query["$and"] = bounds
+    way = -1 if descending else 1
+    rows = await reads.find(COLLECTION, query, sort=[("createdAt", way), ("_id", way)], limit=limit)
+    return [_campaign(row) for row in rows]
+
+
+async def count(reads: Reads, workspace: str, *, state: CampaignState | None) -> int:
+    """How many campaigns the workspace has (in this state); read off an index."""
+    match: Document = {"workspace": workspace}
+    if state is not None:
+        match["state"] = state.value
+    rows = await reads.aggregate(COLLECTION, [{"$match": match}, {"$count": "n"}])
+    return int(rows[0]["n"]) if rows else 0
+
+
+async def due(reads: Reads, now: datetime) -> list[str]:
+    """Campaigns that are kept as SCHEDULED although their time has come."""
+    rows = await reads.find(
+        COLLECTION,
+        {"state": CampaignState.SCHEDULED.value, "sentAt": {"$lte": now}},
+        fields=["_id"],
+        limit=100,
+    )
+    return [row["_id"] for row in rows]
+
+
+async def take_positions(tx: Transaction, campaign: str, count: int) -> int:
+    """Take `count` positions for new messages; the first of them.
+
+    Two that register at once meet here: the later one starts anew and sees what the first has added.
+    """
+    row = await tx.update_returning(
+        COLLECTION, {"_id": campaign}, {"$inc": {"nextPosition": count}}, after=False
+    )
+    assert row is not None
+    return int(row["nextPosition"])
+
+
+async def change(tx: Transaction, campaign: str, fields: dict[str, Any]) -> None:
+    """Set some of `name`, `sent_at`, `state`."""
+    names = {"name": "name", "sent_at": "sentAt", "state": "state"}
+    await tx.update_returning(
+        COLLECTION,
+        {"_id": campaign},
+        {"$set": {names[field]: value for field, value in fields.items()}},
+    )
+
+
+def _beyond(place: Place, way: str) -> Document:
+    return {
+        "$or": [
+            {"createdAt": {way: place.created_at}},
+            {"createdAt": place.created_at, "_id": {way: place.id}},
+        ]
+    }
+
+
+def _campaign(row: Document) -> Campaign:
+    return Campaign(
+        id=row["_id"],
+        workspace=row["workspace"],
+        name=row["name"],
+        text=row["text"],
+        sender=row["sender"],
+        type=SmsType(row["type"]),
+        state=CampaignState(row["state"]),
+        created_at=row["createdAt"],
+        sent_at=row["sentAt"],
+    )
+
+
+INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
+    ("list", [("workspace", 1), ("createdAt", 1), ("_id", 1)], {}),
+    ("list_by_state", [("workspace", 1), ("state", 1), ("createdAt", 1), ("_id", 1)], {}),
+    (
+        "due",
+        [("sentAt", 1)],
+        {"partialFilterExpression": {"state": CampaignState.SCHEDULED.value}},
+    ),
+)

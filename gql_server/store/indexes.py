@@ -1,0 +1,39 @@
+"""Every index in one place, and the making of them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo import IndexModel
+
+from gql_server.database import Database
+from gql_server.store import campaigns, counters, keys, messages, orphans, outbox, sources
+
+Index = tuple[str, Sequence[tuple[str, int]], dict[str, Any]]
+
+
+def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
+    """The indexes of each collection: (name, fields, options)."""
+    return {
+        campaigns.COLLECTION: campaigns.INDEXES,
+        counters.COLLECTION: counters.INDEXES,
+        messages.COLLECTION: messages.INDEXES,
+        orphans.COLLECTION: orphans.INDEXES,
+        outbox.COLLECTION: outbox.indexes(outbox_hours),
+        keys.COLLECTION: [("workspace", [("workspace", 1), ("createdAt", 1)], {})],
+        sources.COLLECTION: [("token", [("tokenHash", 1)], {"unique": True})],
+    }
+
+
+async def ensure(db: Database, *, outbox_hours: int) -> None:
+    """Make the collections and indexes that are missing.
+
+    Collections too: a transaction that has to create one is slower, and two of them collide.
+    """
+    for collection, indexes in all_indexes(outbox_hours).items():
+        with db.translated():
+            await db.collection(collection).create_indexes(
+                [
+                    IndexModel(list(fields), name=name, **options)
+                    for name, fields, options in indexes
+                ]
+            )

@@ -1,0 +1,120 @@
+"""The outbox: which messages each commit changed, for those who watch and for those who come back.
+
+One document per campaign and commit, `_id {campaign, slot, version}`, written in the commit's own transaction.
+Versions of a slot have no holes, so a reader proves that it missed nothing by counting; a hole means that the
+time to live has passed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gql_server.database import Reads, Transaction
+from gql_server.domain.status import DeliveryStatus
+
+COLLECTION = "outbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A message that changed, and its status before (None: it is new)."""
+
+    message: str
+    before: DeliveryStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened between two places in time of one campaign.
+
+    `versions` is where the reader stands after these changes; `more` says that it is not yet at the end;
+    `complete` is False where changes in between are no longer kept.
+    """
+
+    changes: Sequence[Change]
+    versions: Mapping[int, int]
+    more: bool
+    complete: bool
+
+
+async def append(
+    tx: Transaction,
+    workspace: str,
+    campaign: str,
+    slot: int,
+    version: int,
+    changes: Sequence[Change],
+    *,
+    at: datetime,
+) -> None:
+    """Write down what a commit changed."""
+    row = {
+        "_id": {"c": campaign, "s": slot, "v": version},
+        "workspace": workspace,
+        "at": at,
+        "changes": [[c.message, c.before and c.before.value] for c in changes],
+    }
+    await tx.insert(COLLECTION, [row])
+
+
+async def between(
+    reads: Reads,
+    campaign: str,
+    since: Mapping[int, int],
+    until: Mapping[int, int],
+    *,
+    most: int,
+) -> Changes:
+    """The changes after `since` up to `until` (versions by slot), about `most` of them at once."""
+    changes: list[Change] = []
+    reached = dict(since)
+    for slot, last in sorted(until.items()):
+        first = since.get(slot, 0)
+        if first > last:  # from a future that this database has not seen: it was restored
+            return Changes([], until, more=False, complete=False)
+        while reached.get(slot, 0) < last:
+            if len(changes) >= most:
+                return Changes(changes, reached, more=True, complete=True)
+            low = reached.get(slot, 0)
+            rows = await reads.find(
+                COLLECTION,
+                {
+                    "_id": {
+                        "$gt": {"c": campaign, "s": slot, "v": low},
+                        "$lte": {"c": campaign, "s": slot, "v": last},
+                    }
+                },
+                sort=[("_id", 1)],
+                limit=100,
+            )
+            for expected, row in enumerate(rows, start=low + 1):
+                if row["_id"]["v"] != expected:
+                    return Changes([], until, more=False, complete=False)
+                changes += [_change(item) for item in row["changes"]]
+                reached[slot] = expected
+                if len(changes) >= most:
+                    break
+            if not rows:
+                return Changes([], until, more=False, complete=False)
+    return Changes(changes, reached, more=False, complete=True)
+
+
+async def commits_since(reads: Reads, workspace: str, since: datetime) -> set[tuple[str, int, int]]:
+    """The workspace's commits at or after this time: (campaign, slot, version)."""
+    rows = await reads.find(
+        COLLECTION, {"workspace": workspace, "at": {"$gte": since}}, fields=["_id"]
+    )
+    return {(row["_id"]["c"], row["_id"]["s"], row["_id"]["v"]) for row in rows}
+
+
+def _change(item: Sequence[Any]) -> Change:
+    return Change(message=item[0], before=DeliveryStatus(item[1]) if item[1] else None)
+
+
+def indexes(hours: int) -> Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]]:
+    """The indexes, for a time to live of this many hours."""
+    return (
+        ("workspace", [("workspace", 1), ("at", 1)], {}),
+        ("expiry", [("at", 1)], {"expireAfterSeconds": hours * 3600}),
+    )

@@ -1,0 +1,38 @@
+"""Sources: the provider accounts that may post receipts, found by the hash of their address's token."""
+
+from datetime import datetime
+
+from gql_server.database import Database, Reads
+from gql_server.domain.source import Source
+
+COLLECTION = "sources"
+
+
+async def add(db: Database, source: Source, *, token_hash: bytes, now: datetime) -> None:
+    """Keep a new source."""
+    with db.translated():
+        await db.collection(COLLECTION).insert_one(
+            {
+                "_id": source.id,
+                "workspace": source.workspace,
+                "provider": source.provider,
+                "tokenHash": token_hash,
+                "secrets": list(source.secrets),
+                "timeZone": source.time_zone,
+                "createdAt": now,
+            }
+        )
+
+
+async def by_token(reads: Reads, provider: str, token_hash: bytes) -> Source | None:
+    """The source whose address holds this token; None where no source of this provider does."""
+    row = await reads.find_one(COLLECTION, {"tokenHash": token_hash, "provider": provider})
+    if row is None:
+        return None
+    return Source(
+        id=row["_id"],
+        workspace=row["workspace"],
+        provider=row["provider"],
+        secrets=tuple(row["secrets"]),
+        time_zone=row["timeZone"],
+    )

@@ -1,0 +1,128 @@
+"""What an operation has at hand: who asks, and one consistent reading of the database."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+from strawberry.dataloader import DataLoader
+from strawberry.types import Info as StrawberryInfo
+
+from gql_server.auth import Viewer
+from gql_server.domain.campaign import Campaign
+from gql_server.domain.statistics import Statistics, all_statuses
+from gql_server.errors import Unauthenticated
+from gql_server.live import Picture
+from gql_server.services import Services
+from gql_server.store import campaigns, counters, workspaces
+from gql_server.store.counters import Figures
+
+
+class Reading:
+    """Everything that one operation, or one event, reads: at one point in time, nothing twice."""
+
+    def __init__(self, services: Services, viewer: Viewer) -> None:
+        self.services = services
+        self.viewer = viewer
+        self.at = services.db.snapshot()
+        self._campaigns: DataLoader[str, Campaign | None] = DataLoader(self._load_campaigns)
+        self._figures: DataLoader[str, Figures | None] = DataLoader(self._load_figures)
+        self._credits: float | None = None
+
+    @property
+    def workspace(self) -> str:
+        """Whose data is read."""
+        return self.viewer.workspace
+
+    async def campaign(self, campaign: str) -> Campaign | None:
+        """The viewer's campaign of this id; None where the workspace has none."""
+        return await self._campaigns.load(campaign)
+
+    async def figures(self, campaign: Campaign) -> Figures:
+        """The figures of a campaign of the viewer."""
+        found = await self._figures.load(campaign.id)
+        if found is not None:
+            return found
+        nothing = Statistics(revision=0, as_of=campaign.created_at, counts=all_statuses({}))
+        return Figures(statistics=nothing, versions={})
+
+    async def credits_per_part(self) -> float:
+        """What one part of an SMS costs the workspace."""
+        if self._credits is None:
+            found = await workspaces.one(self.at, self.workspace)
+            self._credits = found.credits_per_part if found else 1.0
+        return self._credits
+
+    def know(self, picture: Picture) -> None:
+        """Take what was read already, instead of reading it again."""
+        self._campaigns.prime(picture.campaign.id, picture.campaign)
+        self._figures.prime(picture.campaign.id, picture.figures)
+
+    async def close(self) -> None:
+        """Give the session back."""
+        await self.at.close()
+
+    async def _load_campaigns(self, ids: Sequence[str]) -> Sequence[Campaign | None]:
+        found = await campaigns.of_workspace(self.at, self.workspace, ids)
+        return [found.get(key) for key in ids]
+
+    async def _load_figures(self, ids: Sequence[str]) -> Sequence[Figures | None]:
+        found = await counters.figures(self.at, ids)
+        return [found.get(key) for key in ids]
+
+
+class Context:
+    """Of a connection, and copied for each operation on it."""
+
+    def __init__(self, services: Services, viewer: Viewer | None) -> None:
+        self.services = services
+        self.viewer = viewer
+        #: what the client sent with connection_init; set by Strawberry's websocket handler
+        self.connection_params: dict[str, Any] | None = None
+        self._reading: Reading | None = None
+        self._more: list[Reading] = []
+
+    def for_operation(self) -> "Context":
+        """A context of one operation: one websocket has one context for all that run on it."""
+        return Context(self.services, self.viewer)
+
+    def asking(self, scope: str) -> Viewer:
+        """The viewer, where it has this scope.
+
+        :raises Unauthenticated: there is none.
+        :raises Forbidden: it lacks the scope.
+        """
+        if self.viewer is None:
+            raise Unauthenticated("An API key is needed.")
+        self.viewer.require(scope)
+        return self.viewer
+
+    def reading(self, scope: str = "reports:read") -> Reading:
+        """The operation's one reading, for a viewer with this scope."""
+        viewer = self.asking(scope)
+        if self._reading is None:
+            self._reading = Reading(self.services, viewer)
+        return self._reading
+
+    def reading_anew(self, viewer: Viewer) -> Reading:
+        """A reading that begins now, after a write; closed with the operation."""
+        reading = Reading(self.services, viewer)
+        self._more.append(reading)
+        return reading
+
+    @asynccontextmanager
+    async def event(self, viewer: Viewer) -> AsyncIterator[Reading]:
+        """A reading for one event of a subscription."""
+        reading = Reading(self.services, viewer)
+        try:
+            yield reading
+        finally:
+            await reading.close()
+
+    async def close(self) -> None:
+        """Close what was opened for the operation."""
+        for reading in (self._reading, *self._more):
+            if reading is not None:
+                await reading.close()
+
+
+Info: TypeAlias = StrawberryInfo[Context, None]

@@ -1,0 +1,58 @@
+"""The enums of the API: those of the domain, with what they mean, and the orders."""
+
+from enum import Enum
+
+import strawberry
+
+from gql_server.domain.campaign import CampaignState, SmsType
+from gql_server.domain.status import AddressBookAction, DeliveryIndicator, DeliveryStatus
+
+__all__ = [
+    "AddressBookAction",
+    "CampaignOrderField",
+    "CampaignState",
+    "DeliveryIndicator",
+    "DeliveryStatus",
+    "MessageOrderField",
+    "OrderDirection",
+    "SmsType",
+]
+
+strawberry.enum(DeliveryStatus, description="Where one message stands.")
+strawberry.enum(DeliveryIndicator, description="The five rates, each the sum of some statuses.")
+strawberry.enum(
+    AddressBookAction,
+    description=(
+        "What an indicator means for the address book: KEEP the number, or it was REMOVED by itself."
+    ),
+)
+strawberry.enum(SmsType, description="What the SMS is for.")
+strawberry.enum(
+    CampaignState,
+    description=(
+        "SCHEDULED: sentAt lies ahead. SENDING: some messages still wait. COMPLETED: none waits (a message "
+        "that stays SENT may still change)."
+    ),
+)
+
+
+@strawberry.enum(description="What campaigns can be ordered by.")
+class CampaignOrderField(Enum):
+    """CREATED_AT: when they were made."""
+
+    CREATED_AT = "CREATED_AT"
+
+
+@strawberry.enum(description="What messages can be ordered by.")
+class MessageOrderField(Enum):
+    """POSITION: as they were registered."""
+
+    POSITION = "POSITION"
+
+
+@strawberry.enum(description="Which way.")
+class OrderDirection(Enum):
+    """Ascending or descending."""
+
+    ASC = "ASC"
+    DESC = "DESC"

@@ -1,0 +1,160 @@
+"""A message, as it is shown."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from gql_server.auth import Viewer
+from gql_server.domain import ids, message
+from gql_server.domain.receipt import History
+from gql_server.domain.status import INDICATOR_OF, STATUS_LABEL, statuses_matching
+from gql_server.numbers import masked
+from resolvers.enums import DeliveryIndicator, DeliveryStatus, MessageOrderField, OrderDirection
+from resolvers.node import Node
+from resolvers.page import PageInfo
+from resolvers.scalars import PhoneNumber
+
+if TYPE_CHECKING:
+    from resolvers.campaign import Campaign
+
+
+@strawberry.type(description="A status that was reported for a message.")
+class StatusChange:
+    """One entry of a message's history."""
+
+    status: DeliveryStatus
+    at: datetime
+    error_code: str | None
+
+
+@strawberry.type(description="One SMS to one recipient.")
+class Message(Node):
+    """One line of the report."""
+
+    reference: str = strawberry.field(
+        description=(
+            "Short and safe to send to a provider as its client reference (at most 36 of A-Z a-z 0-9 "
+            "_ -); taken wherever a message id is."
+        )
+    )
+    recipient: PhoneNumber
+    contact_name: str | None
+    status: DeliveryStatus
+    status_label: str
+    indicator: DeliveryIndicator
+    status_at: datetime = strawberry.field(description="When the status was reached.")
+    error_code: str | None = strawberry.field(
+        description="The provider's own error code, as it came."
+    )
+    error_reason: str | None = strawberry.field(description="The provider's own words.")
+    provider: str | None
+    country: str | None = strawberry.field(
+        description="ISO 3166-1 code of the number's country or region."
+    )
+    operator: str | None = strawberry.field(description="The network, as the provider names it.")
+    kept_history: strawberry.Private[History]
+    load_campaign: strawberry.Private[Callable[[], Awaitable["Campaign"]]]
+
+    @strawberry.field
+    async def campaign(self) -> Annotated["Campaign", strawberry.lazy("resolvers.campaign")]:
+        """The campaign that it belongs to."""
+        return await self.load_campaign()
+
+    @strawberry.field(
+        description=(
+            "Every status that was ever reported for it, each once with its earliest time, oldest first."
+        )
+    )
+    def history(self) -> list[StatusChange]:
+        """Oldest first; it begins with the registration."""
+        return [
+            StatusChange(status=entry.status, at=entry.at, error_code=entry.error_code)
+            for entry in self.kept_history
+        ]
+
+    @classmethod
+    def of(
+        cls,
+        record: message.Message,
+        viewer: Viewer,
+        campaign: Callable[[], Awaitable["Campaign"]],
+    ) -> "Message":
+        """How this message is shown to this viewer."""
+        clear = viewer.may("contacts:read")
+        return cls(
+            id=strawberry.ID(ids.to_global("Message", record.id)),
+            reference=record.id,
+            recipient=PhoneNumber(record.recipient if clear else masked(record.recipient)),
+            contact_name=record.name,
+            status=record.status,
+            status_label=STATUS_LABEL[record.status],
+            indicator=INDICATOR_OF[record.status],
+            status_at=record.status_at,
+            error_code=record.error_code,
+            error_reason=record.error_reason,
+            provider=record.provider,
+            country=record.country,
+            operator=record.operator,
+            kept_history=record.history,
+            load_campaign=campaign,
+        )
+
+
+@strawberry.type(description="A message in a list.")
+class MessageEdge:
+    """Relay's edge."""
+
+    cursor: str
+    node: Message
+
+
+@strawberry.type(description="A page of messages.")
+class MessageConnection:
+    """Relay's connection."""
+
+    edges: list[MessageEdge]
+    nodes: list[Message]
+    page_info: PageInfo
+    count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @strawberry.field(
+        description=(
+            "Exact and free without a filter and for statuses and indicators (their intersection), "
+            "null with any other filter."
+        )
+    )
+    async def total_count(self) -> int | None:
+        """Out of the counters."""
+        return await self.count()
+
+
+@strawberry.input(description="Conditions that a message must meet, all of them.")
+class MessageFilter:
+    """Filter of messages."""
+
+    statuses: list[DeliveryStatus] | None = strawberry.field(
+        default=None, description="Any of these."
+    )
+    indicators: list[DeliveryIndicator] | None = strawberry.field(
+        default=None, description="Any of these."
+    )
+
+
+def allowed_statuses(filter: MessageFilter | None) -> frozenset[DeliveryStatus] | None:
+    """The statuses that a filter lets through; None for all."""
+    if filter is None:
+        return None
+    return statuses_matching(
+        None if filter.statuses is None else frozenset(filter.statuses),
+        None if filter.indicators is None else frozenset(filter.indicators),
+    )
+
+
+@strawberry.input(description="The order of messages; POSITION ascending where it is not given.")
+class MessageOrder:
+    """Order of messages."""
+
+    field: MessageOrderField
+    direction: OrderDirection

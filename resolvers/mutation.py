@@ -1,0 +1,363 @@
+"""What can be done: each mutation calls one activity and shows what became of it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+from gql_server import errors
+from gql_server.domain import ids
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.ingestion import Outcome
+from gql_server.providers import PROVIDERS
+from gql_server.registration import MOST_AT_ONCE, Binding, NewCampaign, NewRecipient
+from gql_server.store import messages
+from resolvers.campaign import Campaign, shown_message
+from resolvers.context import Info, Reading
+from resolvers.enums import DeliveryStatus, SmsType
+from resolvers.message import Message
+
+
+@strawberry.type(
+    description=(
+        "A mistake of the caller, as data: `field` is the path in the input, `code` is stable, `message` is "
+        "for a person."
+    )
+)
+class UserError:
+    """What is wrong, and where."""
+
+    field: list[str]
+    code: str
+    message: str
+
+
+@strawberry.input(description="sentAt: absent = now; in the future = SCHEDULED.")
+class CreateCampaignInput:
+    """A new campaign."""
+
+    name: str
+    text: str
+    sender: str
+    type: SmsType = SmsType.MARKETING
+    sent_at: datetime | None = None
+    client_mutation_id: str | None = None
+
+
+@strawberry.type(description="What became of createCampaign.")
+class CreateCampaignPayload:
+    """The campaign, or why there is none."""
+
+    campaign: Campaign | None
+    user_errors: list[UserError]
+    client_mutation_id: str | None
+
+
+@strawberry.input(description="What is given is changed. The time can be, until the first receipt.")
+class UpdateCampaignInput:
+    """Changes of a campaign."""
+
+    id: strawberry.ID
+    name: str | None = None
+    sent_at: datetime | None = None
+    client_mutation_id: str | None = None
+
+
+@strawberry.type(description="What became of updateCampaign.")
+class UpdateCampaignPayload:
+    """The campaign as it is now."""
+
+    campaign: Campaign | None
+    user_errors: list[UserError]
+    client_mutation_id: str | None
+
+
+@strawberry.input(description="One recipient.")
+class RecipientInput:
+    """A recipient."""
+
+    number: str = strawberry.field(description="In international form, such as +33612345678.")
+    name: str | None = None
+    provider_message_ids: list[str] | None = strawberry.field(
+        default=None,
+        description=(
+            "The provider's ids of this message (one, or one a part), where they are known already."
+        ),
+    )
+    provider: str | None = None
+
+
+@strawberry.input(description="Recipients of a campaign.")
+class AddRecipientsInput:
+    """Recipients."""
+
+    campaign_id: strawberry.ID
+    recipients: list[RecipientInput]
+    client_mutation_id: str | None = None
+
+
+@strawberry.type(
+    description=(
+        "messages: those added, in the order of the input. A number that the campaign has already is "
+        "DUPLICATE_RECIPIENT."
+    )
+)
+class AddRecipientsPayload:
+    """What was added, and what was refused."""
+
+    campaign: Campaign | None
+    added: int
+    messages: list[Message]
+    user_errors: list[UserError]
+    client_mutation_id: str | None
+
+
+@strawberry.input(description="What a provider calls a message.")
+class ProviderMessageInput:
+    """A binding."""
+
+    message_id: strawberry.ID = strawberry.field(description="A message's id or its reference.")
+    provider: str
+    provider_message_ids: list[str]
+
+
+@strawberry.input(description="What providers call messages.")
+class BindProviderMessagesInput:
+    """Bindings."""
+
+    messages: list[ProviderMessageInput]
+    client_mutation_id: str | None = None
+
+
+@strawberry.type(description="What became of bindProviderMessages.")
+class BindProviderMessagesPayload:
+    """How many messages are bound now as the input says."""
+
+    bound: int
+    user_errors: list[UserError]
+    client_mutation_id: str | None
+
+
+@strawberry.input(
+    description="A receipt for the message of messageId, or of provider and providerMessageId."
+)
+class ReceiptInput:
+    """A receipt."""
+
+    message_id: strawberry.ID | None = None
+    provider: str | None = None
+    provider_message_id: str | None = None
+    status: DeliveryStatus
+    at: datetime
+    error_code: str | None = None
+    error_reason: str | None = None
+
+
+@strawberry.input(description="Delivery receipts.")
+class RecordReceiptsInput:
+    """Receipts."""
+
+    receipts: list[ReceiptInput]
+    client_mutation_id: str | None = None
+
+
+@strawberry.type(
+    description=(
+        "applied: changed a message's status, time or history. ignored: a repeat. parked: its message is not "
+        "known yet, and the receipt is kept for it."
+    )
+)
+class RecordReceiptsPayload:
+    """What became of the receipts."""
+
+    applied: int
+    ignored: int
+    parked: int
+    user_errors: list[UserError]
+    client_mutation_id: str | None
+
+
+@strawberry.type(description="What can be done.")
+class Mutation:
+    """The root of mutations."""
+
+    @strawberry.mutation(description="Make a campaign; its recipients come after it.")
+    async def create_campaign(
+        self, info: Info, input: CreateCampaignInput
+    ) -> CreateCampaignPayload:
+        """Calls registration."""
+        viewer = info.context.asking("campaigns:write")
+        wanted = NewCampaign(
+            name=input.name,
+            text=input.text,
+            sender=input.sender,
+            type=input.type,
+            sent_at=input.sent_at,
+        )
+        registration = info.context.services.registration
+        campaign, mistakes = await registration.create_campaign(viewer.workspace, wanted)
+        reading = info.context.reading_anew(viewer)
+        return CreateCampaignPayload(
+            campaign=await _shown(reading, campaign),
+            user_errors=_mistakes(mistakes),
+            client_mutation_id=input.client_mutation_id,
+        )
+
+    @strawberry.mutation(description="Rename a campaign, or move its time.")
+    async def update_campaign(
+        self, info: Info, input: UpdateCampaignInput
+    ) -> UpdateCampaignPayload:
+        """Calls registration."""
+        viewer = info.context.asking("campaigns:write")
+        given: dict[str, Any] = {"name": input.name, "sent_at": input.sent_at}
+        changes = {name: value for name, value in given.items() if value is not None}
+        campaign = ids.read_campaign(input.id)
+        registration = info.context.services.registration
+        mistakes = await registration.update_campaign(viewer.workspace, campaign, changes)
+        reading = info.context.reading_anew(viewer)
+        return UpdateCampaignPayload(
+            campaign=await _shown(reading, campaign),
+            user_errors=_mistakes(mistakes),
+            client_mutation_id=input.client_mutation_id,
+        )
+
+    @strawberry.mutation(
+        description=(
+            "At most 1,000 recipients a call; larger lists go through the import endpoint. Valid ones are "
+            "added, the others are userErrors."
+        )
+    )
+    async def add_recipients(self, info: Info, input: AddRecipientsInput) -> AddRecipientsPayload:
+        """Calls registration."""
+        viewer = info.context.asking("campaigns:write")
+        campaign = ids.read_campaign(input.campaign_id)
+        recipients = [
+            NewRecipient(
+                number=one.number,
+                name=one.name,
+                provider=one.provider,
+                provider_message_ids=tuple(one.provider_message_ids or ()),
+            )
+            for one in input.recipients
+        ]
+        registration = info.context.services.registration
+        added = await registration.add_recipients(viewer.workspace, campaign, recipients)
+        reading = info.context.reading_anew(viewer)
+        found = await messages.some(reading.at, viewer.workspace, added.messages)
+        owner = await _shown(reading, campaign)
+        return AddRecipientsPayload(
+            campaign=owner,
+            added=len(added.messages),
+            messages=[shown_message(found[key], reading, owner) for key in added.messages],
+            user_errors=_mistakes(added.errors),
+            client_mutation_id=input.client_mutation_id,
+        )
+
+    @strawberry.mutation(
+        description=(
+            "Tell the provider's ids of messages that have been handed to it; receipts that came before are "
+            "applied. At most 1,000 a call."
+        )
+    )
+    async def bind_provider_messages(
+        self, info: Info, input: BindProviderMessagesInput
+    ) -> BindProviderMessagesPayload:
+        """Calls registration."""
+        viewer = info.context.asking("campaigns:write")
+        bindings = [
+            Binding(
+                message=one.message_id,
+                provider=one.provider,
+                provider_message_ids=tuple(one.provider_message_ids),
+            )
+            for one in input.messages
+        ]
+        bound = await info.context.services.registration.bind(viewer.workspace, bindings)
+        return BindProviderMessagesPayload(
+            bound=bound.bound,
+            user_errors=_mistakes(bound.errors),
+            client_mutation_id=input.client_mutation_id,
+        )
+
+    @strawberry.mutation(
+        description=(
+            "Delivery receipts from a sender that calls GraphQL rather than a webhook; at most 1,000 a call."
+        )
+    )
+    async def record_receipts(
+        self, info: Info, input: RecordReceiptsInput
+    ) -> RecordReceiptsPayload:
+        """Calls ingestion."""
+        viewer = info.context.asking("receipts:write")
+        receipts, mistakes = _read_receipts(input.receipts)
+        outcomes = await info.context.services.ingestion.record(viewer.workspace, receipts)
+        return RecordReceiptsPayload(
+            applied=outcomes.count(Outcome.APPLIED),
+            ignored=outcomes.count(Outcome.IGNORED),
+            parked=outcomes.count(Outcome.PARKED),
+            user_errors=_mistakes(mistakes),
+            client_mutation_id=input.client_mutation_id,
+        )
+
+
+def _read_receipts(
+    given: Sequence[ReceiptInput],
+) -> tuple[list[DeliveryReceipt], list[errors.UserError]]:
+    """Those that can be read, and what is wrong with the others."""
+    if len(given) > MOST_AT_ONCE:
+        limit = f"At most {MOST_AT_ONCE:,} receipts a call."
+        return [], [errors.UserError(("receipts",), "TOO_MANY", limit)]
+    receipts = []
+    mistakes = []
+    for index, one in enumerate(given):
+        path = ("receipts", str(index))
+        if one.provider is not None and one.provider not in PROVIDERS:
+            known = ", ".join(sorted(PROVIDERS))
+            mistakes.append(
+                errors.UserError(
+                    (*path, "provider"),
+                    "UNKNOWN_PROVIDER",
+                    f"This provider is not known; those that are: {known}.",
+                )
+            )
+        elif not one.message_id and not (one.provider and one.provider_message_id):
+            mistakes.append(
+                errors.UserError(
+                    path, "REQUIRED", "Give messageId, or provider and providerMessageId."
+                )
+            )
+        elif one.message_id and ids.read_message(one.message_id) is None:
+            mistakes.append(
+                errors.UserError(
+                    (*path, "messageId"), "INVALID_ID", "This is no id or reference of a message."
+                )
+            )
+        else:
+            receipts.append(_receipt(one))
+    return receipts, mistakes
+
+
+def _receipt(one: ReceiptInput) -> DeliveryReceipt:
+    provider = one.provider or "generic"
+    key = None
+    if one.provider_message_id:
+        key = PROVIDERS[provider].correlation_key(one.provider_message_id, None)
+    return DeliveryReceipt(
+        status=one.status,
+        provider=provider,
+        reference=one.message_id,
+        key=key,
+        at=one.at,
+        error_code=one.error_code,
+        error_reason=one.error_reason,
+    )
+
+
+async def _shown(reading: Reading, campaign: str | None) -> Campaign | None:
+    found = await reading.campaign(campaign) if campaign is not None else None
+    return Campaign.of(found, reading) if found is not None else None
+
+
+def _mistakes(mistakes: Sequence[errors.UserError]) -> list[UserError]:
+    return [UserError(field=list(m.field), code=m.code, message=m.message) for m in mistakes]

@@ -1,0 +1,110 @@
+"""Pages by key, in both directions, after Relay's connections specification.
+
+https://relay.dev/graphql/connections.htm
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import strawberry
+
+from gql_server.domain import cursor
+from gql_server.errors import PublicError
+
+DEFAULT_SIZE = 50
+LARGEST_SIZE = 100
+
+T = TypeVar("T")
+P = TypeVar("P")
+P_contra = TypeVar("P_contra", contravariant=True)
+
+
+@strawberry.type(description="Where a page stands in its list.")
+class PageInfo:
+    """Relay's PageInfo."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+class Fetch(Protocol[T, P_contra]):
+    """Reads at most `limit` rows between two places, both left out, in or against the list's order."""
+
+    def __call__(
+        self, *, after: P_contra | None, before: P_contra | None, against: bool, limit: int
+    ) -> Awaitable[list[T]]:
+        """The rows, in the order in which they were read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """The rows of a page with their cursors, in the list's order."""
+
+    rows: Sequence[T]
+    cursors: Sequence[str]
+    info: PageInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[T, P]):
+    """A list that can be walked: `binding` names it, so that a cursor fits here and nowhere else."""
+
+    secret: bytes
+    binding: Sequence[object]
+    #: a row's place in the list, as JSON
+    place_of: Callable[[T], object]
+    #: a place out of a cursor
+    read_place: Callable[[Any], P]
+    fetch: Fetch[T, P]
+
+    async def page(
+        self, first: int | None, after: str | None, last: int | None, before: str | None
+    ) -> Page[T]:
+        """One page: the first `first` rows after, or the last `last` before a cursor.
+
+        :raises PublicError: INVALID_PAGE_SIZE.
+        :raises InvalidCursor: a cursor is not of this list.
+        """
+        against = last is not None
+        size = _size(first, last)
+        rows = await self.fetch(
+            after=self._open(after), before=self._open(before), against=against, limit=size + 1
+        )
+        more = len(rows) > size
+        rows = rows[:size]
+        if against:
+            rows.reverse()
+        cursors = [cursor.sealed(self.secret, self.binding, self.place_of(row)) for row in rows]
+        return Page(
+            rows=rows,
+            cursors=cursors,
+            info=PageInfo(
+                has_next_page=before is not None if against else more,
+                has_previous_page=more if against else after is not None,
+                start_cursor=cursors[0] if cursors else None,
+                end_cursor=cursors[-1] if cursors else None,
+            ),
+        )
+
+    def _open(self, text: str | None) -> P | None:
+        if text is None:
+            return None
+        return self.read_place(cursor.opened(self.secret, self.binding, text))
+
+
+def _size(first: int | None, last: int | None) -> int:
+    if first is not None and last is not None:
+        raise PublicError("Give first or last, not both.", "INVALID_PAGE_SIZE")
+    size = first if first is not None else last
+    if size is None:
+        return DEFAULT_SIZE
+    if not 1 <= size <= LARGEST_SIZE:
+        raise PublicError(
+            f"{'first' if last is None else 'last'} must be 1 to {LARGEST_SIZE}.",
+            "INVALID_PAGE_SIZE",
+        )
+    return size

@@ -1,0 +1,76 @@
+"""What can be asked."""
+
+import strawberry
+
+from gql_server.domain import ids
+from gql_server.errors import PublicError
+from gql_server.store import messages
+from resolvers.campaign import (
+    Campaign,
+    CampaignConnection,
+    CampaignFilter,
+    CampaignOrder,
+    campaigns_page,
+    shown_message,
+)
+from resolvers.context import Info, Reading
+from resolvers.node import Node
+
+MOST_NODES = 100
+
+
+@strawberry.type(description="What can be asked.")
+class Query:
+    """The root of queries."""
+
+    @strawberry.field(
+        description="Anything with an id; null where the workspace has nothing of it."
+    )
+    async def node(self, info: Info, id: strawberry.ID) -> Node | None:
+        """By global id, or by a message's reference."""
+        return await _node(info.context.reading(), id)
+
+    @strawberry.field(
+        description="At most 100 at once, in the order of the ids; null for unknown ones."
+    )
+    async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
+        """By global ids."""
+        if len(ids) > MOST_NODES:
+            raise PublicError(f"At most {MOST_NODES} ids at once.", "TOO_MANY")
+        reading = info.context.reading()
+        return [await _node(reading, key) for key in ids]
+
+    @strawberry.field(description="One campaign; null where the workspace has none of this id.")
+    async def campaign(self, info: Info, id: strawberry.ID) -> Campaign | None:
+        """By global id."""
+        return await _campaign(info.context.reading(), id)
+
+    @strawberry.field(description="The history: every sending, newest first.")
+    async def campaigns(
+        self,
+        info: Info,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        filter: CampaignFilter | None = None,
+        order_by: CampaignOrder | None = None,
+    ) -> CampaignConnection:
+        """A page of the workspace's campaigns."""
+        return await campaigns_page(
+            info.context.reading(), first, after, last, before, filter, order_by
+        )
+
+
+async def _node(reading: Reading, key: str) -> Node | None:
+    message = ids.read_message(key)
+    if message is None:
+        return await _campaign(reading, key)
+    found = await messages.one(reading.at, reading.workspace, message)
+    return shown_message(found, reading) if found is not None else None
+
+
+async def _campaign(reading: Reading, key: str) -> Campaign | None:
+    campaign = ids.read_campaign(key)
+    found = await reading.campaign(campaign) if campaign is not None else None
+    return Campaign.of(found, reading) if found is not None else None

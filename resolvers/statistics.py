@@ -1,0 +1,88 @@
+"""A campaign's figures, as they are shown."""
+
+from datetime import datetime
+
+import strawberry
+
+from gql_server.domain import status as words
+from gql_server.domain.statistics import Statistics, rate
+from resolvers.enums import AddressBookAction, DeliveryIndicator, DeliveryStatus
+from resolvers.scalars import BigInt
+
+
+@strawberry.type(description="How many messages stand in one status.")
+class StatusCount:
+    """One of the ten."""
+
+    status: DeliveryStatus
+    label: str
+    count: int
+    rate: float | None = strawberry.field(description="count / total; null where total is 0.")
+
+
+@strawberry.type(description="One of the five rates.")
+class IndicatorRate:
+    """One of the five."""
+
+    indicator: DeliveryIndicator
+    label: str
+    count: int
+    rate: float | None = strawberry.field(
+        description="count / total, 0 to 1; null where total is 0. The five add up to 1."
+    )
+    statuses: list[StatusCount]
+    action: AddressBookAction
+    advice: str = strawberry.field(
+        description="What the indicator means and what to do about it, for a person."
+    )
+
+
+@strawberry.type(description="The figures of a campaign, all of one point in time.")
+class DeliveryStatistics:
+    """Total, five rates, ten statuses."""
+
+    revision: BigInt = strawberry.field(
+        description="Grows with every change; two answers with equal revisions carry equal figures."
+    )
+    as_of: datetime = strawberry.field(
+        description="When the newest change in these figures was committed."
+    )
+    total: int
+    indicators: list[IndicatorRate] = strawberry.field(
+        description=(
+            "All five, in this order: RECEIPT, PENDING, TEMPORARY_ERROR, PERMANENT_ERROR, UNSUBSCRIBE."
+        )
+    )
+    statuses: list[StatusCount] = strawberry.field(description="All ten, zero counts too.")
+
+    @classmethod
+    def of(cls, figures: Statistics) -> "DeliveryStatistics":
+        """How these figures are shown."""
+        total = figures.total
+        counts = {
+            status: StatusCount(
+                status=status,
+                label=words.STATUS_LABEL[status],
+                count=count,
+                rate=rate(count, total),
+            )
+            for status, count in figures.counts.items()
+        }
+        return cls(
+            revision=BigInt(figures.revision),
+            as_of=figures.as_of,
+            total=total,
+            statuses=list(counts.values()),
+            indicators=[
+                IndicatorRate(
+                    indicator=indicator,
+                    label=words.INDICATOR_LABEL[indicator],
+                    count=figures.count(indicator),
+                    rate=rate(figures.count(indicator), total),
+                    statuses=[counts[status] for status in statuses],
+                    action=words.ACTION_OF[indicator],
+                    advice=words.ADVICE[indicator],
+                )
+                for indicator, statuses in words.STATUSES_OF.items()
+            ],
+        )

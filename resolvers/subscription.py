@@ -1,0 +1,163 @@
+"""What can be watched."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import strawberry
+
+from gql_server.domain import ids
+from gql_server.errors import PublicError
+from resolvers.campaign import Campaign, read_updates_cursor, shown_message, updates_cursor
+from resolvers.context import Info
+from resolvers.message import Message, MessageFilter, allowed_statuses
+
+SHORTEST_INTERVAL = 100
+LONGEST_INTERVAL = 60_000
+
+
+@strawberry.type(description="Messages that changed.")
+class MessageUpdates:
+    """One event of messagesUpdated."""
+
+    cursor: str = strawberry.field(description="Where to go on from after a reconnect.")
+    resync: bool = strawberry.field(
+        description=(
+            "True where the changes since `after` are no longer kept: refetch, then go on from `cursor`."
+        )
+    )
+    messages: list[Message]
+
+
+@strawberry.type(description="What can be watched.")
+class Subscription:
+    """The root of subscriptions."""
+
+    @strawberry.subscription(
+        description=(
+            "The campaign whenever its figures change: first the present state, then the newest state at "
+            "most once per minIntervalMs (100 to 60000). In between, only the newest counts. Ends by itself "
+            "never."
+        )
+    )
+    async def campaign_updated(
+        self, info: Info, id: strawberry.ID, min_interval_ms: int | None = 250
+    ) -> AsyncGenerator[Campaign, None]:
+        """Calls live."""
+        viewer = info.context.asking("reports:read")
+        interval = _seconds(min_interval_ms, 250)
+        campaign = ids.read_campaign(id)
+        if campaign is None:
+            raise _no_campaign()
+        live = info.context.services.live
+        # A page of messages is read with its event, so the figures beside it are of the same snapshot.
+        reads_more = _selects(info, "messages")
+        found = False
+        async with aclosing(
+            live.campaign(viewer.workspace, campaign, interval=interval)
+        ) as pictures:
+            async for picture in pictures:
+                found = True
+                async with info.context.event(viewer) as reading:
+                    record = picture.campaign
+                    if reads_more:
+                        record = await reading.campaign(campaign) or record
+                    else:
+                        reading.know(picture)
+                    yield Campaign.of(record, reading)
+        if not found:
+            raise _no_campaign()
+
+    @strawberry.subscription(
+        description=(
+            "Every campaign of the workspace whose figures change, for the history page. The first event, an "
+            "empty list, says: from now on nothing is missed."
+        )
+    )
+    async def campaigns_updated(
+        self, info: Info, min_interval_ms: int | None = 1000
+    ) -> AsyncGenerator[list[Campaign], None]:
+        """Calls live."""
+        viewer = info.context.asking("reports:read")
+        interval = _seconds(min_interval_ms, 1000)
+        live = info.context.services.live
+        async with aclosing(live.campaigns(viewer.workspace, interval=interval)) as lists:
+            async for pictures in lists:
+                async with info.context.event(viewer) as reading:
+                    for picture in pictures:
+                        reading.know(picture)
+                    yield [Campaign.of(picture.campaign, reading) for picture in pictures]
+
+    @strawberry.subscription(
+        description=(
+            "Every message that changed since the cursor, at least once, in its state at that cursor or a "
+            "newer one; what lay between is in its history. A newly added message counts as changed. The "
+            "first event comes at once, with no messages where nothing happened, so that its cursor makes a "
+            "resume possible from the start. after: a cursor from an earlier event, or "
+            "Campaign.updatesCursor; absent: from now on. filter: matches the state before or after the "
+            "change, so that a row is seen leaving."
+        )
+    )
+    async def messages_updated(
+        self,
+        info: Info,
+        campaign_id: strawberry.ID,
+        after: str | None = None,
+        filter: MessageFilter | None = None,
+        min_interval_ms: int | None = 250,
+    ) -> AsyncGenerator[MessageUpdates, None]:
+        """Calls live."""
+        viewer = info.context.asking("reports:read")
+        interval = _seconds(min_interval_ms, 250)
+        campaign = ids.read_campaign(campaign_id)
+        if campaign is None:
+            raise _no_campaign()
+        services = info.context.services
+        since = None
+        other_epoch = False
+        if after is not None:
+            since = read_updates_cursor(services.installation, viewer.workspace, campaign, after)
+            other_epoch = since is None
+        found = False
+        async with aclosing(
+            services.live.messages(
+                viewer.workspace,
+                campaign,
+                since=since,
+                statuses=allowed_statuses(filter),
+                interval=interval,
+            )
+        ) as updates:
+            async for update in updates:
+                async with info.context.event(viewer) as reading:
+                    yield MessageUpdates(
+                        cursor=updates_cursor(reading, campaign, update.versions),
+                        # A database that was restored has forgotten what this cursor saw.
+                        resync=update.resync or (other_epoch and not found),
+                        messages=[shown_message(row, reading) for row in update.messages],
+                    )
+                found = True
+        if not found:
+            raise _no_campaign()
+
+
+def _seconds(milliseconds: int | None, default: int) -> float:
+    milliseconds = default if milliseconds is None else milliseconds
+    if not SHORTEST_INTERVAL <= milliseconds <= LONGEST_INTERVAL:
+        raise PublicError(
+            f"minIntervalMs must be {SHORTEST_INTERVAL} to {LONGEST_INTERVAL}.", "INVALID_INTERVAL"
+        )
+    return milliseconds / 1000
+
+
+def _no_campaign() -> PublicError:
+    return PublicError("There is no such campaign.", "NOT_FOUND")
+
+
+def _selects(info: Info, name: str) -> bool:
+    """Whether the operation's document names this field anywhere; an answer that is too often yes costs a read."""
+    return any(_names(field, name) for field in info.selected_fields)
+
+
+def _names(field: object, name: str) -> bool:
+    selections = getattr(field, "selections", ())
+    return getattr(field, "name", None) == name or any(_names(s, name) for s in selections)

@@ -1,0 +1,123 @@
+"""The endpoint `/graphql`: HTTP POST and graphql-transport-ws."""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import orjson
+from cross_web import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.exceptions import ConnectionRejectionError
+from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.types.unset import UNSET, UnsetType
+
+from gql_server.app import origin_pattern
+from gql_server.errors import Overloaded, Unauthenticated
+from gql_server.services import Services
+from resolvers.context import Context
+from resolvers.schema import make_schema
+
+INIT_TIMEOUT = timedelta(seconds=10)
+OPERATIONS_PER_CONNECTION = 50
+LARGEST_BODY = 1024 * 1024
+
+_NO_PAYLOAD: UnsetType = UNSET
+
+_CODES = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
+
+
+class View(GraphQL[Context, None]):
+    """Strawberry's endpoint with our context, our errors and our origins."""
+
+    def __init__(self, allowed_origins: Sequence[str]) -> None:
+        super().__init__(
+            make_schema(),
+            graphql_ide=None,
+            allow_queries_via_get=False,
+            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            connection_init_wait_timeout=INIT_TIMEOUT,
+            max_subscriptions_per_connection=OPERATIONS_PER_CONNECTION,
+        )
+        self._origins: re.Pattern[str] | None = origin_pattern(allowed_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or serve a websocket."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except Unauthenticated as error:
+            response = _refusal(401, error.message, error.code)
+            response.headers["WWW-Authenticate"] = "Bearer"
+        except Overloaded:
+            response = _refusal(503, "Try again in a moment.", "UNAVAILABLE")
+            response.headers["Retry-After"] = "5"
+        except HTTPException as error:
+            code = _CODES.get(error.status_code, "BAD_REQUEST")
+            response = _refusal(error.status_code, error.reason, code)
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            return RedirectResponse("/graphiql/")
+        if int(request.headers.get("content-length", "0") or "0") > LARGEST_BODY:
+            raise HTTPException(413, f"A body has at most {LARGEST_BODY} bytes")
+        return await self.run(request)
+
+    async def get_context(
+        self, request: Request | WebSocket, response: Response | WebSocket
+    ) -> Context:
+        """Who asks. A websocket says so only with connection_init.
+
+        :raises Unauthenticated: a request without a good key.
+        """
+        services: Services = request.state.services
+        if isinstance(request, WebSocket):
+            return Context(services, viewer=None)
+        header = request.headers.get("authorization")
+        return Context(services, await services.authenticator.viewer(header))
+
+    async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
+        """Who asks, on a websocket: `authorization` in the payload, its name in any case."""
+        given = context.connection_params or {}
+        header = next(
+            (value for name, value in given.items() if name.lower() == "authorization"), None
+        )
+        try:
+            context.viewer = await context.services.authenticator.viewer(
+                header if isinstance(header, str) else None
+            )
+        except (Unauthenticated, Overloaded):
+            raise ConnectionRejectionError from None
+        return _NO_PAYLOAD
+
+    def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
+        """Whether a page of another origin may open a websocket: the rule that CORS has, too."""
+        return self._origins is not None and self._origins.fullmatch(origin) is not None
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Strict: bad UTF-8, NaN, huge integers and deep nesting are no JSON, as the caller is told."""
+        try:
+            decoded = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            raise json.JSONDecodeError("not JSON", "", 0) from None
+        if not isinstance(decoded, dict | list):
+            raise json.JSONDecodeError("not an object", "", 0)
+        return decoded
+
+    def encode_json(self, data: object) -> str:
+        """Text: as bytes it would become a binary frame, which clients do not expect."""
+        return orjson.dumps(data).decode()
+
+
+def _refusal(status: int, message: str, code: str) -> Response:
+    body: dict[str, Any] = {"errors": [{"message": message, "extensions": {"code": code}}]}
+    return JSONResponse(body, status)

@@ -1,0 +1,192 @@
+"""What tests share: one real mongod for the whole run, a fresh database and a real server for each test."""
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gql_server import auth, embedded
+from gql_server.app import create_app
+from gql_server.database import Database, open_database
+from gql_server.domain.source import Source
+from gql_server.server import listening_socket, make_server
+from gql_server.services import Services, running, utc_now
+from gql_server.settings import Settings
+from gql_server.store import indexes, keys, sources, workspaces
+from resolvers.view import View
+
+ALL_SCOPES = frozenset(auth.SCOPES)
+
+
+@pytest.fixture(scope="session")
+async def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """A real mongod, a replica set of one, for the whole run."""
+    async with embedded.serving(tmp_path_factory.mktemp("mongo")) as mongo:
+        yield mongo.url
+
+
+@pytest.fixture
+async def db(mongo_url: str) -> AsyncIterator[Database]:
+    """A database of its own for this test, with all indexes."""
+    database = await open_database(mongo_url, f"test_{secrets.token_hex(6)}")
+    await indexes.ensure(database, outbox_hours=24)
+    yield database
+    await database.drop()
+    await database.close()
+
+
+@pytest.fixture
+def settings(mongo_url: str, tmp_path: Path) -> Settings:
+    """Settings of a test: any free port."""
+    return Settings(mongodb_url=mongo_url, port=0, data_dir=tmp_path, log_level="warning")
+
+
+@pytest.fixture
+async def services(settings: Settings, db: Database) -> AsyncIterator[Services]:
+    """Everything that a server process runs, without its sockets."""
+    async with running(settings, db) as started:
+        yield started
+
+
+@dataclass
+class Api:
+    """A real server on a real socket, and a client of it with all scopes in the workspace `acme`."""
+
+    base: str
+    db: Database
+    http: httpx.AsyncClient
+    key: str = ""
+    workspace: str = "acme"
+
+    @property
+    def ws(self) -> str:
+        """The address for websockets."""
+        return self.base.replace("http", "ws", 1) + "/graphql"
+
+    async def new_key(
+        self, workspace: str = "acme", scopes: frozenset[str] = ALL_SCOPES
+    ) -> str:
+        """A new key's text."""
+        text, key = auth.new_key(workspace, scopes, now=utc_now())
+        await workspaces.ensure(self.db, workspace, now=utc_now())
+        await keys.add(self.db, key)
+        return text
+
+    async def new_source(
+        self,
+        provider: str,
+        *,
+        workspace: str = "acme",
+        secrets_: tuple[str, ...] = (),
+        time_zone: str = "UTC",
+    ) -> str:
+        """The address of a new source's webhook."""
+        token, token_hash = auth.new_token()
+        source = Source(secrets.token_hex(8), workspace, provider, secrets_, time_zone)
+        await sources.add(self.db, source, token_hash=token_hash, now=utc_now())
+        return f"{self.base}/webhooks/{provider}/{token}"
+
+    async def post(
+        self, query: str, variables: dict[str, Any] | None = None, *, key: str | None = None
+    ) -> httpx.Response:
+        """The raw answer to a GraphQL request; `key` is "" for none."""
+        key = self.key if key is None else key
+        headers = {"authorization": f"Bearer {key}"} if key else {}
+        return await self.http.post(
+            f"{self.base}/graphql",
+            json={"query": query, "variables": variables or {}},
+            headers=headers,
+        )
+
+    async def ask(
+        self, query: str, variables: dict[str, Any] | None = None, *, key: str | None = None
+    ) -> dict[str, Any]:
+        """The data of an answer that has no errors."""
+        answer = (await self.post(query, variables, key=key)).json()
+        assert "errors" not in answer, answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def codes(
+        self, query: str, variables: dict[str, Any] | None = None, *, key: str | None = None
+    ) -> list[str]:
+        """The codes of an answer's errors."""
+        answer = (await self.post(query, variables, key=key)).json()
+        return [error["extensions"]["code"] for error in answer.get("errors", ())]
+
+    async def new_campaign(self, recipients: int = 0, **more: Any) -> str:
+        """A new campaign's id, with that many recipients from +33600000000 on."""
+        given = {"name": "Spring", "text": "Hello", "sender": "ACME", **more}
+        made = await self.ask(
+            "mutation($i: CreateCampaignInput!) { createCampaign(input: $i) "
+            "{ campaign { id } userErrors { code } } }",
+            {"i": given},
+        )
+        campaign: str = made["createCampaign"]["campaign"]["id"]
+        for first in range(0, recipients, 1000):
+            numbers = [f"+33{600000000 + n}" for n in range(first, min(first + 1000, recipients))]
+            added = await self.add(campaign, numbers)
+            assert len(added) == len(numbers)
+        return campaign
+
+    async def add(self, campaign: str, numbers: list[str]) -> list[dict[str, Any]]:
+        """Add recipients; their messages (id, reference)."""
+        added = await self.ask(
+            "mutation($i: AddRecipientsInput!) { addRecipients(input: $i) "
+            "{ messages { id reference } userErrors { code field } } }",
+            {"i": {"campaignId": campaign, "recipients": [{"number": n} for n in numbers]}},
+        )
+        messages: list[dict[str, Any]] = added["addRecipients"]["messages"]
+        return messages
+
+
+@contextlib.asynccontextmanager
+async def serving_api(settings: Settings, db: Database) -> AsyncIterator[Api]:
+    """A real server for this database, in this process."""
+    listening = listening_socket(settings.host, settings.port)
+    started = asyncio.Event()
+    application = create_app(settings, graphql=View(settings.allowed_origins), db=db)
+    server = make_server(application, on_started=started.set)
+    # In a test the signals stay pytest's.
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+    running_server = asyncio.create_task(server.serve(sockets=[listening]))
+    done, _ = await asyncio.wait(
+        {running_server, waiting := asyncio.create_task(started.wait())},
+        return_when=asyncio.FIRST_COMPLETED,
+    )
+    if running_server in done:
+        waiting.cancel()
+        await running_server
+    base = f"http://{settings.host}:{listening.getsockname()[1]}"
+    async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=50)) as http:
+        api = Api(base, db, http)
+        api.key = await api.new_key()
+        yield api
+    server.should_exit = True
+    await running_server
+    listening.close()
+
+
+@pytest.fixture
+async def api(settings: Settings, db: Database) -> AsyncIterator[Api]:
+    """A real server on the test's own database, and a client of it."""
+    async with serving_api(settings, db) as serving:
+        yield serving
+
+
+@pytest.fixture
+def make_api(
+    settings: Settings, db: Database
+) -> Callable[..., contextlib.AbstractAsyncContextManager[Api]]:
+    """A server with other settings."""
+
+    def make(**changes: Any) -> contextlib.AbstractAsyncContextManager[Api]:
+        return serving_api(replace(settings, **changes), db)
+
+    return make
