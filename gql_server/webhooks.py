@@ -13,6 +13,7 @@ What is answered, and why (no 4xx where a retry could help, since several provid
 import asyncio
 import time
 from collections import OrderedDict
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 
 from gql_server.auth import token_hash
 from gql_server.database import Database
+from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.source import Source
 from gql_server.errors import Overloaded, Unreadable
 from gql_server.ingestion import Ingestion
@@ -87,7 +89,9 @@ class Webhooks:
         except Unreadable as error:
             log.warning("webhook %s: 400, %s", provider.name, error)
             return _refusal(400, "UNREADABLE", str(error))
-        await self._ingestion.record(source.workspace, receipts)
+        await self._ingestion.record(
+            source.workspace, [_keyed(receipt, provider) for receipt in receipts]
+        )
         answer = provider.answer(len(receipts))
         return Response(answer.body, media_type=answer.media_type)
 
@@ -105,11 +109,20 @@ class Webhooks:
 
     def _url(self, request: Request) -> str:
         """The address as the provider wrote it, for it may have signed that."""
-        if self._public_url is None:
-            return str(request.url)
-        raw = request.scope.get("raw_path", request.url.path.encode()).decode("latin-1")
-        query = f"?{request.url.query}" if request.url.query else ""
-        return f"{self._public_url.rstrip('/')}{raw.partition('?')[0]}{query}"
+        base = self._public_url or f"{request.url.scheme}://{request.url.netloc}"
+        path = request.scope.get("raw_path") or request.scope["path"].encode()
+        query = request.scope["query_string"]
+        # As bytes it may be anything; the providers turn it back.
+        written = path.partition(b"?")[0] + (b"?" + query if query else b"")
+        return base.rstrip("/") + written.decode("utf-8", "surrogateescape")
+
+
+def _keyed(receipt: DeliveryReceipt, provider: Provider) -> DeliveryReceipt:
+    """A receipt that names another provider is found by that provider's key."""
+    other = PROVIDERS.get(receipt.provider)
+    if receipt.key is None or other is None or other is provider:
+        return receipt
+    return replace(receipt, key=other.correlation_key(receipt.key, None))
 
 
 async def _body(request: Request) -> bytes | None:

@@ -84,6 +84,7 @@ def _row(workspace: str, receipt: DeliveryReceipt) -> Document:
         "reason": receipt.error_reason,
         "operator": receipt.operator,
         "unknownWord": receipt.unknown_word,
+        "numberCaused": receipt.number_caused,
     }
 
 
@@ -106,6 +107,7 @@ def _orphan(row: Document) -> Orphan:
             error_reason=row["reason"],
             operator=row["operator"],
             unknown_word=row["unknownWord"],
+            number_caused=row["numberCaused"],
         ),
         arrived_at=row["arrivedAt"],
     )
