@@ -110,8 +110,8 @@ class Webhooks:
     def _url(self, request: Request) -> str:
         """The address as the provider wrote it, for it may have signed that."""
         base = self._public_url or f"{request.url.scheme}://{request.url.netloc}"
-        path = request.scope.get("raw_path") or request.scope["path"].encode()
-        query = request.scope["query_string"]
+        path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+        query: bytes = request.scope["query_string"]
         # As bytes it may be anything; the providers turn it back.
         written = path.partition(b"?")[0] + (b"?" + query if query else b"")
         return base.rstrip("/") + written.decode("utf-8", "surrogateescape")

@@ -102,15 +102,13 @@ def test_a_filter_is_the_intersection_of_statuses_and_indicators() -> None:
     sent, waiting = DeliveryStatus.SENT, DeliveryStatus.WAITING
 
     assert statuses_matching(None, None) is None
-    assert statuses_matching(frozenset({sent, waiting}), None) == {sent, waiting}
+    assert statuses_matching(frozenset({sent, waiting}), None) == frozenset({sent, waiting})
     assert statuses_matching(
         frozenset({sent, waiting}), frozenset({DeliveryIndicator.PENDING})
-    ) == {waiting}
-    assert statuses_matching(None, frozenset({DeliveryIndicator.RECEIPT})) == {
-        DeliveryStatus.RECEIVED,
-        sent,
-        DeliveryStatus.DELIVERED_OPERATOR,
-    }
+    ) == frozenset({waiting})
+    assert statuses_matching(None, frozenset({DeliveryIndicator.RECEIPT})) == frozenset(
+        {DeliveryStatus.RECEIVED, sent, DeliveryStatus.DELIVERED_OPERATOR}
+    )
     assert statuses_matching(frozenset(), None) == frozenset()
 
 
