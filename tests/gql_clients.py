@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from gql import Client, gql
+from gql.transport.exceptions import TransportError
 from gql.transport.websockets import WebsocketsTransport
 
 Event = dict[str, Any]
@@ -54,9 +55,9 @@ class Watch:
         return self.events
 
     async def stop(self) -> list[Event]:
-        """End it; all its events."""
+        """End it; all its events. `until` tells of an error that ended it before."""
         self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        with contextlib.suppress(asyncio.CancelledError, TransportError):
             await self._task
         return self.events
 
