@@ -30,10 +30,12 @@ PHONE = "+33612345678"
 
 # A server or a command as a process: it tells its URL, and drains when it is asked to end.
 _PROCESS = """
-import asyncio, signal, sys
+import asyncio, os, signal, sys
 from pathlib import Path
 from pymongo import AsyncMongoClient
 from gql_server import embedded
+
+embedded._die_with(os.getppid())  # a test that fails leaves nothing behind
 
 async def main():
     main = asyncio.current_task()
