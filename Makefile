@@ -1,0 +1,95 @@
+# Everything that is done here, each as one word. Every target sets up what it needs by itself.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+.PHONY: help setup demo test test-all check fix bench schema build lock clean \
+	python pages node-packages system-for-demo system-for-test
+
+# Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
+PYTHON ?= $(shell scripts/find-python)
+RUN := .venv/bin/python -m
+
+NODE_FITS := scripts/find-node
+PAGES := gql_server/static/graphiql/index.html
+NODE_PACKAGES := dashboard/node_modules/.package-lock.json
+PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -print) schema.graphql
+
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Set up everything that tests need: Python and Node packages, pages; by apt-get Redis and Chromium
+	@$(MAKE) -s -j3 python pages system-for-test
+
+demo: ## Set up, start the server with a demo campaign whose receipts keep arriving, print the address
+	@$(MAKE) -s -j3 python system-for-demo pages-if-possible
+	@exec $(RUN) gql_server demo
+
+test: setup ## Set up, run all tests but those that take minutes
+	$(RUN) pytest -m "not long"
+
+test-all: setup ## Set up, run all tests
+	$(RUN) pytest
+
+check: ## Format, lint, types, imports, lock, schema, pages; changes nothing
+	@$(MAKE) -s -j2 python node-packages
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+	$(RUN) mypy
+	.venv/bin/lint-imports --no-logo
+	$(RUN) scripts.check_lock
+	$(RUN) gql_server export-schema | diff -u schema.graphql -
+	@if $(NODE_FITS); then echo 'npm run check' && cd dashboard && npm run -s check; fi
+
+fix: python ## Format the code, and repair what the linter can
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+bench: setup ## Run the benchmarks
+	$(RUN) benchmarks
+
+schema: python ## Print the schema into schema.graphql
+	$(RUN) gql_server export-schema > schema.graphql.new && mv schema.graphql.new schema.graphql
+
+build: ## Build a wheel, with the pages in it, into dist/
+	@$(MAKE) -s -j2 python pages
+	@test -f $(PAGES) || { echo 'A wheel holds the pages, and these need Node.js.' >&2; exit 1; }
+	rm -rf dist
+	$(RUN) hatchling build -t wheel
+	$(RUN) scripts.check_wheel dist/*.whl
+
+lock: python ## Bring requirements.lock up to date with pyproject.toml; UPGRADE=--upgrade takes newer versions
+	$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-annotate --all-extras $(UPGRADE) pyproject.toml -o requirements.lock
+
+clean: ## Remove all that was installed or built here; the data in .data stays
+	rm -rf .venv .make dist dashboard/node_modules gql_server/static \
+		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# What the targets above stand on. A file is made again when something that it is made of is newer.
+
+python: .venv/.complete
+
+.venv/.complete: requirements.lock pyproject.toml
+	@scripts/quietly 'Python packages' scripts/install-python-packages '$(PYTHON)'
+
+pages:
+	@if $(NODE_FITS); then $(MAKE) -s $(PAGES); fi
+
+# A demo is worth having without them.
+pages-if-possible:
+	@$(MAKE) -s pages || echo 'going on without the pages' >&2
+
+node-packages:
+	@if $(NODE_FITS); then $(MAKE) -s $(NODE_PACKAGES); fi
+
+$(PAGES): $(NODE_PACKAGES) $(PAGE_SOURCES)
+	@scripts/quietly 'pages' sh -ec 'cd dashboard && npm run -s build'
+
+$(NODE_PACKAGES): dashboard/package.json dashboard/package-lock.json dashboard/.npmrc
+	@scripts/quietly 'Node packages' sh -ec 'cd dashboard && npm ci && touch node_modules/.package-lock.json'
+
+system-for-demo:
+	@scripts/install-system-packages demo
+
+system-for-test:
+	@scripts/install-system-packages test
