@@ -1,0 +1,102 @@
+"""The limit: the least that a server of the same parts can do, without any of what ours promises.
+
+`/page` is one find and one encoding, `/fan` a loop over websockets. The same uvicorn with the same
+settings, on the loop that uvicorn takes by itself. Run as `python -m benchmarks.bare URL DATABASE`.
+"""
+
+import asyncio
+import sys
+from datetime import datetime
+from typing import Any
+
+import orjson
+from motor.motor_asyncio import AsyncIOMotorClient
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from gql_server.domain import ids
+from gql_server.server import listening_socket, make_server
+
+FIELDS = ("recipient", "status", "at", "name")
+
+
+def make_app(mongodb_url: str, database: str) -> Starlette:
+    """The two endpoints."""
+    client: Any = AsyncIOMotorClient(mongodb_url, tz_aware=True)
+    messages = client[database]["messages"]
+    sockets: dict[WebSocket, None] = {}
+
+    async def page(request: Request) -> Response:
+        """A hundred messages of a campaign after an id, in the shape of our own answer."""
+        given = request.query_params
+        rows = await messages.find(
+            {"_id": {"$gt": given["after"], "$lt": f"{given['campaign']}."}},
+            FIELDS,
+            sort=[("_id", 1)],
+            limit=101,
+        ).to_list(None)
+        nodes = [
+            {
+                "id": ids.to_global("Message", row["_id"]),
+                "recipient": row["recipient"],
+                "status": row["status"],
+                "statusAt": row["at"],
+                "contactName": row["name"],
+            }
+            for row in rows[:100]
+        ]
+        info = {"hasNextPage": len(rows) > 100, "endCursor": rows[99]["_id"]}
+        answer = {"data": {"campaign": {"messages": {"nodes": nodes, "pageInfo": info}}}}
+        encoded = orjson.dumps(answer, option=orjson.OPT_UTC_Z)
+        return Response(encoded, media_type="application/json")
+
+    async def fan(socket: WebSocket) -> None:
+        """A socket that only listens."""
+        await socket.accept()
+        sockets[socket] = None
+        try:
+            while True:
+                await socket.receive_text()
+        except WebSocketDisconnect:
+            del sockets[socket]
+
+    async def publish(request: Request) -> Response:
+        """Send the body to every socket."""
+        text = (await request.body()).decode()
+        for socket in list(sockets):
+            await socket.send_text(text)
+        return Response(b"{}")
+
+    return Starlette(
+        routes=[
+            Route("/page", page),
+            Route("/publish", publish, methods=["POST"]),
+            WebSocketRoute("/fan", fan),
+        ]
+    )
+
+
+def same_instant(one: str, other: str) -> bool:
+    """Whether two times say the same: orjson writes six decimals or none, and ours are three."""
+    return datetime.fromisoformat(one) == datetime.fromisoformat(other)
+
+
+async def _serve(mongodb_url: str, database: str) -> None:
+    listening = listening_socket("127.0.0.1", 0)
+    port = listening.getsockname()[1]
+    server = make_server(
+        make_app(mongodb_url, database),
+        on_started=lambda: print(f"Serving at http://127.0.0.1:{port}", flush=True),
+    )
+    await server.serve(sockets=[listening])
+
+
+if __name__ == "__main__":
+    from uvicorn import Config
+
+    loop_factory = Config(make_app).get_loop_factory()
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(_serve(*sys.argv[1:]))

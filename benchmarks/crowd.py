@@ -1,0 +1,200 @@
+"""Many websockets that all expect the same frames: a client that costs a few microseconds a frame."""
+
+import asyncio
+import base64
+import secrets
+import time
+from collections.abc import Sequence
+from typing import cast
+from urllib.parse import urlsplit
+
+from benchmarks.measure import Failed
+
+PATIENCE = 20.0
+"""Seconds until a frame that did not come counts as lost."""
+
+_TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
+_UNMASKED = bytes(4)  # a mask of zeros changes nothing, so it costs nothing
+
+
+class Crowd:
+    """So many open sockets. In a wave each of them gets exactly one frame, and all the same one."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.first_at = 0.0
+        self.last_at = 0.0
+        self.bytes = 0
+        self._sockets: list[_Socket] = []
+        self._missing: set[int] = set()
+        self._frame = b""
+        self._broken = ""
+        self._wave: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def open(
+        self, url: str, *, protocol: str | None = None, script: Sequence[bytes] = ()
+    ) -> None:
+        """Connect all; each sends the script, a message after each answer."""
+        parts = urlsplit(url)
+        loop = asyncio.get_running_loop()
+        for number in range(self.size):
+            _, socket = await loop.create_connection(
+                lambda number=number: _Socket(self, number, url, protocol, script),  # type: ignore[misc]
+                parts.hostname or "",
+                parts.port or 80,
+            )
+            self._sockets.append(socket)
+            await socket.ready
+
+    def expect(self) -> None:
+        """A wave begins: from now on one frame for each.
+
+        :raises Failed: the last one has not ended, or something came after it.
+        """
+        if self._missing or self._broken:
+            raise Failed(self._broken or f"{len(self._missing)} sockets wait for the frame before")
+        self._missing = set(range(self.size))
+        self._frame = b""
+        self._wave = asyncio.get_running_loop().create_future()
+
+    async def wave(self) -> bytes:
+        """The frame, once everybody has it.
+
+        :raises Failed: somebody did not get it, got another one, or got one too many.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._wave
+        except TimeoutError:
+            raise Failed(f"{len(self._missing)} of {self.size} sockets got no frame") from None
+
+    def close(self) -> None:
+        """Leave, without a goodbye."""
+        for socket in self._sockets:
+            socket.leave()
+
+    def take(self, number: int, payload: bytes) -> None:
+        """A socket got a frame."""
+        now = time.perf_counter()
+        if not self._frame:
+            self._frame = payload
+            self.first_at = now
+        if number not in self._missing:
+            self.fail("a socket got a frame that it had not to get")
+        elif payload != self._frame:
+            self.fail("two sockets got different frames")
+        self._missing.discard(number)
+        self.bytes += len(payload)
+        if not self._missing and not self._wave.done():
+            self.last_at = now
+            self._wave.set_result(payload)
+
+    def fail(self, why: str) -> None:
+        """Something went wrong, whichever socket it was."""
+        self._broken = why
+        if not self._wave.done():
+            self._wave.set_exception(Failed(why))
+
+
+class _Socket(asyncio.Protocol):
+    """One websocket: what RFC 6455 asks of a client, and no more."""
+
+    def __init__(
+        self, crowd: Crowd, number: int, url: str, protocol: str | None, script: Sequence[bytes]
+    ) -> None:
+        self._crowd = crowd
+        self._number = number
+        self._url = urlsplit(url)
+        self._protocol = protocol
+        self._script = list(script)
+        self._received = b""
+        self._open = False
+        self._left = False
+        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        lines = [
+            f"GET {self._url.path} HTTP/1.1",
+            f"Host: {self._url.netloc}",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {base64.b64encode(secrets.token_bytes(16)).decode()}",
+        ]
+        if self._protocol:
+            lines.append(f"Sec-WebSocket-Protocol: {self._protocol}")
+        self._transport.write("\r\n".join([*lines, "", ""]).encode())
+
+    def data_received(self, data: bytes) -> None:
+        received = self._received + data if self._received else data
+        at = 0
+        if not self._open:
+            head = received.find(b"\r\n\r\n")
+            if head >= 0 and received.startswith(b"HTTP/1.1 101"):
+                self._open = True
+                at = head + 4
+                self._go_on()
+            elif head >= 0:
+                self._fail(f"no websocket: {received[:40].decode(errors='replace')}")
+        if self._open:
+            while (frame := _frame(received, at)) is not None:
+                opcode, start, at = frame
+                self._take(opcode, received[start:at])
+        self._received = received[at:]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._left:
+            self._fail(f"a websocket was closed ({exc or 'by the server'})")
+
+    def leave(self) -> None:
+        self._left = True
+        self._transport.close()
+
+    def _take(self, opcode: int, payload: bytes) -> None:
+        if opcode == _PING:
+            self._send(_PONG, payload)
+        elif opcode == _CLOSE:
+            self._fail(f"a websocket was closed: {payload[:200]!r}")
+        elif opcode != _TEXT:
+            self._fail(f"a frame of kind {opcode}")
+        elif payload.startswith(b'{"type":"ping"'):
+            self._send(_TEXT, b'{"type":"pong"}')
+        elif not self.ready.done():
+            self._go_on()
+        else:
+            self._crowd.take(self._number, payload)
+
+    def _go_on(self) -> None:
+        if self._script:
+            self._send(_TEXT, self._script.pop(0))
+        if not self._script and not self.ready.done():
+            self.ready.set_result(None)
+
+    def _send(self, opcode: int, payload: bytes) -> None:
+        length = len(payload)
+        size = bytes([0x80 | length]) if length < 126 else b"\xfe" + length.to_bytes(2, "big")
+        self._transport.write(bytes([0x80 | opcode]) + size + _UNMASKED + payload)
+
+    def _fail(self, why: str) -> None:
+        if not self.ready.done():
+            self.ready.set_exception(Failed(why))
+        self._crowd.fail(why)
+
+
+def _frame(data: bytes, at: int) -> tuple[int, int, int] | None:
+    """Kind, start and end of the payload of the frame that begins here; None where it is not all there."""
+    if len(data) < at + 2:
+        return None
+    length = data[at + 1]
+    start = at + 2
+    if length == 126:
+        start += 2
+        length = int.from_bytes(data[at + 2 : start], "big")
+    elif length == 127:
+        start += 8
+        length = int.from_bytes(data[at + 2 : start], "big")
+    if len(data) < start + length or len(data) < start:
+        return None
+    # FIN and the opcode: an unfinished message is one of a kind that nobody here expects
+    return data[at] ^ 0x80, start, start + length

@@ -1,0 +1,182 @@
+"""An HTTP client that costs little: kept connections, requests made beforehand, answers barely read.
+
+A comfortable client needs more of a core than the server that it measures, and then measures itself.
+"""
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import cycle
+from typing import cast
+from urllib.parse import urlsplit
+
+from benchmarks.measure import Failed
+
+PATIENCE = 60.0
+"""Seconds that a whole run may take beyond what was planned for it."""
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What a load saw: how long from the first request to the last answer, and each answer's time."""
+
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    #: answers other than 200
+    refused: int = 0
+
+
+def request(url: str, body: bytes | None = None, headers: Iterable[tuple[str, str]] = ()) -> bytes:
+    """A request as it goes over the wire: a POST where there is a body."""
+    parts = urlsplit(url)
+    target = parts.path + (f"?{parts.query}" if parts.query else "")
+    lines = [f"{'GET' if body is None else 'POST'} {target} HTTP/1.1", f"Host: {parts.netloc}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    if body is not None:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + (body or b"")
+
+
+def for_seconds(requests: Iterable[bytes], seconds: float) -> Iterator[bytes]:
+    """These requests over and over, for so long."""
+    end = time.perf_counter() + seconds
+    for one in cycle(requests):
+        if time.perf_counter() > end:
+            return
+        yield one
+
+
+async def load(url: str, requests: Iterator[bytes], *, connections: int) -> Outcome:
+    """Send these requests, each connection its next one as soon as it has the answer to the last.
+
+    :raises Failed: a connection broke, or it took far too long.
+    """
+    outcome = Outcome()
+    ended = asyncio.get_running_loop().create_future()
+    busy = 0
+
+    def go(connection: _Connection) -> None:
+        nonlocal busy
+        following = next(requests, None)
+        if following is not None:
+            connection.send(following)
+            return
+        busy -= 1
+        if not busy and not ended.done():
+            ended.set_result(time.perf_counter())
+
+    def answered(connection: _Connection, status: bytes, body: bytes) -> None:
+        outcome.latencies.append(time.perf_counter() - connection.sent)
+        outcome.refused += status != b"200"
+        go(connection)
+
+    def lost(why: str) -> None:
+        if not ended.done():
+            ended.set_exception(Failed(f"a connection of the load broke: {why}"))
+
+    opened = await asyncio.gather(*(_open(url, answered, lost) for _ in range(connections)))
+    try:
+        began = time.perf_counter()
+        busy = len(opened)
+        for connection in opened:
+            go(connection)
+        async with asyncio.timeout(PATIENCE):
+            outcome.seconds = await ended - began
+    except TimeoutError:
+        raise Failed(f"the load was not answered in {PATIENCE:.0f} s") from None
+    finally:
+        for connection in opened:
+            connection.close()
+    return outcome
+
+
+@asynccontextmanager
+async def asking(url: str) -> AsyncIterator[Callable[[bytes], asyncio.Future[bytes]]]:
+    """One connection: send a request, await the body of its answer, which must be a 200."""
+    loop = asyncio.get_running_loop()
+    waiting: asyncio.Future[bytes] = loop.create_future()
+
+    def answered(connection: _Connection, status: bytes, body: bytes) -> None:
+        if status == b"200":
+            waiting.set_result(body)
+        else:
+            waiting.set_exception(Failed(f"answered {status.decode()}: {body[:200].decode()}"))
+
+    def lost(why: str) -> None:
+        if not waiting.done():
+            waiting.set_exception(Failed(f"a connection broke: {why}"))
+
+    connection = await _open(url, answered, lost)
+
+    def ask(message: bytes) -> asyncio.Future[bytes]:
+        nonlocal waiting
+        waiting = loop.create_future()
+        connection.send(message)
+        return waiting
+
+    try:
+        yield ask
+    finally:
+        waiting.cancel()
+        connection.close()
+
+
+class _Connection(asyncio.Protocol):
+    """One request at a time."""
+
+    def __init__(
+        self,
+        answered: "Callable[[_Connection, bytes, bytes], None]",
+        lost: Callable[[str], None],
+    ) -> None:
+        self._answered = answered
+        self._lost = lost
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+        self.sent = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def send(self, message: bytes) -> None:
+        assert self._transport is not None
+        self.sent = time.perf_counter()
+        self._transport.write(message)
+
+    def close(self) -> None:
+        self._lost = lambda why: None
+        if self._transport is not None:
+            self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        received = self._received + data if self._received else data
+        self._received = received
+        head = received.find(b"\r\n\r\n") + 4
+        if head < 4:
+            return
+        length = _LENGTH.search(received, 0, head)
+        if length is None:
+            self._lost("an answer without Content-Length")
+            return
+        end = head + int(length[1])
+        if len(received) >= end:
+            self._received = b""
+            self._answered(self, received[9:12], received[head:end])
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._lost(str(exc) if exc else "closed by the server")
+
+
+async def _open(
+    url: str, answered: Callable[[_Connection, bytes, bytes], None], lost: Callable[[str], None]
+) -> _Connection:
+    parts = urlsplit(url)
+    _, connection = await asyncio.get_running_loop().create_connection(
+        lambda: _Connection(answered, lost), parts.hostname or "", parts.port or 80
+    )
+    return connection

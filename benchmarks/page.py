@@ -1,0 +1,122 @@
+"""A page of 100 messages by GraphQL, against a bare endpoint that finds and encodes the same ones."""
+
+from collections.abc import Callable
+from itertools import chain
+from typing import Any
+
+import orjson
+
+from benchmarks import http_load, walk
+from benchmarks.bare import same_instant
+from benchmarks.environment import Environment
+from benchmarks.measure import Failed, Row, Sample, interleaved, percentile
+from gql_server.domain import ids
+
+CONNECTIONS = 16
+SIZE = 100
+PAGES = 20
+"""Different pages, asked for in turn: the same one over and over would be too easy."""
+MESSAGES = PAGES * SIZE + 1
+
+QUERY = f"""
+query Page($campaign: ID!, $after: String) {{
+  campaign(id: $campaign) {{
+    messages(first: {SIZE}, after: $after) {{
+      nodes {{ id recipient status statusAt contactName }}
+      pageInfo {{ hasNextPage endCursor }}
+    }}
+  }}
+}}
+"""
+
+
+async def measure(
+    env: Environment, seconds: float, pairs: int, advance: Callable[[], None]
+) -> list[Row]:
+    """The row."""
+    # A report is read when receipts have come: each message has the whole history by then.
+    receipts = walk.posts(env.webhook, walk.over(env.paged.messages), body=100)
+    refused = (await http_load.load(env.base, receipts, connections=4)).refused
+    graphql, bare, same = await _requests(env)
+    latencies: dict[str, list[float]] = {"server": [], "bare": []}
+
+    async def run(share: float, side: str, address: str, requests: list[bytes]) -> Sample:
+        nonlocal refused
+        cpu = env.cpu(side)
+        outcome = await http_load.load(
+            address, http_load.for_seconds(requests, seconds * share), connections=CONNECTIONS
+        )
+        refused += outcome.refused
+        if share == 1:
+            latencies[side] += outcome.latencies
+        rate = len(outcome.latencies) / outcome.seconds
+        return Sample(rate, outcome.seconds, cpu.shares())
+
+    samples = await interleaved(
+        pairs,
+        lambda share: run(share, "server", env.base, graphql),
+        lambda share: run(share, "bare", env.bare, bare),
+        advance,
+    )
+    return [
+        Row(
+            name=f"pages/s of {SIZE} messages",
+            limit="Starlette + Motor + orjson, one find",
+            ours=samples[0],
+            theirs=samples[1],
+            checks={
+                "every request was answered 200": refused == 0,
+                f"both answer the same messages on {PAGES} pages": same,
+            },
+            figures={"connections": CONNECTIONS}
+            | {
+                f"{side} {name}": percentile(latencies[key], share) * 1000
+                for side, key in (("ours", "server"), ("limit's", "bare"))
+                for name, share in (("p50 ms", 0.5), ("p99 ms", 0.99))
+            },
+        )
+    ]
+
+
+async def _requests(env: Environment) -> tuple[list[bytes], list[bytes], bool]:
+    """The requests of both sides for the first pages, and whether they are answered alike."""
+    campaign = env.paged.id
+    graphql: list[bytes] = []
+    bare: list[bytes] = []
+    same = True
+    after: str | None = None
+    last = f"{campaign}-"
+    async with http_load.asking(env.base) as ask, http_load.asking(env.bare) as ask_bare:
+        while len(graphql) < PAGES:
+            body = {
+                "query": QUERY,
+                "variables": {"campaign": ids.to_global("Campaign", campaign), "after": after},
+            }
+            headers = [("Authorization", f"Bearer {env.key}")]
+            graphql.append(http_load.request(f"{env.base}/graphql", orjson.dumps(body), headers))
+            bare.append(http_load.request(f"{env.bare}/page?campaign={campaign}&after={last}"))
+            ours = _messages(await ask(graphql[-1]))
+            theirs = _messages(await ask_bare(bare[-1]))
+            same = same and _alike(ours["nodes"], theirs["nodes"])
+            if not ours["pageInfo"]["hasNextPage"]:
+                break
+            after, last = ours["pageInfo"]["endCursor"], theirs["pageInfo"]["endCursor"]
+    return graphql, bare, same
+
+
+def _messages(body: bytes) -> dict[str, Any]:
+    answer = orjson.loads(body)
+    if "errors" in answer:
+        raise Failed(f"the query was answered by errors: {answer['errors'][0]['message']}")
+    messages: dict[str, Any] = answer["data"]["campaign"]["messages"]
+    return messages
+
+
+def _alike(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> bool:
+    times = zip(
+        (node.pop("statusAt") for node in ours),
+        (node.pop("statusAt") for node in theirs),
+        strict=True,
+    )
+    instants = [same_instant(one, other) for one, other in times]
+    return len(ours) == SIZE and ours == theirs and all(chain(instants))

@@ -1,0 +1,34 @@
+"""The benchmarks run, and what they measure is what they say. Never a speed: clocks fail no test."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
+    kept = tmp_path / "kept.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--quick", "--json", kept],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    rows = json.loads(kept.read_bytes())["rows"]
+    assert [row["name"] for row in rows] == [
+        "receipts/s in bodies of 1",
+        "receipts/s in bodies of 100",
+        "pages/s of 100 messages",
+        "frames/s to 60 subscribers",
+    ]
+    for row in rows:
+        assert len(row["ratio"]["pairs"]) == 2
+        assert row["checks"]
+        assert all(row["checks"].values()), row["checks"]
