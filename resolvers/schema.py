@@ -5,7 +5,7 @@ from contextlib import aclosing
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, Undefined
 from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -94,12 +94,13 @@ class Schema(strawberry.Schema):
 
 def make_schema() -> Schema:
     """The schema of the API."""
-    return Schema(
+    schema = Schema(
         query=Query,
         mutation=Mutation,
         subscription=Subscription,
         types=[Message],
-        config=StrawberryConfig(sort_schema=True, scalar_map=SCALARS, relay_max_results=100),
+        # Not sort_schema: it makes the enums anew, and resolvers then get bare strings for their members.
+        config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[
             lambda: MaxTokensLimiter(MOST_TOKENS),
             ParserCache,
@@ -108,3 +109,15 @@ def make_schema() -> Schema:
         ],
         execution_context_class=Executor,
     )
+    _without_null_defaults(schema)
+    return schema
+
+
+def _without_null_defaults(schema: Schema) -> None:
+    """Print `first: Int`, not `first: Int = null`: None is Python's default, and no promise of the API."""
+    for named in schema._schema.type_map.values():
+        fields = getattr(named, "fields", {}).values()
+        arguments = [a for f in fields for a in getattr(f, "args", {}).values()]
+        for one in (*fields, *arguments):
+            if getattr(one, "default_value", Undefined) is None:
+                one.default_value = Undefined
