@@ -34,10 +34,10 @@ def read_number(text: str) -> Number | None:
         return None
     if not phonenumbers.is_possible_number(number) or number.extension:
         return None
-    region = phonenumbers.region_code_for_number(number)
-    if region is None:
-        regions = COUNTRY_CODE_TO_REGION_CODE.get(number.country_code or 0, ())
-        region = regions[0] if len(regions) == 1 else None
+    # A number out of a range that the library does not know counts to the country that leads its code.
+    region = phonenumbers.region_code_for_number(number) or (
+        phonenumbers.region_code_for_country_code(number.country_code or 0)
+    )
     return Number(
         e164=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
         country=region if region and region.isalpha() else None,

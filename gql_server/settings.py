@@ -12,6 +12,9 @@ from gql_server.errors import StartError
 
 PREFIX = "GQL_"
 
+OTHERS = {"GQL_API_KEY"}
+"""Variables with the prefix that are read elsewhere: by commands which are clients of a server."""
+
 
 def _setting(default: Any, meaning: str, shown: str | None = None) -> Any:
     """A field of `Settings`; `shown` is how the documentation writes the default."""
@@ -62,17 +65,10 @@ class Settings:
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
         """The settings that the environment gives.
 
-        :raises StartError: a value cannot be read, or a variable with our prefix is none of ours.
+        :raises StartError: a value cannot be read, or is impossible.
         """
         environment = os.environ if environment is None else environment
         known = {PREFIX + item.name.upper(): item for item in dataclasses.fields(cls)}
-        unknown = sorted(
-            name for name in environment if name.startswith(PREFIX) and name not in known
-        )
-        if unknown:
-            raise StartError(
-                f"{unknown[0]} is no setting of this server; those that are: {', '.join(sorted(known))}"
-            )
         values: dict[str, Any] = {}
         for variable, item in known.items():
             text = environment.get(variable, "").strip()
@@ -103,6 +99,12 @@ class Settings:
         if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
             raise StartError("GQL_PUBLIC_URL must begin with http:// or https://")
         return self
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Variables with our prefix that are no settings: a typing mistake, or another version's."""
+    known = {PREFIX + item.name.upper() for item in dataclasses.fields(Settings)} | OTHERS
+    return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
 
 
 def _read(variable: str, default: Any, text: str) -> Any:
