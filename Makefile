@@ -3,7 +3,8 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup demo test test-all check fix bench schema build lock clean \
-	python pages node-packages system-for-demo system-for-test
+	python pages pages-if-possible node-packages system-for-demo system-for-test \
+	check-format check-lint check-types check-imports check-lock check-schema check-pages
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
@@ -32,13 +33,7 @@ test-all: setup ## Set up, run all tests
 
 check: ## Format, lint, types, imports, lock, schema, pages; changes nothing
 	@$(MAKE) -s -j2 python node-packages
-	$(RUN) ruff format --check .
-	$(RUN) ruff check .
-	$(RUN) mypy
-	.venv/bin/lint-imports --no-logo
-	$(RUN) scripts.check_lock
-	$(RUN) gql_server export-schema | diff -u schema.graphql -
-	@if $(NODE_FITS); then echo 'npm run check' && cd dashboard && npm run -s check; fi
+	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages
 
 fix: python ## Format the code, and repair what the linter can
 	$(RUN) ruff format .
@@ -48,7 +43,8 @@ bench: setup ## Run the benchmarks
 	$(RUN) benchmarks
 
 schema: python ## Print the schema into schema.graphql
-	$(RUN) gql_server export-schema > schema.graphql.new && mv schema.graphql.new schema.graphql
+	@mkdir -p .make
+	$(RUN) gql_server export-schema > .make/schema.graphql && mv .make/schema.graphql schema.graphql
 
 build: ## Build a wheel, with the pages in it, into dist/
 	@$(MAKE) -s -j2 python pages
@@ -93,3 +89,26 @@ system-for-demo:
 
 system-for-test:
 	@scripts/install-system-packages test
+
+# The parts of `make check`: all are run, whatever the first ones say.
+
+check-format:
+	$(RUN) ruff format --check .
+
+check-lint:
+	$(RUN) ruff check .
+
+check-types:
+	$(RUN) mypy
+
+check-imports:
+	.venv/bin/lint-imports --no-logo
+
+check-lock:
+	$(RUN) scripts.check_lock
+
+check-schema:
+	$(RUN) gql_server export-schema | diff -u schema.graphql -
+
+check-pages:
+	@if $(NODE_FITS); then echo 'npm run check' && cd dashboard && npm run -s check; fi
