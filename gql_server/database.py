@@ -192,6 +192,11 @@ class Database:
         self.latest = Reads(self._database)
         """Single reads of the newest majority-committed state."""
 
+    @property
+    def name(self) -> str:
+        """The database's name."""
+        return self._database.name
+
     def collection(self, name: str) -> AsyncCollection[Document]:
         """For single writes outside a transaction, and for indexes; only `store/` asks for it."""
         return self._database[name]
