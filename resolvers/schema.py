@@ -5,13 +5,15 @@ from contextlib import aclosing
 from typing import Any
 
 import strawberry
-from graphql import GraphQLError, Undefined
+from graphql import GraphQLEnumType, GraphQLError, Undefined
 from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from gql_server.domain.status import INDICATOR_LABEL, STATUS_LABEL
+from resolvers.enums import DeliveryIndicator, DeliveryStatus
 from resolvers.errors import CodedErrors
 from resolvers.message import Message
 from resolvers.mutation import Mutation
@@ -110,6 +112,7 @@ def make_schema() -> Schema:
         execution_context_class=Executor,
     )
     _without_null_defaults(schema)
+    _with_labels(schema)
     return schema
 
 
@@ -121,3 +124,17 @@ def _without_null_defaults(schema: Schema) -> None:
         for one in (*fields, *arguments):
             if getattr(one, "default_value", Undefined) is None:
                 one.default_value = Undefined
+
+
+def _with_labels(schema: Schema) -> None:
+    """Say in the documentation how statuses and indicators are called in the report."""
+    labels = {
+        str(word): label
+        for words in (STATUS_LABEL, INDICATOR_LABEL)
+        for word, label in words.items()
+    }
+    for enum in (DeliveryStatus, DeliveryIndicator):
+        named = schema._schema.type_map[enum.__name__]
+        assert isinstance(named, GraphQLEnumType)
+        for word, value in named.values.items():
+            value.description = f"In the report: {labels[word]}."

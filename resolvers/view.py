@@ -17,7 +17,7 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.unset import UNSET, UnsetType
 
-from gql_server.app import origin_pattern
+from gql_server.app import LARGEST_BODY, origin_pattern
 from gql_server.errors import Overloaded, Unauthenticated
 from gql_server.services import Services
 from resolvers.context import Context
@@ -25,7 +25,6 @@ from resolvers.schema import make_schema
 
 INIT_TIMEOUT = timedelta(seconds=10)
 OPERATIONS_PER_CONNECTION = 50
-LARGEST_BODY = 1024 * 1024
 
 _NO_PAYLOAD: UnsetType = UNSET
 
@@ -68,7 +67,8 @@ class View(GraphQL[Context, None]):
     async def _answer(self, request: Request) -> Response:
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
             return RedirectResponse("/graphiql/")
-        if int(request.headers.get("content-length", "0") or "0") > LARGEST_BODY:
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > LARGEST_BODY:
             raise HTTPException(413, f"A body has at most {LARGEST_BODY} bytes")
         return await self.run(request)
 

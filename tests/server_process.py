@@ -59,7 +59,7 @@ async def _ready(base: str, child: asyncio.subprocess.Process, log: Path) -> Non
     async with asyncio.timeout(30), httpx.AsyncClient() as http:
         while True:
             if child.returncode is not None:
-                raise AssertionError(f"the server ended: {log.read_text()}")
+                raise AssertionError(f"the server ended; see {log}")
             with contextlib.suppress(httpx.TransportError):
                 if (await http.get(f"{base}/health/ready")).status_code == 200:
                     return

@@ -20,7 +20,7 @@ REST: dict[str, dict[str, str]] = {
 
 
 def stamp(at: datetime) -> str:
-    """smsmode's way: no zone, no offset."""
+    """A time in the way of smsmode: no zone, no offset."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 

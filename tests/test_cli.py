@@ -15,6 +15,7 @@ from gql_server.settings import Settings
 from tests.conftest import Api
 
 HISTORY = "{ campaigns { totalCount } }"
+SCHEMA = (Path(__file__).parents[1] / "schema.graphql").read_text()
 
 
 @dataclass
@@ -156,7 +157,7 @@ async def test_a_variable_that_is_no_setting_is_named(gql_server: Command) -> No
 async def test_it_says_its_version_and_its_schema(gql_server: Command) -> None:
     assert (await gql_server("--version")).out.count(".") == 2
     printed = await gql_server("export-schema")
-    assert printed.out == Path("schema.graphql").read_text()
+    assert printed.out == SCHEMA
 
 
 async def test_a_port_that_is_taken_is_refused(gql_server: Command, api: Api) -> None:

@@ -59,7 +59,7 @@ async def test_kill_9_in_the_middle_loses_nothing_that_was_acknowledged(tmp_path
                 for status in ("SENT", "RECEIVED")
             ]
             queue.reverse()
-            died = asyncio.Event()
+            halfway, died = asyncio.Event(), asyncio.Event()
 
             async def carrier() -> None:
                 while queue and not died.is_set():
@@ -72,10 +72,11 @@ async def test_kill_9_in_the_middle_loses_nothing_that_was_acknowledged(tmp_path
                         return
                     assert answer == 200
                     acknowledged.append((message, status))
+                    if len(acknowledged) >= RECIPIENTS // 2:
+                        halfway.set()
 
             async def killer() -> None:
-                while len(acknowledged) < RECIPIENTS // 2:
-                    await asyncio.sleep(0.002)
+                await halfway.wait()
                 died.set()
                 server.kill()
                 await server.wait()

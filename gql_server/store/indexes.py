@@ -25,15 +25,33 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
 
 
 async def ensure(db: Database, *, outbox_hours: int) -> None:
-    """Make the collections and indexes that are missing.
+    """Make the collections and indexes that are missing, and set the times to live.
 
     Collections too: a transaction that has to create one is slower, and two of them collide.
     """
     for collection, indexes in all_indexes(outbox_hours).items():
         with db.translated():
+            await _keep_for(db, collection, indexes)
             await db.collection(collection).create_indexes(
                 [
                     IndexModel(list(fields), name=name, **options)
                     for name, fields, options in indexes
                 ]
+            )
+
+
+async def _keep_for(db: Database, collection: str, indexes: Sequence[Index]) -> None:
+    """Give an index that is there the time to live that it has now: making it anew would be refused."""
+    wanted = {
+        name: options["expireAfterSeconds"]
+        for name, _, options in indexes
+        if "expireAfterSeconds" in options
+    }
+    if not wanted:
+        return
+    there = await db.collection(collection).index_information()
+    for name, seconds in wanted.items():
+        if name in there and there[name].get("expireAfterSeconds") != seconds:
+            await db.collection(collection).database.command(
+                {"collMod": collection, "index": {"name": name, "expireAfterSeconds": seconds}}
             )

@@ -22,7 +22,7 @@ HISTORY = "{ campaigns { totalCount } }"
 )
 async def test_without_a_good_key_nothing_is_answered(api: Api, key: str) -> None:
     for query in (HISTORY, "{ __schema { queryType { name } } }", "{ __typename }", "{ nonsense"):
-        header = {"authorization": f"Bearer {key}".encode()} if key else {}
+        header = [(b"authorization", f"Bearer {key}".encode())] if key else []
         answer = await api.http.post(f"{api.base}/graphql", json={"query": query}, headers=header)
 
         assert answer.status_code == 401
@@ -110,18 +110,18 @@ async def test_another_workspace_sees_nothing_and_changes_nothing(api: Api) -> N
 
     # what a stranger is told of a foreign id is word for word what it is told of an unknown one
     tries: list[tuple[str, dict[str, Any]]] = [
-        ("mutation($i: AddRecipientsInput!) { addRecipients(input: $i) "
-         "{ added campaign { id } messages { id } userErrors { field code message } } }",
+        ("""mutation($i: AddRecipientsInput!) { addRecipients(input: $i)
+         { added campaign { id } messages { id } userErrors { field code message } } }""",
          {"campaignId": campaign, "recipients": [{"number": "+33611111111"}]}),
-        ("mutation($i: UpdateCampaignInput!) { updateCampaign(input: $i) "
-         "{ campaign { id } userErrors { field code message } } }",
+        ("""mutation($i: UpdateCampaignInput!) { updateCampaign(input: $i)
+         { campaign { id } userErrors { field code message } } }""",
          {"id": campaign, "name": "Mine"}),
-        ("mutation($i: BindProviderMessagesInput!) { bindProviderMessages(input: $i) "
-         "{ bound userErrors { field code message } } }",
+        ("""mutation($i: BindProviderMessagesInput!) { bindProviderMessages(input: $i)
+         { bound userErrors { field code message } } }""",
          {"messages": [{"messageId": message["id"], "provider": "twilio",
                         "providerMessageIds": ["SM1"]}]}),
-        ("mutation($i: RecordReceiptsInput!) { recordReceipts(input: $i) "
-         "{ applied ignored parked userErrors { field code message } } }",
+        ("""mutation($i: RecordReceiptsInput!) { recordReceipts(input: $i)
+         { applied ignored parked userErrors { field code message } } }""",
          {"receipts": [{"messageId": message["id"], "status": "RECEIVED",
                         "at": "2026-11-23T08:00:00Z"}]}),
     ]  # fmt: skip
@@ -182,8 +182,8 @@ async def test_numbers_are_masked_without_the_scope_to_see_them(api: Api) -> Non
         ("reports:read", HISTORY, {}),
         ("reports:read", 'query { node(id: "x") { id } }', {}),
         ("campaigns:write", CREATE, SPRING),
-        ("receipts:write", "mutation($i: RecordReceiptsInput!) { recordReceipts(input: $i) "
-         "{ applied } }", {"i": {"receipts": []}}),
+        ("receipts:write", """mutation($i: RecordReceiptsInput!) {
+         recordReceipts(input: $i) { applied } }""", {"i": {"receipts": []}}),
     ],
 )  # fmt: skip
 async def test_a_key_without_the_scope_is_refused_and_nothing_changes(
@@ -209,3 +209,34 @@ async def test_a_variable_that_cannot_be_read_is_not_repeated(api: Api) -> None:
         assert number not in answer.text
         codes = {error["extensions"]["code"] for error in answer.json()["errors"]}
         assert codes == {"BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_is_too_large_is_refused(api: Api, chunked: bool) -> None:
+    body = json.dumps({"query": HISTORY, "variables": {"x": "y" * 1_100_000}}).encode()
+
+    async def chunks() -> Any:
+        yield body[:500_000]
+        yield body[500_000:]
+
+    answer = await api.http.post(
+        f"{api.base}/graphql",
+        content=chunks() if chunked else body,
+        headers={"authorization": f"Bearer {api.key}", "content-type": "application/json"},
+    )
+
+    assert answer.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"5", b'"x"', b"null", b"[]", b"\xff", b"[" * 99_999, b'{"query": 5}']
+)
+async def test_a_body_that_is_no_request_is_refused(api: Api, body: bytes) -> None:
+    answer = await api.http.post(
+        f"{api.base}/graphql",
+        content=body,
+        headers={"authorization": f"Bearer {api.key}", "content-type": "application/json"},
+    )
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["extensions"] == {"code": "BAD_REQUEST"}

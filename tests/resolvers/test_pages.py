@@ -201,7 +201,7 @@ async def test_the_history_is_paged_newest_first_by_state_and_either_way(api: Ap
     waiting = await api.new_campaign(1, name="waiting")
 
     async def names(**given: Any) -> list[str]:
-        found = []
+        found: list[str] = []
         way, edge = ("before", "startCursor") if "last" in given else ("after", "endCursor")
         more = "hasPreviousPage" if "last" in given else "hasNextPage"
         cursor = None
