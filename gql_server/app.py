@@ -33,6 +33,9 @@ GRAPHIQL_POLICY = (
 )
 """Its editor writes style elements; nothing else is allowed, and nothing from elsewhere."""
 
+LARGEST_BODY = 1024 * 1024
+"""Bytes of a request to /graphql; a thousand recipients are a fifth of it."""
+
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
@@ -90,7 +93,8 @@ def origin_pattern(origins: Sequence[str]) -> re.Pattern[str] | None:
     """What an allowed origin looks like; `http://localhost:*` allows any port. None where none is."""
     if not origins:
         return None
-    return re.compile("|".join(re.escape(origin).replace(r":\*", r":\d+") for origin in origins))
+    # The usual port of its scheme is not written in an origin.
+    return re.compile("|".join(re.escape(o).replace(r":\*", r"(:\d+)?") for o in origins))
 
 
 def _state(services: Services) -> State:
@@ -107,7 +111,8 @@ def _routes(graphql: ASGIApp) -> list[BaseRoute]:
     return [
         Route("/", _home, methods=["GET"]),
         # Not a Mount: it misses the websocket path.
-        Route("/graphql", graphql),
+        # It refuses a larger body by its length; this one is for bodies that do not tell it.
+        Route("/graphql", graphql, max_body_size=LARGEST_BODY),
         WebSocketRoute("/graphql", graphql),
         Route("/webhooks/{provider}/{token}", _webhook, methods=["GET", "POST"]),
         Route("/health/live", health.live, methods=["GET"]),
@@ -197,7 +202,7 @@ class _WithHeaders:
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
                 # The assets' names hold a hash of what is in them; the page's does not.
-                immutable = "/assets/" in scope["path"] and message["status"] == 200
+                immutable = "/assets/" in scope["path"] and message["status"] in (200, 304)
                 headers["Cache-Control"] = (
                     "public, max-age=31536000, immutable" if immutable else "no-cache"
                 )
