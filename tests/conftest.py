@@ -69,9 +69,7 @@ class Api:
         """The address for websockets."""
         return self.base.replace("http", "ws", 1) + "/graphql"
 
-    async def new_key(
-        self, workspace: str = "acme", scopes: frozenset[str] = ALL_SCOPES
-    ) -> str:
+    async def new_key(self, workspace: str = "acme", scopes: frozenset[str] = ALL_SCOPES) -> str:
         """A new key's text."""
         text, key = auth.new_key(workspace, scopes, now=utc_now())
         await workspaces.ensure(self.db, workspace, now=utc_now())

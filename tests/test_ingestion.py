@@ -142,9 +142,7 @@ receipt_lists = st.lists(
 )
 
 
-@how(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@how(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(sent=receipt_lists, batch=st.integers(1, 7), data=st.data())
 async def test_any_order_repeats_and_batching_give_the_same_message_and_counters(
     still: Services,
@@ -324,9 +322,7 @@ async def test_a_sweep_joins_what_a_crash_left_apart(
     assert await orphans.after(db.latest, "", limit=10) == []
 
 
-async def test_an_unknown_word_is_kept_and_changes_no_status(
-    still: Services, db: Database
-) -> None:
+async def test_an_unknown_word_is_kept_and_changes_no_status(still: Services, db: Database) -> None:
     made = await campaign(still)
     (one,) = await register(still, made, "+33612345678")
     odd = DeliveryReceipt(S.WAITING, "smsmode", reference=one, at=NOW, unknown_word="ODD")
