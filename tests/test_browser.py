@@ -1,0 +1,558 @@
+"""Pages that talk to the server: GraphiQL, and pages of other origins, in the system's Chromium."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from graphql import OperationDefinitionNode, build_schema, parse, validate
+from playwright.async_api import Locator, Page, ViewportSize, expect
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
+from websockets.typing import Origin, Subprotocol
+
+from gql_server import app
+from gql_server.services import utc_now
+from tests.browser import Visit, chromium, executable
+from tests.conftest import Api
+
+MakeApi = Callable[..., AbstractAsyncContextManager[Api]]
+
+PROJECT = Path(__file__).parents[1]
+EXAMPLES = ["History", "Report", "NextPage", "LiveCampaign", "LiveMessages"]
+TALL: ViewportSize = {"width": 2000, "height": 1600}
+"""A window that shows every line of an answer, unwrapped: the editor draws only what is in sight."""
+
+# The editor draws each line as an element, in any order.
+READ_LINES = """
+(lines) => lines
+  .map((line) => [parseInt(line.style.top), line.textContent.replaceAll("\\u00a0", " ")])
+  .sort(([one], [other]) => one - other)
+  .map(([, text]) => text)
+  .join("")
+"""
+
+PAGE_OF_ANOTHER_ORIGIN = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>A single-page app</title>
+<link rel="icon" href="data:,">
+<ol id="answers"></ol>
+<ol id="socket"></ol>
+<script>
+  const { base, key, campaign } = JSON.parse(decodeURIComponent(location.hash.slice(1)));
+  const authorization = `Bearer ${key}`;
+
+  function show(list, text) {
+    document.getElementById(list).append(
+      Object.assign(document.createElement("li"), { textContent: text }),
+    );
+  }
+
+  async function ask(query) {
+    try {
+      const response = await fetch(`${base}/graphql`, {
+        method: "POST",
+        headers: { authorization, "content-type": "application/json" },
+        body: JSON.stringify({ query }),
+      });
+      show("answers", JSON.stringify(await response.json()));
+    } catch (error) {
+      show("answers", error.name);
+    }
+  }
+
+  function watch(query, variables) {
+    const socket = new WebSocket(`${base.replace("http", "ws")}/graphql`, "graphql-transport-ws");
+    const send = (message) => socket.send(JSON.stringify(message));
+    socket.onopen = () => {
+      show("socket", "open");
+      send({ type: "connection_init", payload: { authorization } });
+    };
+    socket.onmessage = ({ data }) => {
+      const { type, payload } = JSON.parse(data);
+      show("socket", payload ? `${type} ${JSON.stringify(payload)}` : type);
+      if (type === "connection_ack")
+        send({ id: "1", type: "subscribe", payload: { query, variables } });
+    };
+    socket.onclose = ({ code }) => show("socket", `close ${code}`);
+  }
+
+  ask(`mutation {
+    createCampaign(input: { name: "Of a page", text: "Hello", sender: "ACME" }) {
+      campaign { name }
+    }
+  }`).then(() => ask("{ campaigns { nodes { name } } }"));
+  watch(
+    `subscription($id: ID!) {
+      campaignUpdated(id: $id) { statistics { statuses { status count } } }
+    }`,
+    { id: campaign },
+  );
+</script>
+</html>
+"""
+
+
+@pytest.fixture
+def bundle() -> Path:
+    """The folder of the built GraphiQL."""
+    folder = app.STATIC / "graphiql"
+    if not (folder / "index.html").exists():
+        pytest.fail("GraphiQL is not built: run `make setup`")
+    return folder
+
+
+@pytest.fixture
+async def visit() -> AsyncIterator[Visit]:
+    """A browser that reaches this machine only."""
+    if executable() is None:
+        pytest.fail("There is no Chromium: run `make setup`")
+    expect.set_options(timeout=15_000)
+    async with chromium() as visit:
+        await visit.page.set_viewport_size(TALL)
+        yield visit
+
+
+@pytest.fixture
+async def other_port() -> AsyncIterator[int]:
+    """The port of another server, which has the page of another origin."""
+    page = PAGE_OF_ANOTHER_ORIGIN.encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: {len(page)}\r\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Chromium opens connections in advance, and may never ask on them.
+        with suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"{head}Connection: close\r\n\r\n".encode() + page)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+
+
+# What the tests below do and see in GraphiQL.
+
+
+async def open_graphiql(page: Page, api: Api, key: str, campaign: str) -> None:
+    await page.goto(f"{api.base}/graphiql/#key={key}&campaign={campaign}")
+    # The button is there before the editors are.
+    await expect(page.locator(".graphiql-query-editor")).to_contain_text("History")
+
+
+async def open_tab(page: Page, example: str) -> None:
+    await page.get_by_role("tab", name=example).click()
+    await expect(page.locator(".graphiql-query-editor")).to_contain_text(example)
+
+
+async def run(page: Page) -> None:
+    await page.get_by_role("button", name="Execute query").click()
+
+
+def answer(page: Page) -> Locator:
+    return page.locator(".graphiql-response")
+
+
+async def shown(page: Page) -> dict[str, Any]:
+    """The answer that GraphiQL shows."""
+    text = await answer(page).locator(".view-line").evaluate_all(READ_LINES)
+    read: dict[str, Any] = json.loads(text)
+    return read
+
+
+def counts(statistics: dict[str, Any]) -> dict[str, int]:
+    """The indicators that are not zero."""
+    return {i["indicator"]: i["count"] for i in statistics["indicators"] if i["count"]}
+
+
+async def statistics(api: Api, campaign: str) -> dict[str, Any]:
+    """What a query says at this moment."""
+    asked = await api.ask(
+        "query($id: ID!) { campaign(id: $id) { statistics "
+        "{ revision asOf total indicators { indicator label count rate } } } }",
+        {"id": campaign},
+    )
+    found: dict[str, Any] = asked["campaign"]["statistics"]
+    return found
+
+
+async def rest_callback(api: Api, webhook: str, reference: str, **status: str) -> None:
+    """What smsmode posts for a message of its REST API."""
+    body = {"refClient": reference, "status": {"deliveryDate": f"{utc_now():%FT%T}", **status}}
+    assert (await api.http.post(webhook, json=body)).status_code == 200
+
+
+async def legacy_callback(api: Api, webhook: str, reference: str, statut: str) -> None:
+    """What smsmode asks for a message of its legacy HTTP API."""
+    fields = {
+        "numero": "33600000002",
+        "date_reception": f"{utc_now():%F %T}",
+        "statut": statut,
+        "smsID": "Eb9QgrhVNa6s",
+        "refClient": reference,
+    }
+    assert (await api.http.get(webhook, params=fields)).status_code == 200
+
+
+async def names(api: Api) -> list[str]:
+    asked = await api.ask("{ campaigns { nodes { name } } }")
+    return [node["name"] for node in asked["campaigns"]["nodes"]]
+
+
+# GraphiQL.
+
+
+@pytest.mark.usefixtures("bundle")
+async def test_graphiql_runs_a_query_and_shows_three_events_and_asks_nobody_else(
+    api: Api, visit: Visit
+) -> None:
+    # Given a campaign of four messages, of which one has been delivered
+    campaign = await api.new_campaign()
+    added = await api.add(campaign, [f"+3360000000{n}" for n in range(4)])
+    references = [message["reference"] for message in added]
+    webhook = await api.new_source("smsmode")
+    await rest_callback(api, webhook, references[0], value="DELIVERED")
+
+    # When its link is opened, and the first example is run
+    page = visit.page
+    await open_graphiql(page, api, api.key, campaign)
+    assert await page.get_by_role("tab").all_inner_texts() == EXAMPLES
+    await run(page)
+
+    # Then the history shows its figures
+    await expect(answer(page)).to_contain_text("UNSUBSCRIBE")
+    (first,) = (await shown(page))["data"]["campaigns"]["nodes"]
+    assert (first["id"], first["name"], first["state"]) == (campaign, "Spring", "SENDING")
+    assert first["statistics"]["indicators"] == [
+        {"indicator": "RECEIPT", "label": "Receipt rate", "count": 1, "rate": 0.25},
+        {"indicator": "PENDING", "label": "Rate of pending messages", "count": 3, "rate": 0.75},
+        {"indicator": "TEMPORARY_ERROR", "label": "Temporary error rate", "count": 0, "rate": 0},
+        {"indicator": "PERMANENT_ERROR", "label": "Permanent error rate", "count": 0, "rate": 0},
+        {"indicator": "UNSUBSCRIBE", "label": "Unsubscribe rate", "count": 0, "rate": 0},
+    ]
+
+    # When the campaign is watched, and two callbacks come
+    events = []
+
+    async def next_event() -> dict[str, Any]:
+        stands = await statistics(api, campaign)
+        await expect(answer(page)).to_contain_text(
+            re.compile(rf'"revision":\s{stands["revision"]}\b')
+        )
+        event: dict[str, Any] = (await shown(page))["data"]["campaignUpdated"]["statistics"]
+        assert event == stands
+        events.append(event["revision"])
+        return event
+
+    await open_tab(page, "LiveCampaign")
+    await run(page)
+
+    # Then the figures on the page follow: as they are, after the first, after the second
+    assert counts(await next_event()) == {"RECEIPT": 1, "PENDING": 3}
+    await rest_callback(api, webhook, references[1], value="UNDELIVERABLE", detail="BLACKLISTED")
+    assert counts(await next_event()) == {"RECEIPT": 1, "PENDING": 2, "UNSUBSCRIBE": 1}
+    await legacy_callback(api, webhook, references[2], "3502")
+    assert counts(await next_event()) == {
+        "RECEIPT": 1,
+        "PENDING": 1,
+        "TEMPORARY_ERROR": 1,
+        "UNSUBSCRIBE": 1,
+    }
+    assert len(set(events)) == 3
+    assert events == sorted(events)
+
+    # And all of it came from the server, by one query (no introspection) and one socket
+    assert visit.hosts() == {api.base.removeprefix("http://")}
+    assert visit.escaped == []
+    assert visit.violations == []
+    assert visit.errors == []
+    posted = [request for request in visit.requests if request.method != "GET"]
+    assert [(r.url, json.loads(r.post_data or "")["operationName"]) for r in posted] == [
+        (f"{api.base}/graphql", "History")
+    ]
+    assert [socket.url for socket in visit.sockets] == [api.ws]
+
+    # And the key is neither in an address nor kept
+    assert page.url == f"{api.base}/graphiql/"
+    assert not [request.url for request in visit.requests if api.key in request.url]
+    assert await visit.stored() == {}
+    assert await visit.context.storage_state(indexed_db=True) == {"cookies": [], "origins": []}
+
+
+@pytest.mark.usefixtures("bundle")
+async def test_graphiql_says_at_once_that_a_key_is_refused(api: Api, visit: Visit) -> None:
+    page = visit.page
+    await open_graphiql(page, api, "gqs_of_nobody", "Q2FtcGFpZ246YQ==")
+
+    await run(page)
+    await expect(answer(page)).to_contain_text("UNAUTHENTICATED")
+    (refusal,) = (await shown(page))["errors"]
+    assert refusal["message"].startswith("An API key is needed: send the header")
+
+    await open_tab(page, "LiveCampaign")
+    await run(page)
+    await expect(answer(page)).to_contain_text("4403")
+    assert await shown(page) == {
+        "errors": [{"message": "The server closed the connection: 4403 Forbidden"}]
+    }
+
+    # GraphiQL is not left waiting, and does not try again.
+    await expect(page.get_by_role("button", name="Execute query")).to_be_visible()
+    assert [socket.url for socket in visit.sockets] == [api.ws]
+
+
+@pytest.mark.usefixtures("bundle")
+async def test_a_page_that_asks_somebody_else_would_be_seen(api: Api, visit: Visit) -> None:
+    """The test of the test: without it, lists that stay empty prove nothing."""
+    asks = "(url) => fetch(url, { mode: 'no-cors' }).catch(() => null)"
+    unguarded = await visit.context.new_page()
+
+    await visit.page.goto(f"{api.base}/graphiql/")
+    await visit.page.evaluate(asks, "http://elsewhere.example/policy")
+    await unguarded.goto(f"{api.base}/health/live")
+    await unguarded.evaluate(asks, "http://elsewhere.example/trap")
+
+    async with asyncio.timeout(5):
+        while not visit.violations:  # noqa: ASYNC110 - the browser tells it in its own time
+            await asyncio.sleep(0.02)
+    assert visit.violations == ["connect-src http://elsewhere.example/policy"]
+    assert visit.escaped == ["GET http://elsewhere.example/trap HTTP/1.1"]
+    assert "elsewhere.example" in visit.hosts()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_valid_and_has_the_variables_that_it_needs(name: str) -> None:
+    file = PROJECT / "dashboard" / "src" / "examples" / f"{name}.graphql"
+    schema = build_schema((PROJECT / "schema.graphql").read_text())
+    document = parse(file.read_text())
+    (operation,) = document.definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    assert operation.name is not None
+
+    given = set(json.loads(file.with_suffix(".json").read_text()))
+    known = {variable.variable.name.value for variable in operation.variable_definitions or ()}
+
+    assert validate(schema, document) == []
+    assert operation.name.value == name
+    assert given <= known
+    assert "campaign" in given or "campaign" not in known
+
+
+# Pages of other origins.
+
+
+async def test_a_page_of_an_allowed_origin_queries_and_subscribes(
+    make_api: MakeApi, other_port: int, visit: Visit
+) -> None:
+    origin = f"http://127.0.0.1:{other_port}"
+    async with make_api(allowed_origins=(origin,)) as api:
+        campaign = await api.new_campaign()
+        (message,) = await api.add(campaign, ["+33600000000"])
+        webhook = await api.new_source("smsmode")
+
+        await visit_other_origin(visit, origin, api, campaign)
+
+        answers = visit.page.locator("#answers > li")
+        await expect(answers).to_have_count(2)
+        made, listed = map(json.loads, await answers.all_text_contents())
+        assert made == {"data": {"createCampaign": {"campaign": {"name": "Of a page"}}}}
+        assert listed == {"data": {"campaigns": {"nodes": [{"name": n} for n in await names(api)]}}}
+
+        seen = visit.page.locator("#socket > li")
+        await expect(seen).to_have_count(3)
+        await rest_callback(api, webhook, message["reference"], value="DELIVERED")
+        await expect(seen).to_have_count(4)
+        opened, acknowledged, *events = await seen.all_text_contents()
+        assert [opened, acknowledged] == ["open", "connection_ack"]
+        assert [event_counts(event) for event in events] == [{"WAITING": 1}, {"RECEIVED": 1}]
+        assert await names(api) == ["Of a page", "Spring"]
+        assert visit.errors == []
+
+
+async def test_a_page_of_an_origin_that_is_not_allowed_can_do_neither(
+    make_api: MakeApi, other_port: int, visit: Visit
+) -> None:
+    origin = f"http://127.0.0.1:{other_port}"
+    async with make_api(allowed_origins=("http://localhost:*",)) as api:
+        campaign = await api.new_campaign()
+
+        await visit_other_origin(visit, origin, api, campaign)
+
+        await expect(visit.page.locator("#answers > li")).to_have_text(["TypeError", "TypeError"])
+        await expect(visit.page.locator("#socket > li")).to_have_text(["close 1006"])
+        (refusal,) = [error for error in visit.errors if error.startswith("WebSocket")]
+        assert refusal.endswith("Unexpected response code: 403")
+        assert await names(api) == ["Spring"]
+
+
+async def visit_other_origin(visit: Visit, origin: str, api: Api, campaign: str) -> None:
+    given = {"base": api.base, "key": api.key, "campaign": campaign}
+    await visit.page.goto(f"{origin}/#{quote(json.dumps(given))}")
+
+
+def event_counts(event: str) -> dict[str, int]:
+    """The statuses of an event that are not zero."""
+    payload = json.loads(event.removeprefix("next "))
+    statuses = payload["data"]["campaignUpdated"]["statistics"]["statuses"]
+    return {s["status"]: s["count"] for s in statuses if s["count"]}
+
+
+ALLOWED = (200, True, 101)
+REFUSED = (400, False, 403)
+
+
+async def test_an_origin_is_allowed_as_a_whole_and_a_star_stands_for_any_port(
+    make_api: MakeApi,
+) -> None:
+    expected = {
+        "https://app.example.com": ALLOWED,
+        "https://app.example.com:8443": REFUSED,
+        "https://app.example.com.evil.example": REFUSED,
+        "https://app-example.com": REFUSED,
+        "https://other.example.com": REFUSED,
+        "http://app.example.com": REFUSED,
+        "http://localhost": ALLOWED,
+        "http://localhost:1": ALLOWED,
+        "http://localhost:65535": ALLOWED,
+        "http://localhost:3000.evil.example": REFUSED,
+        "http://localhost.evil.example": REFUSED,
+        "http://localhost.evil.example:3000": REFUSED,
+        "http://evil.example/?http://localhost:3000": REFUSED,
+        "https://localhost:3000": REFUSED,
+        "http://127.0.0.1:3000": REFUSED,
+        "null": REFUSED,
+    }
+    async with make_api(allowed_origins=("https://app.example.com", "http://localhost:*")) as api:
+        found = {origin: await tried(api, origin) for origin in expected}
+
+    assert found == expected
+
+
+async def tried(api: Api, origin: str) -> tuple[int, bool, int]:
+    """The preflight's status, whether the page may read the answer, and the handshake's status."""
+    url = f"{api.base}/graphql"
+    asking = {
+        "origin": origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    preflight = await api.http.options(url, headers=asking)
+    answer = await api.http.post(
+        url,
+        json={"query": "{ __typename }"},
+        headers={"origin": origin, "authorization": f"Bearer {api.key}"},
+    )
+    readable = answer.headers.get("access-control-allow-origin")
+    assert readable in (None, origin)
+    return preflight.status_code, readable is not None, await handshake(api, origin)
+
+
+async def handshake(api: Api, origin: str) -> int:
+    protocol = Subprotocol("graphql-transport-ws")
+    try:
+        async with connect(
+            api.ws, origin=Origin(origin), subprotocols=[protocol], proxy=None
+        ) as socket:
+            assert socket.subprotocol == protocol
+            return 101
+    except InvalidStatus as refused:
+        return refused.response.status_code
+
+
+async def test_where_no_origin_is_allowed_a_preflight_gets_no_permission(api: Api) -> None:
+    asking = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
+
+    preflight = await api.http.options(f"{api.base}/graphql", headers=asking)
+
+    assert preflight.status_code == 401
+    assert not [name for name in preflight.headers if name.startswith("access-control-")]
+    assert await handshake(api, "http://localhost:3000") == 403
+    assert await handshake(api, api.base) == 101
+
+
+# How the pages are served.
+
+
+@pytest.mark.usefixtures("bundle")
+async def test_graphiql_is_served_with_its_policy_and_only_its_assets_for_good(api: Api) -> None:
+    page = await api.http.get(f"{api.base}/graphiql/")
+    (script,) = re.findall(r'<script type="module" crossorigin src="([^"]+)"', page.text)
+    asset = await api.http.get(f"{api.base}{script}")
+    again = await api.http.get(
+        f"{api.base}{script}", headers={"if-none-match": asset.headers["etag"]}
+    )
+    missing = await api.http.get(f"{api.base}/graphiql/assets/none.js")
+
+    for_good = "public, max-age=31536000, immutable"
+    assert [served(response) for response in (page, asset, again, missing)] == [
+        (200, "no-cache"),
+        (200, for_good),
+        (304, for_good),
+        (404, None),
+    ]
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    for response in (page, asset, again):
+        assert response.headers["content-security-policy"] == app.GRAPHIQL_POLICY
+        assert response.headers["x-content-type-options"] == "nosniff"
+        assert response.headers["referrer-policy"] == "no-referrer"
+
+
+def served(response: httpx.Response) -> tuple[int, str | None]:
+    return response.status_code, response.headers.get("cache-control")
+
+
+def test_the_policy_of_graphiql_lets_nothing_in_from_elsewhere() -> None:
+    directives = dict(part.split(" ", 1) for part in app.GRAPHIQL_POLICY.split("; "))
+
+    assert directives == {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "worker-src": "'self'",
+        "connect-src": "'self'",
+        "style-src": "'self' 'unsafe-inline'",
+        "font-src": "'self' data:",
+        "img-src": "'self' data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": "'none'",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "accept"), [("/graphiql", "*/*"), ("/graphql", "text/html,application/xhtml+xml")]
+)
+@pytest.mark.usefixtures("bundle")
+async def test_who_looks_for_graphiql_comes_to_it(api: Api, path: str, accept: str) -> None:
+    answer = await api.http.get(f"{api.base}{path}", headers={"accept": accept})
+
+    assert (answer.status_code, answer.headers["location"]) == (307, "/graphiql/")
+
+
+async def test_the_first_page_links_to_graphiql(api: Api) -> None:
+    answer = await api.http.get(f"{api.base}/")
+
+    assert answer.status_code == 200
+    assert re.findall(r'href="([^"]*)"', answer.text) == ["/graphiql/"]
+    assert answer.headers["content-security-policy"] == app.PAGE_POLICY
+
+
+async def test_without_the_bundle_a_page_says_what_to_do_and_the_api_works(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(app, "STATIC", tmp_path / "nothing")
+    async with make_api() as api:
+        redirect = await api.http.get(f"{api.base}/graphiql")
+        page = await api.http.get(f"{api.base}/graphiql/")
+        queried = await names(api)
+
+    assert (redirect.status_code, redirect.headers["location"]) == (307, "/graphiql/")
+    assert page.status_code == 503
+    assert "run <code>make setup</code> in the project's folder" in page.text
+    assert page.headers["content-security-policy"] == app.PAGE_POLICY
+    assert queried == []
