@@ -17,8 +17,9 @@ def configure(level: str) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     # It prints every address, and a webhook's address holds its token.
     logging.getLogger("uvicorn.access").disabled = True
-    # They print the errors of callers, with their values in them; our own extension logs errors.
-    for name in ("strawberry.execution", "strawberry.ws.task"):
+    # They print the errors of callers, with their values in them; our own extension logs errors, and our own view
+    # says how an origin is allowed.
+    for name in ("strawberry.execution", "strawberry.ws", "strawberry.ws.task"):
         logging.getLogger(name).disabled = True
 
 

@@ -19,6 +19,7 @@ from strawberry.types.unset import UNSET, UnsetType
 
 from gql_server.app import LARGEST_BODY, origin_pattern
 from gql_server.errors import Overloaded, Unauthenticated
+from gql_server.logs import log
 from gql_server.services import Services
 from resolvers.context import Context
 from resolvers.schema import make_schema
@@ -101,7 +102,12 @@ class View(GraphQL[Context, None]):
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
         """Whether a page of another origin may open a websocket: the rule that CORS has, too."""
-        return self._origins is not None and self._origins.fullmatch(origin) is not None
+        allowed = self._origins is not None and self._origins.fullmatch(origin) is not None
+        if not allowed:
+            log.warning(
+                "a websocket from another origin was refused; GQL_ALLOWED_ORIGINS allows some"
+            )
+        return allowed
 
     def decode_json(self, data: str | bytes) -> object:
         """Strict: bad UTF-8, NaN, huge integers and deep nesting are no JSON, as the caller is told."""

@@ -162,13 +162,15 @@ async def serving_api(settings: Settings, db: Database) -> AsyncIterator[Api]:
         waiting.cancel()
         await running_server
     base = f"http://{settings.host}:{listening.getsockname()[1]}"
-    async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=50)) as http:
-        api = Api(base, db, http)
-        api.key = await api.new_key()
-        yield api
-    server.should_exit = True
-    await running_server
-    listening.close()
+    try:
+        async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=50)) as http:
+            api = Api(base, db, http)
+            api.key = await api.new_key()
+            yield api
+    finally:
+        server.should_exit = True
+        await running_server
+        listening.close()
 
 
 @pytest.fixture
