@@ -44,6 +44,10 @@ Host = Annotated[str | None, typer.Option(help="The address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one.")]
 DataDir = Annotated[Path | None, typer.Option(help="Where the embedded MongoDB keeps its files.")]
 Workspace = Annotated[str, typer.Option(help="The workspace; made where it is missing.")]
+Minutes = Annotated[float, typer.Option(min=0.05, help="How long a campaign's receipts take.")]
+TimeZone = Annotated[
+    str | None, typer.Option(help="The source's, for times without one.  [default: UTC]")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
@@ -75,6 +79,54 @@ async def serving(settings: Settings, on_started: Callable[[str], None]) -> None
             application = create_app(settings, graphql=View(settings.allowed_origins), db=db)
             server = make_server(application, on_started=lambda: on_started(address))
             await server.serve(sockets=[listening])
+
+
+@app.command()
+def demo(
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    minutes: Minutes = 4.0,
+    recipients: Annotated[int, typer.Option(min=1, max=10_000, help="Of each campaign.")] = 5000,
+) -> None:
+    """Serve with a demo campaign whose receipts keep arriving; show its rates here."""
+    from gql_server import demo as demos
+    from resolvers.view import View
+
+    def graphql(settings: Settings) -> View:
+        return View(settings.allowed_origins)
+
+    settings = _settings(host, port, data_dir)
+    _run(demos.run(settings, graphql=graphql, minutes=minutes, recipients=recipients))
+
+
+@app.command()
+def simulate(
+    url: Annotated[str | None, typer.Option(help="The server, e.g. http://127.0.0.1:8000.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="The campaign's id.")] = None,
+    webhook: Annotated[
+        str | None, typer.Option(help="The address of one of the workspace's smsmode sources.")
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(envvar="GQL_API_KEY", help="An API key with reports:read and contacts:read."),
+    ] = None,
+    demo: Annotated[
+        Path | None,
+        typer.Option(help="Data directory of a running demo, for all that is not given."),
+    ] = None,
+    minutes: Minutes = 4.0,
+    seed: Annotated[int, typer.Option(help="Another seed, other receipts.")] = 1,
+    time_zone: TimeZone = None,
+) -> None:
+    """Send a campaign's receipts to its webhook, as the provider smsmode would."""
+    from gql_server import demo as demos
+    from gql_server.demo_access import access_of
+
+    with _clear_refusals():
+        access = access_of(demo, url=url, key=key, campaign=campaign, webhook=webhook)
+    zone = _zone(time_zone or ("UTC" if demo is None else demos.ZONE.key))
+    _run(demos.simulate(access, minutes=minutes, seed=seed, zone=zone))
 
 
 @app.command("export-schema")
@@ -163,10 +215,7 @@ def add_source(
         raise _refused(
             f"{provider} signs nothing, so a secret would guard nothing: the address itself is the secret."
         )
-    try:
-        ZoneInfo(time_zone)
-    except (KeyError, ValueError, OSError):
-        raise _refused("This is no IANA time zone; write it like Europe/Paris or UTC.") from None
+    _zone(time_zone)
     token, token_hash = auth.new_token()
     source = Source(
         id=secrets.token_hex(8),
@@ -248,6 +297,13 @@ def _clear_refusals() -> Any:
 def _refused(message: str) -> typer.Exit:
     typer.echo(f"gql-server: {message}", err=True)
     return typer.Exit(1)
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise _refused("This is no IANA time zone; write it like Europe/Paris or UTC.") from None
 
 
 def _workspace(name: str) -> str:

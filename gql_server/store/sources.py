@@ -36,3 +36,12 @@ async def by_token(reads: Reads, provider: str, token_hash: bytes) -> Source | N
         secrets=tuple(row["secrets"]),
         time_zone=row["timeZone"],
     )
+
+
+async def remove(db: Database, workspace: str, source_id: str) -> bool:
+    """Forget a source of this workspace; False where it has none of this id."""
+    with db.translated():
+        gone = await db.collection(COLLECTION).delete_one(
+            {"_id": source_id, "workspace": workspace}
+        )
+    return gone.deleted_count == 1
