@@ -67,8 +67,9 @@ def _show_more(console: Console, row: Row) -> None:
     for side, samples in (("ours", row.ours), ("the limit", row.theirs)):
         lines.append(_said(typical(samples, lambda sample: sample.more), side))
         shares = typical(samples, lambda sample: sample.cpu)
-        used = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
-        lines.append(f"{side}: of a core: {used}")
+        costs = typical(samples, lambda sample: sample.cost)
+        used = (f"{name} {share:.0%} ({costs[name]:,.0f} us)" for name, share in shares.items())
+        lines.append(f"{side}: of a core (each): {', '.join(used)}")
     lines += [f"{'held' if held else 'DID NOT HOLD'}: {it}" for it, held in row.checks.items()]
     for line in lines:
         if line:
