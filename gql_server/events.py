@@ -22,23 +22,39 @@ HEARTBEAT = 2.0
 SILENCE = 3 * HEARTBEAT
 """Seconds without one after which the bus counts as dead."""
 MOST_PENDING = 10_000
+MOST_SENDERS = 1000
 LONGEST_PAUSE = 5.0
+FAREWELL = 0.5
+"""Seconds for each step of leaving a bus that may be gone."""
 
 
 class Events:
     """Tells the other processes of the same database which campaigns changed, and hears them."""
 
     def __init__(
-        self, url: str, *, hear: Callable[[str, str], None], gap: Callable[[], None]
+        self,
+        url: str,
+        *,
+        hear: Callable[[str, str], None],
+        gap: Callable[[], None],
+        heartbeat: float = HEARTBEAT,
+        silence: float = SILENCE,
     ) -> None:
         """`hear` is told (workspace, campaign); `gap` that hints may have been missed."""
         self._url = url
+        self._heartbeat = heartbeat
+        self._silence = silence
         self._hear = hear
         self._gap = gap
         self._me = secrets.token_hex(8)
         self._pending: dict[tuple[str, str], None] = {}
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self._leaving = False
+        self._said = 0
+        # The number of each process's last message: redis-py may lose some while it connects again by itself.
+        self._last: dict[str, int] = {}
         self.connected = False
 
     def start(self) -> None:
@@ -47,8 +63,10 @@ class Events:
 
     async def close(self) -> None:
         """Leave the bus."""
+        self._closing = True
         if self._task is not None:
-            self._task.cancel()
+            if not self._leaving:  # which is short, and interrupted it would leave something behind
+                self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
@@ -66,6 +84,8 @@ class Events:
                 await self._until_it_breaks()
             except Exception as error:  # noqa: BLE001 - the bus is a hint: nothing that it does may end it
                 log.warning("bus: %s; trying again", kind(error))
+            if self._closing:
+                return
             if self.connected:
                 pause = 0.1
             self.connected = False
@@ -73,41 +93,74 @@ class Events:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _until_it_breaks(self) -> None:
+        self._last.clear()
         broadcast = Broadcast(self._url)
+        subscription = contextlib.AsyncExitStack()
         try:
-            async with asyncio.timeout(SILENCE):
+            async with asyncio.timeout(self._silence):
                 await broadcast.connect()
-            async with broadcast.subscribe(CHANNEL) as subscriber, asyncio.TaskGroup() as tasks:
+                subscriber = await subscription.enter_async_context(broadcast.subscribe(CHANNEL))
+            async with asyncio.TaskGroup() as tasks:
 
                 async def listen() -> None:
                     while True:
-                        async with asyncio.timeout(SILENCE):
+                        async with asyncio.timeout(self._silence):
                             event = await subscriber.get()
                         self._take(event.message)
 
                 tasks.create_task(listen())
                 tasks.create_task(self._speak(broadcast))
         finally:
-            # It raises the error that killed it, which is the one that brought us here.
-            with contextlib.suppress(Exception):
-                await broadcast.disconnect()
+            self._leaving = True
+            await _leave(broadcast, subscription)
+            self._leaving = False
 
     async def _speak(self, broadcast: Broadcast) -> None:
         while True:
             changed, self._pending = list(self._pending), {}
+            self._said += 1
             self._awake.clear()
-            async with asyncio.timeout(SILENCE):
-                await broadcast.publish(CHANNEL, json.dumps([self._me, changed]))
+            async with asyncio.timeout(self._silence):
+                await broadcast.publish(CHANNEL, json.dumps([self._me, self._said, changed]))
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(HEARTBEAT):
+                async with asyncio.timeout(self._heartbeat):
                     await self._awake.wait()
 
     def _take(self, message: str) -> None:
-        sender, changed = json.loads(message)
-        if sender == self._me:
-            if not self.connected:
-                self.connected = True
-                self._gap()
-            return
-        for workspace, campaign in changed:
-            self._hear(workspace, campaign)
+        sender, number, changed = json.loads(message)
+        hole = number != self._last.get(sender, number - 1) + 1
+        if len(self._last) >= MOST_SENDERS:
+            self._last.clear()
+        self._last[sender] = number
+        back = sender == self._me and not self.connected
+        if back:
+            self.connected = True
+        if back or hole:
+            self._gap()
+        if sender != self._me:
+            for workspace, campaign in changed:
+                self._hear(workspace, campaign)
+
+
+async def _leave(broadcast: Broadcast, subscription: contextlib.AsyncExitStack) -> None:
+    """Leave nothing of a bus behind, in whatever state it is.
+
+    Its own `disconnect` stops at the first thing that is broken, leaves tasks and connections behind, and talks
+    to a server that is gone for as long as redis-py tries again. So each step is bounded, and none is left out.
+    """
+    backend = broadcast._backend
+    for step in (subscription.aclose, broadcast.disconnect, backend.disconnect):
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(FAREWELL):
+                await step()
+    tasks = [
+        task
+        for task in (
+            getattr(broadcast, "_listener_task", None),
+            getattr(backend, "_listener", None),
+        )
+        if isinstance(task, asyncio.Task)
+    ]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
