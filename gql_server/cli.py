@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import re
 import secrets
 from collections.abc import Callable, Coroutine
@@ -21,7 +22,7 @@ from gql_server.errors import StartError
 from gql_server.providers import PROVIDERS
 from gql_server.server import listening_socket, make_server
 from gql_server.services import utc_now
-from gql_server.settings import Settings
+from gql_server.settings import Settings, unknown_variables
 from gql_server.store import indexes, keys, sources, workspaces
 
 app = typer.Typer(
@@ -255,6 +256,8 @@ def webhook_url(settings: Settings, provider: str, token: str) -> str:
 
 
 def _settings(host: str | None, port: int | None, data_dir: Path | None) -> Settings:
+    for variable in unknown_variables(os.environ):
+        typer.echo(f"gql-server: {variable} is no setting of this version; ignored", err=True)
     with _clear_refusals():
         settings = Settings.from_environment()
         given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
@@ -281,9 +284,19 @@ def _with_database(
 def _run(main: Coroutine[Any, Any, Any]) -> Any:
     with _clear_refusals():
         try:
-            return asyncio.run(main)
+            with asyncio.Runner(loop_factory=_loop) as runner:
+                return runner.run(main)
         except KeyboardInterrupt:
             raise typer.Exit(130) from None
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    """uvloop, where there is one: it is not made for Windows."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 @contextlib.contextmanager
