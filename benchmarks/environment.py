@@ -20,7 +20,8 @@ from gql_server import auth, embedded
 from gql_server.database import Database, open_database
 from gql_server.domain.campaign import SmsType
 from gql_server.domain.source import Source
-from gql_server.registration import NewCampaign, NewRecipient
+from gql_server.intake import NewRecipient
+from gql_server.registration import NewCampaign
 from gql_server.services import Services, running, utc_now
 from gql_server.settings import Settings
 from gql_server.store import keys, sources, workspaces

@@ -1,6 +1,5 @@
 """The application: routes, middleware, lifespan. It is given the GraphQL endpoint, and never imports it."""
 
-import re
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +20,7 @@ from gql_server import embedded, health
 from gql_server.database import Database, open_database
 from gql_server.logs import log
 from gql_server.services import Services, running
-from gql_server.settings import Settings
+from gql_server.settings import LARGEST_BODY, Settings, origin_pattern
 from gql_server.webhooks import Webhooks
 
 STATIC = Path(__file__).parent / "static"
@@ -32,9 +31,6 @@ GRAPHIQL_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Its editor writes style elements; nothing else is allowed, and nothing from elsewhere."""
-
-LARGEST_BODY = 1024 * 1024
-"""Bytes of a request to /graphql; a thousand recipients are a fifth of it."""
 
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
@@ -87,14 +83,6 @@ def create_app(settings: Settings, *, graphql: ASGIApp, db: Database | None = No
         middleware=[Middleware(AccessLog), *_cross_origin(settings.allowed_origins)],
         lifespan=lifespan,
     )
-
-
-def origin_pattern(origins: Sequence[str]) -> re.Pattern[str] | None:
-    """What an allowed origin looks like; `http://localhost:*` allows any port. None where none is."""
-    if not origins:
-        return None
-    # The usual port of its scheme is not written in an origin.
-    return re.compile("|".join(re.escape(o).replace(r":\*", r"(:\d+)?") for o in origins))
 
 
 def _state(services: Services) -> State:

@@ -20,7 +20,7 @@ from gql_server.database import Database
 from gql_server.domain.source import Source
 from gql_server.errors import StartError
 from gql_server.providers import PROVIDERS
-from gql_server.server import listening_socket, make_server
+from gql_server.server import address_of, listening_socket, make_server
 from gql_server.services import utc_now
 from gql_server.settings import Settings, unknown_variables
 from gql_server.store import indexes, keys, sources, workspaces
@@ -75,7 +75,7 @@ async def serving(settings: Settings, on_started: Callable[[str], None]) -> None
 
     logs.configure(settings.log_level)
     with contextlib.closing(listening_socket(settings.host, settings.port)) as listening:
-        address = f"http://{settings.host}:{listening.getsockname()[1]}"
+        address = address_of(settings.host, listening.getsockname()[1])
         async with connected(settings, server=True) as db:
             application = create_app(settings, graphql=View(settings.allowed_origins), db=db)
             server = make_server(application, on_started=lambda: on_started(address))
@@ -251,7 +251,7 @@ def add_source(
 
 def webhook_url(settings: Settings, provider: str, token: str) -> str:
     """Where a provider shall post, as far as the settings tell our address."""
-    base = settings.public_url or f"http://{settings.host}:{settings.port}"
+    base = settings.public_url or address_of(settings.host, settings.port)
     return f"{base.rstrip('/')}/webhooks/{provider}/{token}"
 
 

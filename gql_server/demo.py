@@ -33,8 +33,9 @@ from gql_server.domain import ids
 from gql_server.domain.campaign import SmsType
 from gql_server.domain.source import Source
 from gql_server.errors import Overloaded, StartError
-from gql_server.registration import MOST_AT_ONCE, NewCampaign
-from gql_server.server import listening_socket, make_server
+from gql_server.intake import MOST_AT_ONCE
+from gql_server.registration import NewCampaign
+from gql_server.server import address_of, listening_socket, make_server
 from gql_server.services import Services, utc_now
 from gql_server.settings import Settings
 from gql_server.simulator import Message, plan
@@ -263,7 +264,7 @@ def _announce(console: Console, access: Access, settings: Settings, *, first: bo
 def _address(settings: Settings) -> str:
     """Where a browser of this machine finds the server."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
+    return address_of(host, settings.port)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import random
 from collections.abc import Iterator
 from itertools import product
 
-from gql_server.registration import NewRecipient
+from gql_server.intake import NewRecipient
 
 MOST = 10_000
 """People that the ranges have room for, in the mix below."""

@@ -1,7 +1,6 @@
 """Campaigns and their recipients: made, changed, and bound to what the provider calls them."""
 
 import secrets
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,19 +15,25 @@ from gql_server.domain.receipt import to_milliseconds
 from gql_server.domain.status import DeliveryStatus
 from gql_server.errors import UserError
 from gql_server.ingestion import Ingestion
-from gql_server.numbers import Number, read_number
-from gql_server.providers import PROVIDERS
+from gql_server.intake import (
+    LONGEST_NAME,
+    MOST_AT_ONCE,
+    Binding,
+    NewRecipient,
+    Wanted,
+    duplicate,
+    key_taken,
+    keys_of,
+    read_recipients,
+    refused_ids,
+    too_many,
+)
 from gql_server.store import campaigns, counters, messages
-from gql_server.store.messages import NewMessage, key_of
+from gql_server.store.messages import NewMessage
 
-MOST_AT_ONCE = 1000
-"""Recipients or bindings of one call; larger lists go through the import."""
-
-LONGEST_NAME = 200
 LONGEST_TEXT = 1600
 """Of an SMS: ten parts of GSM-7 and more than the operators carry."""
 LONGEST_SENDER = 20
-LONGEST_KEY = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +45,6 @@ class NewCampaign:
     sender: str
     type: SmsType
     sent_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewRecipient:
-    """What a caller says of a recipient."""
-
-    number: str
-    name: str | None = None
-    provider: str | None = None
-    provider_message_ids: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Binding:
-    """What a provider calls a message that was handed to it; `message` is an id or a reference."""
-
-    message: str
-    provider: str
-    provider_message_ids: tuple[str, ...]
 
 
 @dataclass(slots=True)
@@ -165,8 +151,8 @@ class Registration:
     ) -> Added:
         """Register a message for each valid recipient; what was reported of it before is applied at once."""
         if len(recipients) > MOST_AT_ONCE:
-            return Added(errors=[_too_many("recipients", "recipients")])
-        wanted, refused = _read_recipients(recipients)
+            return Added(errors=[too_many("recipients", "recipients")])
+        wanted, refused = read_recipients(recipients)
 
         async def prepare(tx: Transaction) -> Plan[Added]:
             plan = Plan(Added(errors=list(refused)))
@@ -180,13 +166,13 @@ class Registration:
             taken = await messages.kept_by_key(
                 tx, workspace, [key for item in wanted for key in item.keys]
             )
-            new: list[_Wanted] = []
+            new: list[Wanted] = []
             for item in wanted:
                 if item.number.e164 in there:
-                    plan.result.errors.append(_duplicate(item.index))
+                    plan.result.errors.append(duplicate(item.index))
                 elif any(key in taken for key in item.keys):
                     plan.result.errors.append(
-                        _key_taken(("recipients", str(item.index), "providerMessageIds"))
+                        key_taken(("recipients", str(item.index), "providerMessageIds"))
                     )
                 else:
                     new.append(item)
@@ -220,7 +206,7 @@ class Registration:
     async def bind(self, workspace: str, bindings: Sequence[Binding]) -> Bound:
         """Note what providers call messages; receipts that came under those names are applied at once."""
         if len(bindings) > MOST_AT_ONCE:
-            return Bound(errors=[_too_many("messages", "bindings")])
+            return Bound(errors=[too_many("messages", "bindings")])
 
         async def prepare(tx: Transaction) -> Plan[Bound]:
             plan = Plan(Bound())
@@ -231,14 +217,14 @@ class Registration:
             for index, (binding, message) in enumerate(zip(bindings, named, strict=True)):
                 path = ("messages", str(index))
                 kept = found.get(message) if message else None
-                if error := _checked_ids(path, binding.provider, binding.provider_message_ids):
+                if error := refused_ids(path, binding.provider, binding.provider_message_ids):
                     plan.result.errors.append(error)
                 elif kept is None:
                     plan.result.errors.append(
                         UserError((*path, "messageId"), "NOT_FOUND", "There is no such message.")
                     )
                 else:
-                    keys = _keys(
+                    keys = keys_of(
                         binding.provider, binding.provider_message_ids, kept.message.recipient
                     )
                     asked.append((index, kept.message.id, binding.provider, keys))
@@ -248,7 +234,7 @@ class Registration:
             for index, message, provider, keys in asked:
                 if any(owner.setdefault(key, message) != message for key in keys):
                     plan.result.errors.append(
-                        _key_taken(("messages", str(index), "providerMessageIds"))
+                        key_taken(("messages", str(index), "providerMessageIds"))
                     )
                     continue
                 wanted.setdefault(message, set()).update(keys)
@@ -266,83 +252,6 @@ class Registration:
         bound = await self._committer.commit(prepare)
         await self._ingestion.join(workspace, of_messages=(), keys=bound.keys)
         return bound
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    index: int
-    number: Number
-    name: str | None
-    provider: str | None
-    keys: tuple[str, ...]
-
-
-def _read_recipients(
-    recipients: Sequence[NewRecipient],
-) -> tuple[list[_Wanted], list[UserError]]:
-    wanted: list[_Wanted] = []
-    refused: list[UserError] = []
-    seen_numbers: Counter[str] = Counter()
-    seen_keys: set[str] = set()
-    for index, recipient in enumerate(recipients):
-        path = ("recipients", str(index))
-        number = read_number(recipient.number)
-        if number is None:
-            refused.append(
-                UserError(
-                    (*path, "number"),
-                    "INVALID_NUMBER",
-                    "This is no phone number; write it in international form, such as +33612345678.",
-                )
-            )
-            continue
-        keys: list[str] = []
-        if recipient.provider is not None or recipient.provider_message_ids:
-            provider = recipient.provider or ""
-            error = _checked_ids(path, provider, recipient.provider_message_ids, empty=True)
-            if error:
-                refused.append(error)
-                continue
-            keys = _keys(provider, recipient.provider_message_ids, number.e164)
-        if seen_numbers[number.e164]:
-            refused.append(_duplicate(index))
-            continue
-        if seen_keys.intersection(keys):
-            refused.append(_key_taken((*path, "providerMessageIds")))
-            continue
-        seen_numbers[number.e164] += 1
-        seen_keys.update(keys)
-        name = (recipient.name or "").strip()[:LONGEST_NAME] or None
-        wanted.append(_Wanted(index, number, name, recipient.provider, tuple(keys)))
-    return wanted, refused
-
-
-def _keys(provider: str, message_ids: Sequence[str], recipient: str) -> list[str]:
-    """What a message is found by, each key once, in the order given."""
-    made = (PROVIDERS[provider].correlation_key(one, recipient) for one in message_ids)
-    return list(dict.fromkeys(key_of(provider, key) for key in made))
-
-
-def _checked_ids(
-    path: tuple[str, ...], provider: str, message_ids: Sequence[str], *, empty: bool = False
-) -> UserError | None:
-    if provider not in PROVIDERS:
-        return UserError(
-            (*path, "provider"),
-            "UNKNOWN_PROVIDER",
-            f"This provider is not known; those that are: {', '.join(sorted(PROVIDERS))}.",
-        )
-    if not message_ids and not empty:
-        return UserError(
-            (*path, "providerMessageIds"), "REQUIRED", "At least one id of the provider is needed."
-        )
-    if any(not one.strip() or len(one) > LONGEST_KEY for one in message_ids):
-        return UserError(
-            (*path, "providerMessageIds"),
-            "INVALID_ID",
-            f"An id of a provider has 1 to {LONGEST_KEY} characters.",
-        )
-    return None
 
 
 def _checked_text(name: str, text: str, longest: int) -> list[UserError]:
@@ -364,21 +273,3 @@ async def _has_begun(tx: Transaction, campaign: str) -> bool:
 
 def _no_campaign(name: str) -> UserError:
     return UserError((name,), "NOT_FOUND", "There is no such campaign.")
-
-
-def _too_many(name: str, what: str) -> UserError:
-    return UserError((name,), "TOO_MANY", f"At most {MOST_AT_ONCE:,} {what} a call.")
-
-
-def _duplicate(index: int) -> UserError:
-    return UserError(
-        ("recipients", str(index), "number"),
-        "DUPLICATE_RECIPIENT",
-        "The campaign has this number already.",
-    )
-
-
-def _key_taken(path: tuple[str, ...]) -> UserError:
-    return UserError(
-        path, "PROVIDER_ID_TAKEN", "Another message of this workspace has this id of the provider."
-    )

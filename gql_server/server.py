@@ -1,7 +1,10 @@
 """uvicorn, as we run it: its settings, and the socket that it listens on."""
 
+import asyncio
+import contextlib
+import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -22,6 +25,23 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_started = on_started
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """SIGINT and SIGTERM end the serving, and nothing more.
+
+        uvicorn's own raises the signal once more when it has drained: that would end the process before our
+        database is closed, and with it the embedded mongod without a goodbye.
+        """
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGINT, signal.SIGTERM)
+        for number in signals:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
@@ -55,6 +75,11 @@ def listening_socket(host: str, port: int) -> socket.socket:
     listening.listen(2048)
     listening.setblocking(False)
     return listening
+
+
+def address_of(host: str, port: int) -> str:
+    """How an address is written: IPv6 in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def make_server(app: ASGIApp, *, on_started: Callable[[], None]) -> Server:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from urllib.parse import urlsplit
 from gql_server.errors import StartError
 
 PREFIX = "GQL_"
+
+LARGEST_BODY = 1024 * 1024
+"""Bytes of a request to /graphql; a thousand recipients are a fifth of it."""
 
 OTHERS = {"GQL_API_KEY"}
 """Variables with the prefix that are read elsewhere: by commands which are clients of a server."""
@@ -99,6 +103,14 @@ class Settings:
         if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
             raise StartError("GQL_PUBLIC_URL must begin with http:// or https://")
         return self
+
+
+def origin_pattern(origins: Sequence[str]) -> re.Pattern[str] | None:
+    """What an allowed origin looks like; `http://localhost:*` allows any port. None where none is."""
+    if not origins:
+        return None
+    # The usual port of its scheme is not written in an origin.
+    return re.compile("|".join(re.escape(o).replace(r":\*", r"(:\d+)?") for o in origins))
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

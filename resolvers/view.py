@@ -17,10 +17,10 @@ from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 from strawberry.types.unset import UNSET, UnsetType
 
-from gql_server.app import LARGEST_BODY, origin_pattern
 from gql_server.errors import Overloaded, Unauthenticated
 from gql_server.logs import log
 from gql_server.services import Services
+from gql_server.settings import LARGEST_BODY, origin_pattern
 from resolvers.context import Context
 from resolvers.schema import make_schema
 

@@ -28,8 +28,10 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--disable-features=AutofillServerCommunication,OptimizationHints,MediaRouter,Translate,"
-    "CertificateTransparencyComponentUpdater,DialMediaRouteProvider,NetworkTimeServiceQuerying",
+    (
+        "--disable-features=AutofillServerCommunication,OptimizationHints,MediaRouter,Translate,"
+        "CertificateTransparencyComponentUpdater,DialMediaRouteProvider,NetworkTimeServiceQuerying"
+    ),
     "--gaia-url=http://127.0.0.1:1",
     "--component-updater=url-source=http://127.0.0.1:1",
 )

@@ -152,7 +152,7 @@ async def serving_api(settings: Settings, db: Database) -> AsyncIterator[Api]:
     application = create_app(settings, graphql=View(settings.allowed_origins), db=db)
     server = make_server(application, on_started=started.set)
     # In a test the signals stay pytest's.
-    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign]
+    server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
     running_server = asyncio.create_task(server.serve(sockets=[listening]))
     done, _ = await asyncio.wait(
         {running_server, waiting := asyncio.create_task(started.wait())},

@@ -11,8 +11,6 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
-from gql_server import ingestion as ingestion_room
-from gql_server import registration as registration_room
 from gql_server.database import Database
 from gql_server.domain.campaign import CampaignState, SmsType
 from gql_server.domain.message import registered, standing
@@ -20,7 +18,8 @@ from gql_server.domain.receipt import DeliveryReceipt, accepted, merged
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Overloaded
 from gql_server.ingestion import Outcome
-from gql_server.registration import Binding, NewCampaign, NewRecipient
+from gql_server.intake import Binding, NewRecipient
+from gql_server.registration import NewCampaign
 from gql_server.services import Services, running
 from gql_server.settings import Settings
 from gql_server.store import campaigns, counters, messages, orphans, outbox
@@ -253,7 +252,7 @@ async def test_race_of_parking_and_binding_where_the_binding_commits_first(
             await may_commit.wait()
         await park(tx, parked)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(ingestion_room.orphans, "park", park_late)
+    monkeypatch.setattr(orphans, "park", park_late)
     async with running(settings, db, clock=lambda: NOW) as other:
         receipt = asyncio.create_task(
             other.ingestion.record(WORKSPACE, [by_key("SM1", S.RECEIVED)])
@@ -284,7 +283,7 @@ async def test_race_of_parking_and_binding_where_the_parking_commits_first(
         return found
 
     async with running(settings, db, clock=lambda: NOW) as other:
-        monkeypatch.setattr(registration_room.messages, "kept_by_key", kept_by_key_late)
+        monkeypatch.setattr(messages, "kept_by_key", kept_by_key_late)
         binding = asyncio.create_task(
             still.registration.bind(WORKSPACE, [Binding(one, "twilio", ("SM1",))])
         )

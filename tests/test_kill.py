@@ -153,3 +153,28 @@ async def _counters_equal_messages(ask: Any, campaign: str, listed: list[dict[st
     counted = Counter(message["status"] for message in listed)
     assert {s["status"]: s["count"] for s in statistics["statuses"] if s["count"]} == counted
     assert statistics["total"] == len(listed) == RECIPIENTS
+
+
+async def test_sigterm_ends_the_server_in_order_with_a_watcher_on_it(tmp_path: Path) -> None:
+    # given a server that somebody watches
+    data, log = tmp_path / "data", tmp_path / "log"
+    env = environment(data, free_port())
+    async with serving(env, log) as server:
+        key = (await command(env, "keys", "create", "--workspace", "acme"))["apiKey"]
+        async with (
+            connected(_ws(f"http://127.0.0.1:{env['GQL_PORT']}"), key) as session,
+            watching(session, "subscription { campaignsUpdated { id } }") as watch,
+        ):
+            await watch.until(lambda events: len(events) == 1)
+
+            # when it is told to end
+            server.terminate()
+            async with asyncio.timeout(10):
+                code = await server.wait()
+
+    # then it does so in order, and MongoDB was told, not killed
+    assert code == 0
+    assert mongods(data) == []
+    said = "".join(path.read_text() for path in data.glob("mongo-*/mongod.log"))
+    assert "Shutting down" in said
+    assert "Traceback" not in log.read_text()

@@ -1,0 +1,137 @@
+"""What callers say of recipients and of providers' ids: read, checked, and refused in words. No database."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gql_server.errors import UserError
+from gql_server.numbers import Number, read_number
+from gql_server.providers import PROVIDERS
+from gql_server.store.messages import key_of
+
+MOST_AT_ONCE = 1000
+"""Recipients or bindings of one call; larger lists go through the import."""
+
+LONGEST_NAME = 200
+LONGEST_KEY = 200
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecipient:
+    """What a caller says of a recipient."""
+
+    number: str
+    name: str | None = None
+    provider: str | None = None
+    provider_message_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a provider calls a message that was handed to it; `message` is an id or a reference."""
+
+    message: str
+    provider: str
+    provider_message_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A recipient that can be registered, as far as its own words tell; `index` is its place in the input."""
+
+    index: int
+    number: Number
+    name: str | None
+    provider: str | None
+    keys: tuple[str, ...]
+
+
+def read_recipients(
+    recipients: Sequence[NewRecipient],
+) -> tuple[list[Wanted], list[UserError]]:
+    """Those that can be registered, and what is wrong with the others, the input's own repeats included."""
+    wanted: list[Wanted] = []
+    refused: list[UserError] = []
+    seen_numbers: Counter[str] = Counter()
+    seen_keys: set[str] = set()
+    for index, recipient in enumerate(recipients):
+        path = ("recipients", str(index))
+        number = read_number(recipient.number)
+        if number is None:
+            refused.append(
+                UserError(
+                    (*path, "number"),
+                    "INVALID_NUMBER",
+                    "This is no phone number; write it in international form, such as +33612345678.",
+                )
+            )
+            continue
+        keys: list[str] = []
+        if recipient.provider is not None or recipient.provider_message_ids:
+            provider = recipient.provider or ""
+            error = refused_ids(path, provider, recipient.provider_message_ids, empty=True)
+            if error:
+                refused.append(error)
+                continue
+            keys = keys_of(provider, recipient.provider_message_ids, number.e164)
+        if seen_numbers[number.e164]:
+            refused.append(duplicate(index))
+            continue
+        if seen_keys.intersection(keys):
+            refused.append(key_taken((*path, "providerMessageIds")))
+            continue
+        seen_numbers[number.e164] += 1
+        seen_keys.update(keys)
+        name = (recipient.name or "").strip()[:LONGEST_NAME] or None
+        wanted.append(Wanted(index, number, name, recipient.provider, tuple(keys)))
+    return wanted, refused
+
+
+def keys_of(provider: str, message_ids: Sequence[str], recipient: str) -> list[str]:
+    """What a message is found by, each key once, in the order given."""
+    made = (PROVIDERS[provider].correlation_key(one, recipient) for one in message_ids)
+    return list(dict.fromkeys(key_of(provider, key) for key in made))
+
+
+def refused_ids(
+    path: tuple[str, ...], provider: str, message_ids: Sequence[str], *, empty: bool = False
+) -> UserError | None:
+    """What is wrong with a provider and its ids; None where nothing is. `empty`: no ids are fine too."""
+    if provider not in PROVIDERS:
+        return UserError(
+            (*path, "provider"),
+            "UNKNOWN_PROVIDER",
+            f"This provider is not known; those that are: {', '.join(sorted(PROVIDERS))}.",
+        )
+    if not message_ids and not empty:
+        return UserError(
+            (*path, "providerMessageIds"), "REQUIRED", "At least one id of the provider is needed."
+        )
+    if any(not one.strip() or len(one) > LONGEST_KEY for one in message_ids):
+        return UserError(
+            (*path, "providerMessageIds"),
+            "INVALID_ID",
+            f"An id of a provider has 1 to {LONGEST_KEY} characters.",
+        )
+    return None
+
+
+def too_many(name: str, what: str) -> UserError:
+    """More than one call takes."""
+    return UserError((name,), "TOO_MANY", f"At most {MOST_AT_ONCE:,} {what} a call.")
+
+
+def duplicate(index: int) -> UserError:
+    """The campaign, or the input itself, has this number already."""
+    return UserError(
+        ("recipients", str(index), "number"),
+        "DUPLICATE_RECIPIENT",
+        "The campaign has this number already.",
+    )
+
+
+def key_taken(path: tuple[str, ...]) -> UserError:
+    """A provider's id belongs to one message."""
+    return UserError(
+        path, "PROVIDER_ID_TAKEN", "Another message of this workspace has this id of the provider."
+    )
