@@ -92,14 +92,27 @@ def test_each_contract_breaks_on_the_import_that_it_is_there_for(
     assert any(contract in row and "BROKEN" in row for row in said.splitlines()), said
 
 
-def test_every_room_of_the_server_has_a_floor(graph: grimp.ImportGraph) -> None:
+def floors() -> list[set[str]]:
+    """The rooms of each floor, from the roof down; those that are not built yet are left out."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
-    floors = next(c for c in contracts["contracts"] if c["id"] == "floors")["layers"]
-    placed = {room.strip(" ()") for floor in floors for room in floor.replace(":", "|").split("|")}
+    layers = next(c for c in contracts["contracts"] if c["id"] == "floors")["layers"]
+    rooms = [layer.replace(":", "|").split("|") for layer in layers]
+    return [{room.strip() for room in floor if "(" not in room} for floor in rooms]
 
+
+def test_every_room_of_the_server_has_a_floor(graph: grimp.ImportGraph) -> None:
     rooms = graph.find_children("gql_server") | {"resolvers"}
 
-    assert rooms - placed == set()
+    assert rooms - set().union(*floors()) == set()
+
+
+def test_the_architecture_is_drawn_as_it_is() -> None:
+    drawing = (ROOT / "docs/architecture.md").read_text("utf-8").split("```")[3]
+
+    drawn = [set(line[:58].split()) for line in drawing.strip().splitlines()]
+
+    built = [{room.removeprefix("gql_server.") for room in floor} for floor in floors()]
+    assert drawn == built[1:], "without the first, __main__"
 
 
 def test_the_domain_needs_the_standard_library_only(graph: grimp.ImportGraph) -> None:
