@@ -33,7 +33,7 @@ def main() -> None:
         parser.error(f"there is no row {sorted(unknown)[0]!r}; there are: {', '.join(ROWS)}")
     pairs = given.pairs or (2 if given.quick else 5)
     path = given.json or report.RESULTS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
-    loop_factory = uvicorn.Config(main).get_loop_factory()
+    loop_factory = uvicorn.Config(main, log_config=None).get_loop_factory()
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             rows = runner.run(_measure(only, pairs, quick=given.quick, path=path))

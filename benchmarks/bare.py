@@ -97,6 +97,6 @@ async def _serve(mongodb_url: str, database: str) -> None:
 if __name__ == "__main__":
     from uvicorn import Config
 
-    loop_factory = Config(make_app).get_loop_factory()
+    loop_factory = Config(make_app, log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(_serve(*sys.argv[1:]))
