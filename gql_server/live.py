@@ -8,9 +8,18 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import ParamSpec, TypeVar
 
 from gql_server.database import Database
 from gql_server.domain.campaign import Campaign
@@ -19,6 +28,9 @@ from gql_server.domain.status import DeliveryStatus
 from gql_server.logs import kind, log
 from gql_server.store import campaigns, counters, messages, outbox
 from gql_server.store.counters import Figures
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LOOK = 1.0
 """Seconds between two looks at the versions: how late a change is seen when its nudge was lost."""
@@ -65,10 +77,6 @@ class _Watched:
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
-    def tell(self) -> None:
-        for awake in self.watchers:
-            awake.set()
-
 
 @dataclass(eq=False, slots=True)
 class _Workspace:
@@ -76,6 +84,14 @@ class _Workspace:
 
     changed: set[str] = field(default_factory=set)
     awake: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The commits of a workspace that a look has found, and when it looked."""
+
+    at: datetime
+    commits: set[tuple[str, int, int]]
 
 
 class Live:
@@ -86,7 +102,7 @@ class Live:
         self._clock = clock
         self._watched: dict[tuple[str, str], _Watched] = {}
         self._workspaces: dict[str, set[_Workspace]] = {}
-        self._seen: dict[str, set[tuple[str, int, int]]] = {}
+        self._seen: dict[str, _Seen] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -154,7 +170,7 @@ class Live:
         watcher = _Workspace()
         if workspace not in self._seen:
             # What was committed before is no news; what comes after this look, the next one finds.
-            before = await self._commits(workspace)
+            before = await self._look_at(workspace)
             self._seen.setdefault(workspace, before)
         self._workspaces.setdefault(workspace, set()).add(watcher)
         try:
@@ -167,7 +183,7 @@ class Live:
                 changed, watcher.changed = watcher.changed, set()
                 pictures = [
                     picture
-                    for picture in await self._pictures(workspace, changed)
+                    for picture in await _persistently(self._pictures, workspace, changed)
                     if picture.revision > told.get(picture.campaign.id, -1)
                 ]
                 if pictures:
@@ -209,7 +225,9 @@ class Live:
                     picture is not None and picture.revision > sum((since or {}).values())
                 )
                 while behind:
-                    update, behind = await self._updates(workspace, campaign, since, statuses)
+                    update, behind = await _persistently(
+                        self._updates, workspace, campaign, since, statuses
+                    )
                     since = update.versions
                     if first or update.messages or update.resync:
                         first = False
@@ -228,6 +246,9 @@ class Live:
             now = figures.versions if figures else {}
             if since is None:
                 return MessageUpdates(now, resync=False, messages=()), False
+            if any(version > now.get(slot, 0) for slot, version in since.items()):
+                # from a future that this database has not seen: it was restored
+                return MessageUpdates(now, resync=True, messages=()), False
             found = await outbox.between(at, campaign, since, now, most=CHANGES_AN_EVENT)
             if not found.complete:
                 return MessageUpdates(found.versions, resync=True, messages=()), False
@@ -277,19 +298,16 @@ class Live:
         while True:
             await watched.dirty.wait()
             watched.dirty.clear()
-            try:
-                pictures = await self._pictures(watched.workspace, [watched.campaign])
-            except Exception as error:  # noqa: BLE001 - watchers outlive a database that is away
-                log.warning("live: %s; trying again", kind(error))
-                await asyncio.sleep(LOOK)
-                watched.dirty.set()
-                continue
+            # Who comes during the read waits for the next one: this one may be of before it came.
+            watchers = list(watched.watchers)
+            pictures = await _persistently(self._pictures, watched.workspace, [watched.campaign])
             watched.missing = not pictures
             if pictures and (
                 watched.picture is None or pictures[0].revision >= watched.picture.revision
             ):
                 watched.picture = pictures[0]
-            watched.tell()
+            for awake in watchers:
+                awake.set()
             await asyncio.sleep(TICK)
 
     async def _looking(self) -> None:
@@ -312,17 +330,33 @@ class Live:
 
     async def _look_at_workspaces(self) -> None:
         for workspace in list(self._workspaces):
-            commits = await self._commits(workspace)
-            new = commits - self._seen.get(workspace, set())
-            if workspace in self._workspaces:
-                self._seen[workspace] = commits
-            for campaign in {campaign for campaign, _, _ in new}:
+            seen = self._seen.get(workspace)
+            if seen is None:
+                continue
+            now = await self._look_at(workspace, seen.at)
+            if self._seen.get(workspace) is not seen:
+                continue  # all have left, and perhaps others have come, who know more
+            self._seen[workspace] = now
+            for campaign in {campaign for campaign, _, _ in now.commits - seen.commits}:
                 for watcher in self._workspaces.get(workspace, ()):
                     watcher.changed.add(campaign)
                     watcher.awake.set()
 
-    async def _commits(self, workspace: str) -> set[tuple[str, int, int]]:
-        return await outbox.commits_since(self._db.latest, workspace, self._clock() - OVERLAP)
+    async def _look_at(self, workspace: str, last: datetime | None = None) -> _Seen:
+        # From the last look on, however long ago that was: the database may have been away.
+        now = self._clock()
+        since = (last or now) - OVERLAP
+        return _Seen(now, await outbox.commits_since(self._db.latest, workspace, since))
+
+
+async def _persistently(read: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
+    """What `read` gives, once it does: those who watch outlive a database that is away."""
+    while True:
+        try:
+            return await read(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next read may go through
+            log.warning("live: %s; trying again", kind(error))
+            await asyncio.sleep(LOOK)
 
 
 class _Pace:
