@@ -149,7 +149,7 @@ async def _leave(broadcast: Broadcast, subscription: contextlib.AsyncExitStack) 
     to a server that is gone for as long as redis-py tries again. So each step is bounded, and none is left out.
     """
     backend = broadcast._backend
-    for step in (subscription.aclose, broadcast.disconnect, backend.disconnect):
+    for step in (subscription.aclose, backend.disconnect):
         with contextlib.suppress(Exception):
             async with asyncio.timeout(FAREWELL):
                 await step()
