@@ -14,12 +14,17 @@ R = TypeVar("R")
 class Batcher(Generic[T, R]):
     """One lane: while one batch is flushed the next one gathers, so nobody waits for a timer.
 
-    `flush` gets at most `most` items and returns their results in the same order. Where it fails, so
-    does every item of that batch, and only of that batch. At most `depth` items wait.
+    `flush` gets at most `most` items and returns their results in the same order, an exception for an item
+    that failed alone. Where it raises, every item of that batch fails, and only of that batch. At most `depth`
+    items wait.
     """
 
     def __init__(
-        self, flush: Callable[[list[T]], Awaitable[Sequence[R]]], *, most: int, depth: int
+        self,
+        flush: Callable[[list[T]], Awaitable[Sequence[R | Exception]]],
+        *,
+        most: int,
+        depth: int,
     ) -> None:
         self._flush = flush
         self._most = most
@@ -78,5 +83,9 @@ class Batcher(Generic[T, R]):
                         future.set_exception(error)
             else:
                 for (_, future), result in zip(batch, results, strict=True):
-                    if not future.done():
+                    if future.done():
+                        continue
+                    if isinstance(result, Exception):
+                        future.set_exception(result)
+                    else:
                         future.set_result(result)

@@ -35,8 +35,13 @@ Document: TypeAlias = dict[str, Any]
 Sort: TypeAlias = Sequence[tuple[str, int]]
 T = TypeVar("T")
 
-PATIENCE = 3.0
+PATIENCE = 2.5
 """Seconds that a transaction, with all its attempts, may take before the sender is asked to come again."""
+
+READ_PATIENCE = 5.0
+"""Seconds that one read may take; also where the database is there and does not answer."""
+PING_PATIENCE = 2.0
+ABORT_PATIENCE = 1.0
 
 _MAX_TIME_MS_EXPIRED = 50
 _DUPLICATE_KEY = 11000
@@ -89,7 +94,7 @@ class Reads:
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncClientSession | None]:
-        with _translated():
+        with _translated(), pymongo.timeout(READ_PATIENCE):
             if self._session is None:
                 yield None
                 return
@@ -106,7 +111,7 @@ class Snapshot(Reads):
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncClientSession | None]:
-        with _translated():
+        with _translated(), pymongo.timeout(READ_PATIENCE):
             async with self._one_at_a_time:
                 if self._closed:
                     raise RuntimeError("this snapshot is closed")
@@ -133,6 +138,11 @@ class Transaction(Reads):
     """Reads and writes that happen together or not at all."""
 
     _session: AsyncClientSession
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncClientSession | None]:
+        # The driver's own errors: their labels say whether the transaction may be tried again.
+        yield self._session
 
     async def update_returning(
         self,
@@ -228,20 +238,13 @@ class Database:
         # Not with_transaction: Motor's never retries a commit.
         deadline = time.monotonic() + PATIENCE
         pause = 0.005
-        with _translated(), pymongo.timeout(PATIENCE):
+        with _translated():
             async with await _settled(self._client.start_session()) as session:
                 while True:
-                    await _settled(
-                        session.start_transaction(
-                            read_concern=ReadConcern("snapshot"),
-                            write_concern=WriteConcern("majority"),
-                            read_preference=ReadPreference.PRIMARY,
-                        )
-                    )
                     try:
-                        result = await body(Transaction(self._database, session))
-                        await _commit(session, deadline)
-                        return result
+                        # Not around the abort: that must go out, or the documents stay held.
+                        with pymongo.timeout(max(deadline - time.monotonic(), 0.05)):
+                            return await self._attempt(session, body, deadline)
                     except _LostRace as error:
                         await _abort(session)
                         if time.monotonic() > deadline:
@@ -256,9 +259,25 @@ class Database:
                     await asyncio.sleep(random.random() * pause)
                     pause = min(pause * 1.5, 0.25)
 
+    async def _attempt(
+        self,
+        session: AsyncClientSession,
+        body: Callable[[Transaction], Awaitable[T]],
+        deadline: float,
+    ) -> T:
+        started = session.start_transaction(
+            read_concern=ReadConcern("snapshot"),
+            write_concern=WriteConcern("majority"),
+            read_preference=ReadPreference.PRIMARY,
+        )
+        await _settled(started)
+        result = await body(Transaction(self._database, session))
+        await _commit(session, deadline)
+        return result
+
     async def ping(self) -> None:
         """:raises Overloaded: the primary does not answer."""
-        with _translated():
+        with _translated(), pymongo.timeout(PING_PATIENCE):
             await self._client.admin.command("ping")
 
     async def drop(self) -> None:
@@ -347,7 +366,8 @@ async def _settled(value: Any) -> Any:
 async def _abort(session: AsyncClientSession) -> None:
     if session.in_transaction:
         try:
-            await session.abort_transaction()
+            with pymongo.timeout(ABORT_PATIENCE):
+                await session.abort_transaction()
         except PyMongoError:
             # The server ends it by itself (transactionLifetimeLimitSeconds); the first error says more.
             return

@@ -5,6 +5,7 @@ parked. Parking and registering race, for neither sees what the other has not co
 first and then looks for the other side*, and whichever comes second finds the pair.
 """
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,10 @@ from gql_server.database import Database, Transaction
 from gql_server.domain import ids
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.receipt import DeliveryReceipt, History, accepted, merged
+from gql_server.errors import Overloaded
+from gql_server.logs import kind, log
 from gql_server.metrics import RECEIPTS, UNKNOWN_WORDS
+from gql_server.providers import PROVIDERS
 from gql_server.store import campaigns, messages, orphans
 from gql_server.store.messages import Kept, key_of
 from gql_server.store.orphans import Orphan
@@ -79,12 +83,12 @@ class Ingestion:
         arrived_at = self._clock()
         for receipt in receipts:
             if receipt.unknown_word is not None:
-                UNKNOWN_WORDS.labels(provider=receipt.provider).inc()
+                UNKNOWN_WORDS.labels(provider=_label(receipt.provider)).inc()
         outcomes = await self._lane.submit(
             [Arrival(workspace, receipt, arrived_at) for receipt in receipts]
         )
-        for outcome in outcomes:
-            RECEIPTS.labels(outcome=outcome.value).inc()
+        for outcome, count in Counter(outcomes).items():
+            RECEIPTS.labels(outcome=outcome.value).inc(count)
         parked = [r for r, o in zip(receipts, outcomes, strict=True) if o is Outcome.PARKED]
         if parked:
             await self._look_for_messages(workspace, parked)
@@ -107,24 +111,42 @@ class Ingestion:
             for orphan in page:
                 by_workspace.setdefault(orphan.workspace, []).append(orphan.receipt)
             for workspace, receipts in by_workspace.items():
-                await self._look_for_messages(workspace, receipts)
+                try:
+                    await self._look_for_messages(workspace, receipts)
+                except Overloaded:
+                    raise
+                except Exception as error:  # noqa: BLE001 - one bad receipt must not stop the others
+                    log.error("sweep: %s", kind(error))
 
     async def _look_for_messages(self, workspace: str, receipts: Sequence[DeliveryReceipt]) -> None:
         named = {m for r in receipts if (m := _message_named(r)) is not None}
-        keys = {key_of(r.provider, r.key) for r in receipts if r.key is not None}
+        keys = {key for r in receipts if (key := _key_named(r)) is not None}
         by_id = await messages.kept_by_id(self._db.latest, workspace, named)
         by_key = await messages.kept_by_key(self._db.latest, workspace, keys)
         if by_id or by_key:
             await self.join(workspace, of_messages=by_id, keys=by_key)
 
     async def _apply(self, found: Sequence[Orphan]) -> None:
-        if found:
+        for start in range(0, len(found), BATCH):
             await self._lane.submit(
-                [Arrival(o.workspace, o.receipt, o.arrived_at, o.id) for o in found]
+                [
+                    Arrival(o.workspace, o.receipt, o.arrived_at, o.id)
+                    for o in found[start : start + BATCH]
+                ]
             )
 
-    async def _commit_batch(self, batch: list[Arrival]) -> list[Outcome]:
-        return await self._committer.commit(lambda tx: _plan(tx, batch))
+    async def _commit_batch(self, batch: list[Arrival]) -> list[Outcome | Exception]:
+        """Commit together; where that fails for good, split down to the one that it fails for."""
+        try:
+            return [*await self._committer.commit(lambda tx: _plan(tx, batch))]
+        except Overloaded:
+            raise
+        except Exception as error:  # noqa: BLE001 - whichever it is, it must not be the others' error
+            if len(batch) == 1:
+                log.error("a receipt that cannot be committed: %s", kind(error))
+                return [error]
+        half = len(batch) // 2
+        return [*await self._commit_batch(batch[:half]), *await self._commit_batch(batch[half:])]
 
 
 async def _plan(tx: Transaction, batch: Sequence[Arrival]) -> Plan[list[Outcome]]:
@@ -147,6 +169,10 @@ async def _plan(tx: Transaction, batch: Sequence[Arrival]) -> Plan[list[Outcome]
         # One message may be named in two ways in one batch, so receipts meet only here.
         fold = folded.setdefault(kept.message.id, _Fold(kept))
         plan.result.append(fold.take(arrival, sendings[kept.message.campaign]))
+    for campaign in sendings.values():
+        if not campaign.begun:
+            # Once in a campaign's life; a change of its time meets this write, or sees it.
+            plan.of(campaign.workspace, campaign.id).fields["begun"] = True
     for fold in folded.values():
         if fold.changed:
             kept = fold.kept
@@ -191,9 +217,9 @@ async def _resolve(tx: Transaction, batch: Sequence[Arrival]) -> list[Kept | Non
         for message, kept in (await messages.kept_by_id(tx, workspace, named)).items():
             by_id[workspace, message] = kept
         keys = {
-            key_of(r.provider, r.key)
+            key
             for r in receipts
-            if r.key is not None and (workspace, _message_named(r)) not in by_id
+            if (key := _key_named(r)) is not None and (workspace, _message_named(r)) not in by_id
         }
         for key, kept in (await messages.kept_by_key(tx, workspace, keys)).items():
             by_key[workspace, key] = kept
@@ -202,11 +228,23 @@ async def _resolve(tx: Transaction, batch: Sequence[Arrival]) -> list[Kept | Non
         receipt = arrival.receipt
         message = _message_named(receipt)
         found = by_id.get((arrival.workspace, message)) if message is not None else None
-        if found is None and receipt.key is not None:
-            found = by_key.get((arrival.workspace, key_of(receipt.provider, receipt.key)))
+        key = _key_named(receipt)
+        if found is None and key is not None:
+            found = by_key.get((arrival.workspace, key))
         return found
 
     return [find(arrival) for arrival in batch]
+
+
+def _label(provider: str | None) -> str:
+    """A provider as a metric may name it: a caller's own word may be a number."""
+    return provider if provider in PROVIDERS else "other"  # type: ignore[return-value]
+
+
+def _key_named(receipt: DeliveryReceipt) -> str | None:
+    if receipt.provider is None or receipt.key is None:
+        return None
+    return key_of(receipt.provider, receipt.key)
 
 
 def _message_named(receipt: DeliveryReceipt) -> str | None:

@@ -14,6 +14,8 @@ MOST_AT_ONCE = 1000
 
 LONGEST_NAME = 200
 LONGEST_KEY = 200
+MOST_KEYS = 50
+"""Ids of one message at one provider: one a part, and no text has so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,14 @@ def read_recipients(
 
 def keys_of(provider: str, message_ids: Sequence[str], recipient: str) -> list[str]:
     """What a message is found by, each key once, in the order given."""
-    made = (PROVIDERS[provider].correlation_key(one, recipient) for one in message_ids)
+    made = (PROVIDERS[provider].correlation_key(one.strip(), recipient) for one in message_ids)
     return list(dict.fromkeys(key_of(provider, key) for key in made))
+
+
+def needs_recipient(provider: str, message_id: str) -> bool:
+    """Whether this id of the provider names a message only together with its recipient."""
+    key = PROVIDERS[provider].correlation_key
+    return key(message_id, None) != key(message_id, "+33600000000")
 
 
 def refused_ids(
@@ -106,6 +114,10 @@ def refused_ids(
     if not message_ids and not empty:
         return UserError(
             (*path, "providerMessageIds"), "REQUIRED", "At least one id of the provider is needed."
+        )
+    if len(message_ids) > MOST_KEYS:
+        return UserError(
+            (*path, "providerMessageIds"), "TOO_MANY", f"A message has at most {MOST_KEYS} ids."
         )
     if any(not one.strip() or len(one) > LONGEST_KEY for one in message_ids):
         return UserError(

@@ -8,10 +8,12 @@ from gql_server.commit import Clock, Committer
 from gql_server.database import Database
 from gql_server.ingestion import Ingestion
 from gql_server.logs import kind, log
-from gql_server.store import campaigns
+from gql_server.store import campaigns, outbox
 
 SETTLE_EVERY = 1.0
 SWEEP_EVERY = 60.0
+NEWEST = 1000
+"""Commits that the settler looks at."""
 
 
 class Jobs:
@@ -31,6 +33,7 @@ class Jobs:
         for job, seconds in (
             (self.settle_due, SETTLE_EVERY),
             (self._ingestion.sweep, SWEEP_EVERY),
+            (self.settle_newest, SWEEP_EVERY),
         ):
             self._tasks.append(asyncio.create_task(_every(seconds, job)))
 
@@ -44,6 +47,11 @@ class Jobs:
     async def settle_due(self) -> None:
         """Give campaigns whose time has come their new state."""
         await self._committer.settle(await campaigns.due(self._db.latest, self._clock()))
+
+    async def settle_newest(self) -> None:
+        """Look whether the stored states of what changed last are right."""
+        newest = await outbox.newest_campaigns(self._db.latest, commits=NEWEST)
+        await self._committer.settle(newest)
 
 
 async def _every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:

@@ -25,6 +25,7 @@ from gql_server.database import Database
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.message import Message
 from gql_server.domain.status import DeliveryStatus
+from gql_server.errors import Overloaded
 from gql_server.logs import kind, log
 from gql_server.store import campaigns, counters, messages, outbox
 from gql_server.store.counters import Figures
@@ -354,7 +355,7 @@ async def _persistently(read: Callable[P, Awaitable[T]], *args: P.args, **kwargs
     while True:
         try:
             return await read(*args, **kwargs)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next read may go through
+        except Overloaded as error:
             log.warning("live: %s; trying again", kind(error))
             await asyncio.sleep(LOOK)
 

@@ -1,9 +1,9 @@
 """Campaigns and their recipients: made, changed, and bound to what the provider calls them."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from gql_server.commit import Clock, Committer, Plan
@@ -28,12 +28,16 @@ from gql_server.intake import (
     refused_ids,
     too_many,
 )
-from gql_server.store import campaigns, counters, messages
+from gql_server.logs import kind, log
+from gql_server.store import campaigns, messages
 from gql_server.store.messages import NewMessage
 
 LONGEST_TEXT = 1600
 """Of an SMS: ten parts of GSM-7 and more than the operators carry."""
 LONGEST_SENDER = 20
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+"""Of a sending: a time beyond them is a mistake, and reckoning with it may overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,7 @@ class Registration:
             *_checked_text("name", wanted.name, LONGEST_NAME),
             *_checked_text("text", wanted.text, LONGEST_TEXT),
             *_checked_text("sender", wanted.sender, LONGEST_SENDER),
+            *_checked_time(wanted.sent_at),
         ]
         if errors:
             return None, errors
@@ -119,6 +124,7 @@ class Registration:
         if "name" in fields:
             errors += _checked_text("name", fields["name"], LONGEST_NAME)
             fields["name"] = fields["name"].strip()
+        errors += _checked_time(fields.get("sent_at"))
         if "sent_at" in fields:
             fields["sent_at"] = to_milliseconds(fields["sent_at"])
         if errors:
@@ -130,7 +136,7 @@ class Registration:
             if found is None:
                 plan.result.append(_no_campaign("id"))
                 return plan
-            if "sent_at" in fields and await _has_begun(tx, found.id):
+            if "sent_at" in fields and found.begun:
                 plan.result.append(
                     UserError(
                         ("sentAt",),
@@ -200,7 +206,7 @@ class Registration:
         added = await self._committer.commit(prepare)
         if added.messages:
             keys = [key for item in wanted for key in item.keys]
-            await self._ingestion.join(workspace, of_messages=added.messages, keys=keys)
+            await self._join(workspace, added.messages, keys)
         return added
 
     async def bind(self, workspace: str, bindings: Sequence[Binding]) -> Bound:
@@ -250,8 +256,17 @@ class Registration:
             return plan
 
         bound = await self._committer.commit(prepare)
-        await self._ingestion.join(workspace, of_messages=(), keys=bound.keys)
+        await self._join(workspace, (), bound.keys)
         return bound
+
+    async def _join(
+        self, workspace: str, of_messages: Collection[str], keys: Collection[str]
+    ) -> None:
+        """Apply what was parked. What is registered stays registered if that fails: the sweep does it later."""
+        try:
+            await self._ingestion.join(workspace, of_messages=of_messages, keys=keys)
+        except Exception as error:  # noqa: BLE001 - the caller must have its answer
+            log.warning("joining parked receipts: %s; the sweep comes again", kind(error))
 
 
 def _checked_text(name: str, text: str, longest: int) -> list[UserError]:
@@ -262,13 +277,13 @@ def _checked_text(name: str, text: str, longest: int) -> list[UserError]:
     return []
 
 
-async def _has_begun(tx: Transaction, campaign: str) -> bool:
-    """Whether anything was reported: times of receipts are clamped by the time of the sending."""
-    figures = (await counters.figures(tx, [campaign])).get(campaign)
-    if figures is None:
-        return False
-    untouched = (DeliveryStatus.WAITING, DeliveryStatus.BLACKLISTED)
-    return figures.statistics.total > figures.statistics.of(untouched)
+def _checked_time(at: datetime | None) -> list[UserError]:
+    if at is None or EARLIEST <= at < LATEST:
+        return []
+    span = f"{EARLIEST.year} to {LATEST.year - 1}"
+    return [
+        UserError(("sentAt",), "INVALID_TIME", f"The time of a sending is in the years {span}.")
+    ]
 
 
 def _no_campaign(name: str) -> UserError:

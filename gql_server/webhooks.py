@@ -16,7 +16,7 @@ from collections import OrderedDict
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from gql_server.auth import token_hash
@@ -31,7 +31,7 @@ from gql_server.providers import PROVIDERS, Provider, WebhookRequest
 from gql_server.store import sources
 
 LARGEST_BODY = 1024 * 1024
-DEADLINE = 3.8
+DEADLINE = 3.2
 """Seconds until we answer 503: providers wait 4 s and more, and smsmode likes far less."""
 RETRY_AFTER = 5
 REMEMBERED = 5.0
@@ -62,6 +62,9 @@ class Webhooks:
         try:
             async with asyncio.timeout(DEADLINE):
                 return await self._take(request, provider)
+        except ClientDisconnect:
+            # Nobody is there to be answered, and the provider comes again.
+            return Response(status_code=400)
         except (TimeoutError, Overloaded) as error:
             log.warning("webhook %s: 503, %s", provider.name, kind(error))
         except Exception as error:  # noqa: BLE001 - see the next line
@@ -85,13 +88,12 @@ class Webhooks:
         if source.secrets and not provider.verify(sent, source.secrets):
             return _refusal(403, "BAD_SIGNATURE", "The signature is missing or wrong.")
         try:
-            receipts = provider.parse_receipts(sent, ZoneInfo(source.time_zone))
+            parsed = provider.parse_receipts(sent, ZoneInfo(source.time_zone))
+            receipts = [_keyed(receipt, provider) for receipt in parsed]
         except Unreadable as error:
             log.warning("webhook %s: 400, %s", provider.name, error)
             return _refusal(400, "UNREADABLE", str(error))
-        await self._ingestion.record(
-            source.workspace, [_keyed(receipt, provider) for receipt in receipts]
-        )
+        await self._ingestion.record(source.workspace, receipts)
         answer = provider.answer(len(receipts))
         return Response(answer.body, media_type=answer.media_type)
 
@@ -119,9 +121,11 @@ class Webhooks:
 
 def _keyed(receipt: DeliveryReceipt, provider: Provider) -> DeliveryReceipt:
     """A receipt that names another provider is found by that provider's key."""
-    other = PROVIDERS.get(receipt.provider)
-    if receipt.key is None or other is None or other is provider:
+    if receipt.provider is None or receipt.provider == provider.name or receipt.key is None:
         return receipt
+    other = PROVIDERS.get(receipt.provider)
+    if other is None:
+        raise Unreadable(f"provider: not one of {', '.join(sorted(PROVIDERS))}")
     return replace(receipt, key=other.correlation_key(receipt.key, None))
 
 

@@ -14,6 +14,7 @@ from gql_server.domain.parts import parts_of
 from gql_server.errors import PublicError
 from gql_server.store import campaigns, messages
 from gql_server.store.campaigns import Place
+from gql_server.store.counters import Figures
 from gql_server.store.installation import Installation
 from resolvers.context import Reading
 from resolvers.enums import (
@@ -32,7 +33,7 @@ from resolvers.message import (
     allowed_statuses,
 )
 from resolvers.node import Node
-from resolvers.page import Listing, PageInfo
+from resolvers.page import Listing, PageInfo, page_size
 from resolvers.statistics import DeliveryStatistics
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,7 +56,7 @@ class Campaign(Node):
     @strawberry.field(description="Number of recipients = number of messages.")
     async def recipient_count(self) -> int:
         """Out of the counters."""
-        return (await self.reading.figures(self.record)).statistics.total
+        return (await self._figures()).statistics.total
 
     @strawberry.field(description="Parts (segments) that one message of this text takes.")
     def parts_per_message(self) -> int:
@@ -70,7 +71,7 @@ class Campaign(Node):
     )
     async def cost(self) -> float:
         """In credits."""
-        figures = (await self.reading.figures(self.record)).statistics
+        figures = (await self._figures()).statistics
         return cost_of(
             parts=parts_of(self.record.text),
             recipients=figures.total,
@@ -81,7 +82,7 @@ class Campaign(Node):
     @strawberry.field(description="The five rates and the ten statuses.")
     async def statistics(self) -> DeliveryStatistics:
         """Out of the counters."""
-        return DeliveryStatistics.of((await self.reading.figures(self.record)).statistics)
+        return DeliveryStatistics.of((await self._figures()).statistics)
 
     @strawberry.field(
         description=(
@@ -90,7 +91,7 @@ class Campaign(Node):
     )
     async def updates_cursor(self) -> str:
         """The place of this answer in the campaign's stream of changes."""
-        figures = await self.reading.figures(self.record)
+        figures = await self._figures()
         return updates_cursor(self.reading, self.record.id, figures.versions)
 
     @strawberry.field(description="The messages, in pages of 1 to 100, 50 where nothing is said.")
@@ -105,6 +106,7 @@ class Campaign(Node):
     ) -> MessageConnection:
         """A keyset page: as fast at the end of a campaign as at its beginning."""
         reading = self.reading
+        reading.viewer.require("reports:read")
         statuses = allowed_statuses(filter)
         descending = order_by is not None and order_by.direction is OrderDirection.DESC
 
@@ -129,6 +131,7 @@ class Campaign(Node):
             read_place=str,
             fetch=fetch,
         )
+        reading.spend(page_size(first, last))
         page = await listing.page(first, after, last, before)
         nodes = [shown_message(row, reading, self) for row in page.rows]
 
@@ -145,6 +148,11 @@ class Campaign(Node):
             page_info=page.info,
             count=count,
         )
+
+    async def _figures(self) -> Figures:
+        # A mutation shows its campaign to keys that may write and not read.
+        self.reading.viewer.require("reports:read")
+        return await self.reading.figures(self.record)
 
     @classmethod
     def of(cls, record: campaign.Campaign, reading: Reading) -> "Campaign":
@@ -268,6 +276,7 @@ async def campaigns_page(
         read_place=_read_place,
         fetch=fetch,
     )
+    reading.spend(page_size(first, last))
     page = await listing.page(first, after, last, before)
     nodes = [Campaign.of(row, reading) for row in page.rows]
     return CampaignConnection(

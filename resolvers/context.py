@@ -1,5 +1,6 @@
 """What an operation has at hand: who asks, and one consistent reading of the database."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -9,12 +10,16 @@ from strawberry.types import Info as StrawberryInfo
 
 from gql_server.auth import Viewer
 from gql_server.domain.campaign import Campaign
+from gql_server.domain.message import Message
 from gql_server.domain.statistics import Statistics, all_statuses
-from gql_server.errors import Unauthenticated
+from gql_server.errors import PublicError, Unauthenticated
 from gql_server.live import Picture
 from gql_server.services import Services
-from gql_server.store import campaigns, counters, workspaces
+from gql_server.store import campaigns, counters, messages, workspaces
 from gql_server.store.counters import Figures
+
+MOST_ROWS = 10_000
+"""Of campaigns and messages that one operation may ask for."""
 
 
 class Reading:
@@ -25,8 +30,10 @@ class Reading:
         self.viewer = viewer
         self.at = services.db.snapshot()
         self._campaigns: DataLoader[str, Campaign | None] = DataLoader(self._load_campaigns)
+        self._messages: DataLoader[str, Message | None] = DataLoader(self._load_messages)
         self._figures: DataLoader[str, Figures | None] = DataLoader(self._load_figures)
-        self._credits: float | None = None
+        self._credits: asyncio.Task[float] | None = None
+        self._rows = 0
 
     @property
     def workspace(self) -> str:
@@ -36,6 +43,10 @@ class Reading:
     async def campaign(self, campaign: str) -> Campaign | None:
         """The viewer's campaign of this id; None where the workspace has none."""
         return await self._campaigns.load(campaign)
+
+    async def message(self, message: str) -> Message | None:
+        """The viewer's message of this id; None where the workspace has none."""
+        return await self._messages.load(message)
 
     async def figures(self, campaign: Campaign) -> Figures:
         """The figures of a campaign of the viewer."""
@@ -48,9 +59,22 @@ class Reading:
     async def credits_per_part(self) -> float:
         """What one part of an SMS costs the workspace."""
         if self._credits is None:
-            found = await workspaces.one(self.at, self.workspace)
-            self._credits = found.credits_per_part if found else 1.0
-        return self._credits
+            # A task, for many may ask before the first one is answered.
+            self._credits = asyncio.create_task(self._load_credits())
+        return await self._credits
+
+    def spend(self, rows: int) -> None:
+        """Count the rows that an operation asks for: pages within pages multiply.
+
+        :raises PublicError: TOO_MANY_ROWS.
+        """
+        self._rows += rows
+        if self._rows > MOST_ROWS:
+            raise PublicError(
+                f"One operation may ask for {MOST_ROWS:,} rows; ask for smaller pages, or in several "
+                "operations.",
+                "TOO_MANY_ROWS",
+            )
 
     def know(self, picture: Picture) -> None:
         """Take what was read already, instead of reading it again."""
@@ -61,8 +85,16 @@ class Reading:
         """Give the session back."""
         await self.at.close()
 
+    async def _load_credits(self) -> float:
+        found = await workspaces.one(self.at, self.workspace)
+        return found.credits_per_part if found else 1.0
+
     async def _load_campaigns(self, ids: Sequence[str]) -> Sequence[Campaign | None]:
         found = await campaigns.of_workspace(self.at, self.workspace, ids)
+        return [found.get(key) for key in ids]
+
+    async def _load_messages(self, ids: Sequence[str]) -> Sequence[Message | None]:
+        found = await messages.some(self.at, self.workspace, ids)
         return [found.get(key) for key in ids]
 
     async def _load_figures(self, ids: Sequence[str]) -> Sequence[Figures | None]:
@@ -73,17 +105,29 @@ class Reading:
 class Context:
     """Of a connection, and copied for each operation on it."""
 
-    def __init__(self, services: Services, viewer: Viewer | None) -> None:
+    def __init__(
+        self, services: Services, viewer: Viewer | None, authorization: str | None = None
+    ) -> None:
         self.services = services
         self.viewer = viewer
+        #: what the viewer showed, to be looked at again: a socket may live longer than its key
+        self.authorization = authorization
         #: what the client sent with connection_init; set by Strawberry's websocket handler
         self.connection_params: dict[str, Any] | None = None
         self._reading: Reading | None = None
         self._more: list[Reading] = []
 
-    def for_operation(self) -> "Context":
-        """A context of one operation: one websocket has one context for all that run on it."""
-        return Context(self.services, self.viewer)
+    async def for_operation(self) -> "Context":
+        """A context of one operation: one websocket has one context for all that run on it.
+
+        :raises Unauthenticated: the key was revoked in the meantime.
+        """
+        return Context(self.services, await self._still(), self.authorization)
+
+    async def _still(self) -> Viewer | None:
+        if self.authorization is None:
+            return self.viewer
+        return await self.services.authenticator.viewer(self.authorization)
 
     def asking(self, scope: str) -> Viewer:
         """The viewer, where it has this scope.
@@ -111,7 +155,11 @@ class Context:
 
     @asynccontextmanager
     async def event(self, viewer: Viewer) -> AsyncIterator[Reading]:
-        """A reading for one event of a subscription."""
+        """A reading for one event of a subscription.
+
+        :raises Unauthenticated: the key was revoked since the last one.
+        """
+        await self._still()
         reading = Reading(self.services, viewer)
         try:
             yield reading

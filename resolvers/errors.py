@@ -6,49 +6,36 @@ its kind. A variable's value, which may be a phone number, is neither repeated n
 
 import re
 import secrets
-from collections.abc import Iterator
 
 from graphql import GraphQLError
 from graphql.error import GraphQLSyntaxError
-from strawberry.extensions import SchemaExtension
-from strawberry.types import ExecutionResult, StreamExecutionResult
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from gql_server.errors import Overloaded, PublicError
 from gql_server.logs import kind, log
 
-_VARIABLE = re.compile(r"Variable '\$(?P<name>\w+)' (?:has|got) invalid value", re.DOTALL)
-_PLACE = re.compile(r" at '(?P<place>[\w.\[\]$]+)'")
-_HARMLESS = re.compile(
-    r"(Field '\w+' of required type '[\w!\[\]]+' was not provided\."
-    r"|Field '\w+' is not defined by type '\w+'\."
-    r"|Expected non-nullable type '[\w!\[\]]+' not to be None\."
-    r"|A DateTime is written in RFC 3339 with its zone, such as [\w:.-]+"
-    r"|This DateTime does not exist\.)"
+# graphql-core's words: "Variable '$i' has invalid value at .recipients[1]: Expected value of type ..., found: ..."
+_VARIABLE = re.compile(
+    r"Variable '\$(?P<name>\w+)' has invalid value(?: at (?P<place>[.\w\[\]]+))?: (?P<reason>.*)",
+    re.DOTALL,
 )
-
-
-class CodedErrors(SchemaExtension):
-    """Gives each error its code, on HTTP and in each event of a subscription."""
-
-    def __init__(self) -> None:
-        self._streamed = False
-
-    def on_operation(self) -> Iterator[None]:
-        """Once the operation is over, where it was no stream."""
-        yield
-        result = self.execution_context.result
-        if not self._streamed and result is not None and result.errors:
-            result.errors = [coded(error) for error in result.errors]
-        errors = self.execution_context.pre_execution_errors
-        if errors:
-            self.execution_context.pre_execution_errors = [coded(error) for error in errors]
-
-    def on_stream_result(self, result: StreamExecutionResult) -> Iterator[None]:
-        """Before each result of a stream is sent."""
-        self._streamed = True
-        if isinstance(result, ExecutionResult) and result.errors:
-            result.errors = [coded(error) for error in result.errors]
-        yield
+_INDEX = re.compile(r"\[(\d+)\]")
+# What of a reason repeats no value: the left side is what graphql-core says, the right side what we do.
+_REASONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(said), ours)
+    for said, ours in (
+        (r".*to include required field '(\w+)'", r"The field '\1' is required."),
+        (r".*'(\w+)' not to include unknown field", r"'\1' has no such field."),
+        (r".*type '(\w+)' to be an object", r"A '\1' is an object."),
+        (r".*non-null type '([\w!\[\]]+)'", r"A '\1' must be given, and not be null."),
+        (r".*does not exist in '(\w+)' enum", r"It is none of the values of '\1'."),
+        (r".*'(A DateTime is written in RFC 3339 .*?Z\.)'", r"\1"),
+        (r".*'(This DateTime does not exist\.)'", r"\1"),
+        (r"(\w+) cannot represent", r"It is no \1."),
+    )
+)
+_BAD_REQUESTS = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 
 
 def coded(error: GraphQLError) -> GraphQLError:
@@ -62,11 +49,16 @@ def coded(error: GraphQLError) -> GraphQLError:
         return _with(error, original.message, original.code)
     if isinstance(original, Overloaded):
         return _with(error, "Try again in a moment.", "UNAVAILABLE")
+    if isinstance(original, _BAD_REQUESTS):
+        return _with(error, error.message or "There is no such operation.", "BAD_REQUEST")
     if isinstance(error, GraphQLSyntaxError):
         return _with(error, error.message, "GRAPHQL_PARSE_FAILED")
     if variable := _VARIABLE.match(error.message):
-        return _with(error, _without_value(variable["name"], error.message), "BAD_USER_INPUT")
-    if error.path is None and original is None:
+        return _with(error, _without_value(variable), "BAD_USER_INPUT")
+    if error.path is None and isinstance(original, ValueError):
+        # A scalar of ours could not read what the document itself holds.
+        return _with(error, error.message, "BAD_USER_INPUT")
+    if error.path is None and (original is None or isinstance(original, GraphQLError)):
         return _with(error, error.message, "GRAPHQL_VALIDATION_FAILED")
     error_id = secrets.token_hex(8)
     log.error("error %s: %s", error_id, kind(original or error))
@@ -87,8 +79,11 @@ def _with(error: GraphQLError, message: str, code: str) -> GraphQLError:
     )
 
 
-def _without_value(name: str, message: str) -> str:
-    place = _PLACE.search(message)
-    where = f" at '{place['place']}'" if place else ""
-    reason = _HARMLESS.search(message)
-    return f"Variable '${name}' has an invalid value{where}." + (f" {reason[0]}" if reason else "")
+def _without_value(variable: re.Match[str]) -> str:
+    """Which variable, where in it, and why, without what was written there."""
+    place = _INDEX.sub(r".\1", variable["place"] or "")
+    said = f"Variable '${variable['name']}{place}' has an invalid value."
+    for pattern, ours in _REASONS:
+        if found := pattern.match(variable["reason"]):
+            return f"{said} {found.expand(ours)}"
+    return said

@@ -40,7 +40,9 @@ class Message(Node):
         )
     )
     recipient: PhoneNumber
-    contact_name: str | None
+    contact_name: str | None = strawberry.field(
+        description="Null unless the viewer may read contacts."
+    )
     status: DeliveryStatus
     status_label: str
     indicator: DeliveryIndicator
@@ -87,7 +89,7 @@ class Message(Node):
             id=strawberry.ID(ids.to_global("Message", record.id)),
             reference=record.id,
             recipient=PhoneNumber(record.recipient if clear else masked(record.recipient)),
-            contact_name=record.name,
+            contact_name=record.name if clear else None,
             status=record.status,
             status_label=STATUS_LABEL[record.status],
             indicator=INDICATOR_OF[record.status],

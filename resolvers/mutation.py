@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
 from gql_server import errors
 from gql_server.domain import ids
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.ingestion import Outcome
-from gql_server.intake import MOST_AT_ONCE, Binding, NewRecipient
+from gql_server.intake import LONGEST_KEY, MOST_AT_ONCE, Binding, NewRecipient, needs_recipient
 from gql_server.providers import PROVIDERS
+from gql_server.providers.reading import LONGEST as LONGEST_WORD
 from gql_server.registration import NewCampaign
 from gql_server.store import messages
 from resolvers.campaign import Campaign, shown_message
@@ -29,6 +31,13 @@ from resolvers.inputs import (
     UpdateCampaignPayload,
     UserError,
 )
+
+LONGEST = {
+    "provider_message_id": LONGEST_KEY,
+    "error_code": LONGEST_WORD,
+    "error_reason": LONGEST_WORD,
+}
+"""Characters of what a receipt says, as for those that come by webhook."""
 
 
 @strawberry.type(description="What can be done.")
@@ -165,7 +174,18 @@ def _read_receipts(
     mistakes = []
     for index, one in enumerate(given):
         path = ("receipts", str(index))
-        if one.provider is not None and one.provider not in PROVIDERS:
+        too_long = next(
+            (n for n, most in LONGEST.items() if len(getattr(one, n) or "") > most), None
+        )
+        if too_long is not None:
+            mistakes.append(
+                errors.UserError(
+                    (*path, to_camel_case(too_long)),
+                    "TOO_LONG",
+                    f"This has at most {LONGEST[too_long]} characters.",
+                )
+            )
+        elif one.provider is not None and one.provider not in PROVIDERS:
             known = ", ".join(sorted(PROVIDERS))
             mistakes.append(
                 errors.UserError(
@@ -186,19 +206,32 @@ def _read_receipts(
                     (*path, "messageId"), "INVALID_ID", "This is no id or reference of a message."
                 )
             )
+        elif (
+            one.provider
+            and one.provider_message_id
+            and not one.message_id
+            and (needs_recipient(one.provider, one.provider_message_id))
+        ):
+            mistakes.append(
+                errors.UserError(
+                    (*path, "providerMessageId"),
+                    "RECIPIENT_NEEDED",
+                    "This id of the provider covers several recipients; write it as id:number, or give "
+                    "messageId.",
+                )
+            )
         else:
             receipts.append(_receipt(one))
     return receipts, mistakes
 
 
 def _receipt(one: ReceiptInput) -> DeliveryReceipt:
-    provider = one.provider or "generic"
     key = None
-    if one.provider_message_id:
-        key = PROVIDERS[provider].correlation_key(one.provider_message_id, None)
+    if one.provider and one.provider_message_id:
+        key = PROVIDERS[one.provider].correlation_key(one.provider_message_id, None)
     return DeliveryReceipt(
         status=one.status,
-        provider=provider,
+        provider=one.provider,
         reference=one.message_id,
         key=key,
         at=one.at,

@@ -70,7 +70,7 @@ class Listing(Generic[T, P]):
         :raises InvalidCursor: a cursor is not of this list.
         """
         against = last is not None
-        size = _size(first, last)
+        size = page_size(first, last)
         rows = await self.fetch(
             after=self._open(after), before=self._open(before), against=against, limit=size + 1
         )
@@ -96,7 +96,11 @@ class Listing(Generic[T, P]):
         return self.read_place(cursor.opened(self.secret, self.binding, text))
 
 
-def _size(first: int | None, last: int | None) -> int:
+def page_size(first: int | None, last: int | None) -> int:
+    """Rows of a page.
+
+    :raises PublicError: INVALID_PAGE_SIZE.
+    """
     if first is not None and last is not None:
         raise PublicError("Give first or last, not both.", "INVALID_PAGE_SIZE")
     size = first if first is not None else last

@@ -1,10 +1,11 @@
 """What can be asked."""
 
+import asyncio
+
 import strawberry
 
 from gql_server.domain import ids
 from gql_server.errors import PublicError
-from gql_server.store import messages
 from resolvers.campaign import (
     Campaign,
     CampaignConnection,
@@ -38,7 +39,7 @@ class Query:
         if len(ids) > MOST_NODES:
             raise PublicError(f"At most {MOST_NODES} ids at once.", "TOO_MANY")
         reading = info.context.reading()
-        return [await _node(reading, key) for key in ids]
+        return await asyncio.gather(*(_node(reading, key) for key in ids))
 
     @strawberry.field(description="One campaign; null where the workspace has none of this id.")
     async def campaign(self, info: Info, id: strawberry.ID) -> Campaign | None:
@@ -66,7 +67,7 @@ async def _node(reading: Reading, key: str) -> Node | None:
     message = ids.read_message(key)
     if message is None:
         return await _campaign(reading, key)
-    found = await messages.one(reading.at, reading.workspace, message)
+    found = await reading.message(message)
     return shown_message(found, reading) if found is not None else None
 
 

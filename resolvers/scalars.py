@@ -16,7 +16,8 @@ _LARGEST = 2**53 - 1
 
 def write_instant(at: datetime) -> str:
     """RFC 3339 in UTC, always with three decimals and Z."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03}Z"
+    # not strftime: it writes the year 1 as "1"
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def read_instant(text: object) -> datetime:

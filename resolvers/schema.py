@@ -1,6 +1,7 @@
 """The schema: the types, and what each operation passes through."""
 
-from collections.abc import AsyncGenerator, Iterable
+import contextlib
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -10,11 +11,13 @@ from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from gql_server.domain.status import INDICATOR_LABEL, STATUS_LABEL
+from gql_server.errors import PublicError
 from resolvers.enums import DeliveryIndicator, DeliveryStatus
-from resolvers.errors import CodedErrors
+from resolvers.errors import coded
 from resolvers.message import Message
 from resolvers.mutation import Mutation
 from resolvers.query import Query
@@ -40,6 +43,22 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return executor
 
 
+class Parsing(ParserCache):
+    """The parser with its cache, for documents that can be parsed.
+
+    One that cannot is left to Strawberry: an error that is raised in here would pass by everything that gives it
+    its code, and over a websocket by the client as well.
+    """
+
+    def on_parse(self) -> Iterator[None]:
+        """Set the document, where there is one."""
+        with contextlib.suppress(GraphQLError):
+            self.execution_context.graphql_document = self.cached_parse_document(
+                self.execution_context.query, **self.execution_context.parse_options
+            )
+        yield
+
+
 class Schema(strawberry.Schema):
     """Gives each operation a context of its own, and closes what was opened for it."""
 
@@ -55,9 +74,11 @@ class Schema(strawberry.Schema):
     ) -> ExecutionResult:
         """One result. A subscription is refused here: it would be run as a query, and give nonsense."""
         allowed = _PLAIN if allowed_operation_types is None else {*allowed_operation_types}
-        context = context_value.for_operation() if context_value is not None else None
+        context = None
         try:
-            return await super().execute(
+            if context_value is not None:
+                context = await context_value.for_operation()
+            result = await super().execute(
                 query,
                 variable_values=variable_values,
                 context_value=context,
@@ -66,6 +87,11 @@ class Schema(strawberry.Schema):
                 allowed_operation_types=_PLAIN.intersection(allowed),
                 operation_extensions=operation_extensions,
             )
+            coded_result: ExecutionResult = _coded(result)
+            return coded_result
+        except PublicError as error:
+            # A key that was revoked, or a database that is away, before anything was begun.
+            return _refused(error)
         finally:
             if context is not None:
                 await context.close()
@@ -74,14 +100,18 @@ class Schema(strawberry.Schema):
         self, query: str | None, *, context_value: Any | None = None, **rest: Any
     ) -> AsyncGenerator[Any, None]:
         """The results of any operation, one after the other."""
-        context = context_value.for_operation() if context_value is not None else None
-        source = await super().stream(query, context_value=context, **rest)
 
         async def results() -> AsyncGenerator[Any, None]:
+            context = None
             try:
+                if context_value is not None:
+                    context = await context_value.for_operation()
+                source = await super(Schema, self).stream(query, context_value=context, **rest)
                 async with aclosing(source):
                     async for result in source:
-                        yield result
+                        yield _coded(result)
+            except PublicError as error:
+                yield _refused(error)
             finally:
                 if context is not None:
                     await context.close()
@@ -91,7 +121,18 @@ class Schema(strawberry.Schema):
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
     ) -> None:
-        """Nothing: `CodedErrors` logs what is ours to mend, without a caller's words."""
+        """Nothing: `coded` logs what is ours to mend, without a caller's words."""
+
+
+def _refused(error: PublicError) -> PreExecutionError:
+    refusal = GraphQLError(error.message, extensions={"code": error.code})
+    return PreExecutionError(data=None, errors=[refusal])
+
+
+def _coded(result: Any) -> Any:
+    if result.errors:
+        result.errors = [coded(error) for error in result.errors]
+    return result
 
 
 def make_schema() -> Schema:
@@ -105,9 +146,8 @@ def make_schema() -> Schema:
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[
             lambda: MaxTokensLimiter(MOST_TOKENS),
-            ParserCache,
+            Parsing,
             ValidationCache,
-            CodedErrors,
         ],
         execution_context_class=Executor,
     )

@@ -1,5 +1,6 @@
 """The endpoint `/graphql`: HTTP POST and graphql-transport-ws."""
 
+import asyncio
 import json
 import re
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from typing import Any
 
 import orjson
 from cross_web import HTTPException
+from graphql import GraphQLError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -15,6 +17,9 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+)
 from strawberry.types.unset import UNSET, UnsetType
 
 from gql_server.errors import Overloaded, Unauthenticated
@@ -25,6 +30,7 @@ from resolvers.context import Context
 from resolvers.schema import make_schema
 
 INIT_TIMEOUT = timedelta(seconds=10)
+SIGN_IN_TIMEOUT = 5.0
 OPERATIONS_PER_CONNECTION = 50
 
 _NO_PAYLOAD: UnsetType = UNSET
@@ -32,8 +38,52 @@ _NO_PAYLOAD: UnsetType = UNSET
 _CODES = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 
 
+class Connection(BaseGraphQLTransportWSHandler[Context, None]):
+    """One websocket. A mistake in one operation ends that operation, and leaves its siblings alone."""
+
+    async def handle_message(self, message: Any) -> None:
+        """Answer one message; what is none of the protocol closes with 4400."""
+        if not _is_message(message):
+            await self.handle_invalid_message("This is no message of graphql-transport-ws")
+            return
+        await super().handle_message(message)
+
+    async def handle_connection_init(self, message: Any) -> None:
+        """Let it in, or close: 4403 without a good key, 1013 where we cannot tell just now."""
+        if message.get("payload") is None:
+            message = {"type": "connection_init"}
+        try:
+            async with asyncio.timeout(SIGN_IN_TIMEOUT):
+                await super().handle_connection_init(message)
+        except (Overloaded, TimeoutError):
+            await self.websocket.close(code=1013, reason="Try again later")
+
+    @staticmethod
+    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
+        # Strawberry would close the whole socket for a typing mistake in one operation.
+        return None
+
+
+def _is_message(message: Any) -> bool:
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return False
+    if message["type"] in ("subscribe", "complete") and not isinstance(message.get("id"), str):
+        return False
+    if message["type"] != "subscribe":
+        return True
+    payload = message.get("payload")
+    return (
+        isinstance(payload, dict)
+        and isinstance(payload.get("query"), str)
+        and isinstance(payload.get("variables"), dict | None)
+        and isinstance(payload.get("operationName"), str | None)
+    )
+
+
 class View(GraphQL[Context, None]):
     """Strawberry's endpoint with our context, our errors and our origins."""
+
+    graphql_transport_ws_handler_class = Connection
 
     def __init__(self, allowed_origins: Sequence[str]) -> None:
         super().__init__(
@@ -84,7 +134,7 @@ class View(GraphQL[Context, None]):
         if isinstance(request, WebSocket):
             return Context(services, viewer=None)
         header = request.headers.get("authorization")
-        return Context(services, await services.authenticator.viewer(header))
+        return Context(services, await services.authenticator.viewer(header), header)
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         """Who asks, on a websocket: `authorization` in the payload, its name in any case."""
@@ -92,11 +142,10 @@ class View(GraphQL[Context, None]):
         header = next(
             (value for name, value in given.items() if name.lower() == "authorization"), None
         )
+        context.authorization = header if isinstance(header, str) else None
         try:
-            context.viewer = await context.services.authenticator.viewer(
-                header if isinstance(header, str) else None
-            )
-        except (Unauthenticated, Overloaded):
+            context.viewer = await context.services.authenticator.viewer(context.authorization)
+        except Unauthenticated:
             raise ConnectionRejectionError from None
         return _NO_PAYLOAD
 

@@ -46,7 +46,7 @@ async def serving(env: Mapping[str, str], log: Path) -> AsyncIterator[asyncio.su
             sys.executable, "-m", "gql_server", "serve", env=env, stdout=out, stderr=out
         )
     try:
-        await _ready(f"http://127.0.0.1:{env['GQL_PORT']}", child, log)
+        await ready(f"http://127.0.0.1:{env['GQL_PORT']}", child, log)
         yield child
     finally:
         if child.returncode is None:
@@ -55,7 +55,8 @@ async def serving(env: Mapping[str, str], log: Path) -> AsyncIterator[asyncio.su
                 await child.wait()
 
 
-async def _ready(base: str, child: asyncio.subprocess.Process, log: Path) -> None:
+async def ready(base: str, child: asyncio.subprocess.Process, log: Path) -> None:
+    """Wait until this server can serve."""
     async with asyncio.timeout(30), httpx.AsyncClient() as http:
         while True:
             if child.returncode is not None:

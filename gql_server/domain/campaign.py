@@ -34,6 +34,8 @@ class Campaign:
     state: CampaignState
     created_at: datetime
     sent_at: datetime | None
+    #: a receipt has come: times are clamped by `sent_at`, so that it may not move any more
+    begun: bool = False
 
 
 def state_of(*, sent_at: datetime | None, waiting: int, now: datetime) -> CampaignState:

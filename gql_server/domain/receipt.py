@@ -24,7 +24,8 @@ class DeliveryReceipt:
     """
 
     status: DeliveryStatus
-    provider: str
+    #: None where a caller of the API names none
+    provider: str | None = None
     reference: str | None = None
     key: str | None = None
     #: the provider's time, aware; None where it gives none (then our arrival time stands for it)
@@ -77,7 +78,8 @@ def accepted(
     """
     at = arrived_at if receipt.at is None else receipt.at
     if sent_at is not None:
-        at = max(at, sent_at - CLOCK_TOLERANCE)
+        # A receipt for a sending that lies ahead happened when it came, not in the future.
+        at = max(at, min(sent_at - CLOCK_TOLERANCE, arrived_at))
     at = min(at, arrived_at + CLOCK_TOLERANCE)
     return HistoryEntry(
         status=receipt.status,

@@ -1,9 +1,11 @@
 """Campaigns: what was sent, when, and the next free position for a message."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from pymongo import UpdateOne
 
 from gql_server.database import Document, Reads, Transaction
 from gql_server.domain.campaign import Campaign, CampaignState, SmsType
@@ -34,6 +36,7 @@ async def add(tx: Transaction, campaign: Campaign) -> None:
                 "state": campaign.state.value,
                 "createdAt": campaign.created_at,
                 "sentAt": campaign.sent_at,
+                "begun": False,
                 "nextPosition": 0,
             }
         ],
@@ -120,13 +123,18 @@ async def take_positions(tx: Transaction, campaign: str, count: int) -> int:
     return int(row["nextPosition"])
 
 
-async def change(tx: Transaction, campaign: str, fields: dict[str, Any]) -> None:
-    """Set some of `name`, `sent_at`, `state`."""
-    names = {"name": "name", "sent_at": "sentAt", "state": "state"}
-    await tx.update_returning(
+async def change(tx: Transaction, changes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Set some of `name`, `sent_at`, `state`, `begun`, by campaign."""
+    names = {"name": "name", "sent_at": "sentAt", "state": "state", "begun": "begun"}
+    await tx.write(
         COLLECTION,
-        {"_id": campaign},
-        {"$set": {names[field]: value for field, value in fields.items()}},
+        [
+            UpdateOne(
+                {"_id": campaign},
+                {"$set": {names[field]: value for field, value in fields.items()}},
+            )
+            for campaign, fields in changes.items()
+        ],
     )
 
 
@@ -150,6 +158,7 @@ def _campaign(row: Document) -> Campaign:
         state=CampaignState(row["state"]),
         created_at=row["createdAt"],
         sent_at=row["sentAt"],
+        begun=row["begun"],
     )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pymongo import UpdateOne
+
 from gql_server.database import Document, Reads, Transaction
 from gql_server.domain.statistics import Statistics, all_statuses
 from gql_server.domain.status import DeliveryStatus
@@ -26,28 +28,34 @@ class Figures:
 
 async def step(
     tx: Transaction,
-    workspace: str,
-    campaign: str,
     slot: int,
-    deltas: Mapping[DeliveryStatus, int],
+    changes: Mapping[str, tuple[str, Mapping[DeliveryStatus, int]]],
     *,
     at: datetime,
-) -> int:
-    """Count a batch of changes in this slot's stripe; the stripe's new version."""
-    changed = {f"counts.{status.value}": by for status, by in deltas.items() if by}
-    row = await tx.update_returning(
+) -> dict[str, int]:
+    """Count a batch in this slot's stripes; `changes` are (workspace, deltas) by campaign. The new versions."""
+    updates = []
+    for campaign, (workspace, deltas) in sorted(changes.items()):
+        changed = {f"counts.{status.value}": by for status, by in deltas.items() if by}
+        updates.append(
+            UpdateOne(
+                {"_id": f"{campaign}:{slot}"},
+                {
+                    "$inc": {"version": 1, **changed},
+                    # $max: a clock that was set back does not make the figures older
+                    "$max": {"at": at},
+                    "$setOnInsert": {"workspace": workspace, "campaign": campaign, "slot": slot},
+                },
+                upsert=True,
+            )
+        )
+    await tx.write(COLLECTION, updates)
+    rows = await tx.find(
         COLLECTION,
-        {"_id": f"{campaign}:{slot}"},
-        {
-            "$inc": {"version": 1, **changed},
-            # $max: a clock that was set back does not make the figures older
-            "$max": {"at": at},
-            "$setOnInsert": {"workspace": workspace, "campaign": campaign, "slot": slot},
-        },
-        upsert=True,
+        {"_id": {"$in": [f"{campaign}:{slot}" for campaign in changes]}},
+        fields=["campaign", "version"],
     )
-    assert row is not None
-    return int(row["version"])
+    return {row["campaign"]: row["version"] for row in rows}
 
 
 async def figures(reads: Reads, campaigns: Collection[str]) -> dict[str, Figures]:

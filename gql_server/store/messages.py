@@ -104,6 +104,7 @@ async def kept_by_key(reads: Reads, workspace: str, keys: Collection[str]) -> di
     """The workspace's messages by those of these provider keys that are bound."""
     if not keys:
         return {}
+    keys = set(keys)
     rows = await reads.find(COLLECTION, {"workspace": workspace, "keys": {"$in": list(keys)}})
     found = {}
     for row in rows:

@@ -75,7 +75,7 @@ def _row(workspace: str, receipt: DeliveryReceipt) -> Document:
         # as the receipt wrote it, and the message that it names, whichever way it was written
         "reference": receipt.reference,
         "message": receipt.reference and ids.read_message(receipt.reference),
-        "key": receipt.key and key_of(receipt.provider, receipt.key),
+        "key": receipt.key and receipt.provider and key_of(receipt.provider, receipt.key),
         "provider": receipt.provider,
         "providerKey": receipt.key,
         "status": receipt.status.value,

@@ -40,22 +40,22 @@ class Changes:
 
 async def append(
     tx: Transaction,
-    workspace: str,
-    campaign: str,
     slot: int,
-    version: int,
-    changes: Sequence[Change],
+    commits: Mapping[str, tuple[str, int, Sequence[Change]]],
     *,
     at: datetime,
 ) -> None:
-    """Write down what a commit changed."""
-    row = {
-        "_id": {"c": campaign, "s": slot, "v": version},
-        "workspace": workspace,
-        "at": at,
-        "changes": [[c.message, c.before and c.before.value] for c in changes],
-    }
-    await tx.insert(COLLECTION, [row])
+    """Write down what a commit changed: (workspace, version, changes) by campaign."""
+    rows = [
+        {
+            "_id": {"c": campaign, "s": slot, "v": version},
+            "workspace": workspace,
+            "at": at,
+            "changes": [[c.message, c.before and c.before.value] for c in changes],
+        }
+        for campaign, (workspace, version, changes) in commits.items()
+    ]
+    await tx.insert(COLLECTION, rows)
 
 
 async def between(
@@ -106,6 +106,12 @@ async def commits_since(reads: Reads, workspace: str, since: datetime) -> set[tu
         COLLECTION, {"workspace": workspace, "at": {"$gte": since}}, fields=["_id"]
     )
     return {(row["_id"]["c"], row["_id"]["s"], row["_id"]["v"]) for row in rows}
+
+
+async def newest_campaigns(reads: Reads, *, commits: int) -> set[str]:
+    """The campaigns of the newest so many commits, of all workspaces."""
+    rows = await reads.find(COLLECTION, {}, sort=[("at", -1)], limit=commits, fields=["_id"])
+    return {row["_id"]["c"] for row in rows}
 
 
 def _change(item: Sequence[Any]) -> Change:

@@ -58,7 +58,7 @@ async def test_a_campaign_is_seen_as_it_is_and_then_as_it_becomes(api: Api) -> N
     ):
         (first,) = await watch.until(lambda events: len(events) == 1)
         await record(api, (one, "RECEIVED"))
-        await watch.until(lambda e: e[-1]["campaignUpdated"]["statistics"]["revision"] == 4)
+        await watch.until(lambda e: e[-1]["campaignUpdated"]["statistics"]["revision"] == 3)
         await record(api, (two, "ROUTING_ERROR"))
         events = await watch.until(lambda e: e[-1]["campaignUpdated"]["state"] == "COMPLETED")
 
@@ -67,7 +67,7 @@ async def test_a_campaign_is_seen_as_it_is_and_then_as_it_becomes(api: Api) -> N
         "state": "SENDING",
         "recipientCount": 2,
         "statistics": {
-            "revision": 3,
+            "revision": 2,
             "indicators": [
                 {"indicator": "RECEIPT", "count": 0, "rate": 0},
                 {"indicator": "PENDING", "count": 2, "rate": 1},
@@ -237,6 +237,7 @@ async def test_a_mistake_ends_the_subscription_with_a_code_and_no_other(
         watching(session, FIGURES, {"c": campaign, "ms": 100}) as sibling,
         watching(session, query, {"c": campaign, **given}) as watch,
     ):
+        await sibling.until(lambda events: len(events) == 1)
         with pytest.raises(TransportQueryError) as refused:
             await watch.until(lambda events: len(events) == 99)
         assert refused.value.errors is not None
