@@ -5,7 +5,8 @@
 * services       everything that a process runs, built and closed in one place
 * webhooks       receipts in over HTTP        * health   does it live, can it serve
 * ingestion      record, count, tell          * commit   the one transaction that changes messages
-* registration   campaigns, recipients, ids   * live     who watches what
+* registration   campaigns, recipients        * live     who watches what
+* intake         what callers say of them     * pictures what watchers are shown
 * jobs           what runs by the clock       * events   the nudge between processes
 * auth           key -> viewer                * numbers  phone numbers, in clear and masked
 * domain/        what the words mean          * providers/  their words, ours

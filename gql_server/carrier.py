@@ -52,6 +52,7 @@ class Carrier:
         limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
         self._started = datetime.now(UTC)
         start = time.monotonic()
+        refusal: BaseException | None = None
         try:
             # No proxy out of the environment: the webhook is a neighbour.
             async with (
@@ -64,7 +65,10 @@ class Carrier:
                         await asyncio.sleep(pause)
                     tasks.create_task(self._deliver(http, callback))
         except* StartError as refused:
-            raise refused.exceptions[0] from None
+            # Not raised in here: before Python 3.11.4 that comes out in a group again.
+            refusal = refused.exceptions[0]
+        if refusal is not None:
+            raise refusal
 
     async def _deliver(self, http: httpx.AsyncClient, callback: Callback) -> None:
         request = request_of(callback, started=self._started, zone=self._zone)

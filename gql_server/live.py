@@ -22,13 +22,11 @@ from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from gql_server.database import Database
-from gql_server.domain.campaign import Campaign
-from gql_server.domain.message import Message
 from gql_server.domain.status import DeliveryStatus
 from gql_server.errors import Overloaded
 from gql_server.logs import kind, log
-from gql_server.store import campaigns, counters, messages, outbox
-from gql_server.store.counters import Figures
+from gql_server.pictures import MessageUpdates, Picture, read_pictures, read_updates
+from gql_server.store import counters, outbox
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -40,29 +38,6 @@ TICK = 0.02
 CAMPAIGNS_A_LOOK = 200
 OVERLAP = timedelta(seconds=10)
 """How far back a look at a workspace's outbox goes, for commits that became visible late."""
-CHANGES_AN_EVENT = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A campaign and its figures, of one snapshot."""
-
-    campaign: Campaign
-    figures: Figures
-
-    @property
-    def revision(self) -> int:
-        """Grows with every change of the campaign."""
-        return self.figures.statistics.revision
-
-
-@dataclass(frozen=True, slots=True)
-class MessageUpdates:
-    """Messages that changed, as of `versions`; `resync`: the changes are no longer kept, read anew."""
-
-    versions: Mapping[int, int]
-    resync: bool
-    messages: Sequence[Message]
 
 
 @dataclass(slots=True)
@@ -184,7 +159,7 @@ class Live:
                 changed, watcher.changed = watcher.changed, set()
                 pictures = [
                     picture
-                    for picture in await _persistently(self._pictures, workspace, changed)
+                    for picture in await _persistently(read_pictures, self._db, workspace, changed)
                     if picture.revision > told.get(picture.campaign.id, -1)
                 ]
                 if pictures:
@@ -227,53 +202,13 @@ class Live:
                 )
                 while behind:
                     update, behind = await _persistently(
-                        self._updates, workspace, campaign, since, statuses
+                        read_updates, self._db, workspace, campaign, since, statuses
                     )
                     since = update.versions
                     if first or update.messages or update.resync:
                         first = False
                         pace.mark()
                         yield update
-
-    async def _updates(
-        self,
-        workspace: str,
-        campaign: str,
-        since: Mapping[int, int] | None,
-        statuses: Collection[DeliveryStatus] | None,
-    ) -> tuple[MessageUpdates, bool]:
-        async with self._db.snapshot() as at:
-            figures = (await counters.figures(at, [campaign])).get(campaign)
-            now = figures.versions if figures else {}
-            if since is None:
-                return MessageUpdates(now, resync=False, messages=()), False
-            if any(version > now.get(slot, 0) for slot, version in since.items()):
-                # from a future that this database has not seen: it was restored
-                return MessageUpdates(now, resync=True, messages=()), False
-            found = await outbox.between(at, campaign, since, now, most=CHANGES_AN_EVENT)
-            if not found.complete:
-                return MessageUpdates(found.versions, resync=True, messages=()), False
-            before: dict[str, set[DeliveryStatus | None]] = {}
-            for change in found.changes:
-                before.setdefault(change.message, set()).add(change.before)
-            rows = await messages.some(at, workspace, before)
-        matching = [
-            message
-            for key in before
-            if (message := rows.get(key)) is not None
-            and (
-                statuses is None
-                or message.status in statuses
-                or not before[key].isdisjoint(statuses)
-            )
-        ]
-        return MessageUpdates(found.versions, resync=False, messages=matching), found.more
-
-    async def _pictures(self, workspace: str, wanted: Collection[str]) -> list[Picture]:
-        async with self._db.snapshot() as at:
-            found = await campaigns.of_workspace(at, workspace, wanted)
-            figures = await counters.figures(at, found)
-        return [Picture(found[key], figures[key]) for key in sorted(figures)]
 
     @contextlib.contextmanager
     def _watching(self, workspace: str, campaign: str) -> Iterator[tuple[_Watched, asyncio.Event]]:
@@ -301,7 +236,9 @@ class Live:
             watched.dirty.clear()
             # Who comes during the read waits for the next one: this one may be of before it came.
             watchers = list(watched.watchers)
-            pictures = await _persistently(self._pictures, watched.workspace, [watched.campaign])
+            pictures = await _persistently(
+                read_pictures, self._db, watched.workspace, [watched.campaign]
+            )
             watched.missing = not pictures
             if pictures and (
                 watched.picture is None or pictures[0].revision >= watched.picture.revision

@@ -13,7 +13,7 @@ from gql_server.domain.campaign import Campaign
 from gql_server.domain.message import Message
 from gql_server.domain.statistics import Statistics, all_statuses
 from gql_server.errors import PublicError, Unauthenticated
-from gql_server.live import Picture
+from gql_server.pictures import Picture
 from gql_server.services import Services
 from gql_server.store import campaigns, counters, messages, workspaces
 from gql_server.store.counters import Figures

@@ -30,7 +30,8 @@ from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus
 from gql_server.ingestion import Ingestion
 from gql_server.intake import NewRecipient
-from gql_server.live import CHANGES_AN_EVENT, Live, MessageUpdates, Picture
+from gql_server.live import Live
+from gql_server.pictures import CHANGES_AN_EVENT, MessageUpdates, Picture
 from gql_server.registration import NewCampaign, Registration
 from gql_server.services import utc_now
 from gql_server.store import counters, indexes, messages, outbox

@@ -13,7 +13,8 @@ from gql.transport.exceptions import TransportQueryError
 from gql_server.auth import Viewer
 from gql_server.domain.campaign import Campaign, CampaignState, SmsType
 from gql_server.domain.statistics import Statistics, all_statuses
-from gql_server.live import Live, Picture
+from gql_server.live import Live
+from gql_server.pictures import Picture
 from gql_server.services import Services
 from gql_server.store.counters import Figures
 from resolvers.context import Context
