@@ -28,7 +28,7 @@ demo: ## Set up, start the server with a demo campaign whose receipts keep arriv
 test: setup ## Set up, run all tests but those that take minutes
 	$(RUN) pytest -m "not long"
 
-test-all: setup ## Set up, run all tests
+test-all: setup ## Set up, run all tests, those that take minutes (the benchmarks' smoke run) included
 	$(RUN) pytest
 
 check: ## Format, lint, types, imports, lock, schema, pages; changes nothing

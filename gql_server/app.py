@@ -140,7 +140,7 @@ async def _home(request: Request) -> Response:
 async def _not_built(request: Request) -> Response:
     return _page(
         "<h1>GraphiQL is not built</h1><p>The API works without it. To have it here: install "
-        "Node.js 20 or newer, run <code>make setup</code> in the project's folder, and start the "
+        "Node.js 20.19 or newer, run <code>make setup</code> in the project's folder, and start the "
         "server again.</p>",
         status=503,
     )

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,17 @@ PREFIX = "GQL_"
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request to /graphql; a thousand recipients are a fifth of it."""
+
+BUSES = {
+    "memory": None,
+    "redis": ("redis", "'gql-server[redis]'"),
+    "rediss": ("redis", "'gql-server[redis]'"),
+    "redis-stream": ("redis", "'gql-server[redis]'"),
+    "postgres": ("asyncpg", "asyncpg"),
+    "postgresql": ("asyncpg", "asyncpg"),
+    "kafka": ("aiokafka", "aiokafka"),
+}
+"""The schemes of broadcaster 0.3.1: the package that each needs, and what pip is told to have it."""
 
 OTHERS = {"GQL_API_KEY"}
 """Variables with the prefix that are read elsewhere: by commands which are clients of a server."""
@@ -43,7 +55,7 @@ class Settings:
     broadcast_url: str = _setting(
         "memory://",
         "The bus between server processes, as broadcaster writes it: `memory://` for one process, "
-        "`redis://host:6379` for several.",
+        "`redis://host:6379` for several, with `pip install 'gql-server[redis]'`.",
     )
     host: str = _setting("127.0.0.1", "The address to listen on.")
     port: int = _setting(8000, "The port to listen on; 0 takes a free one.")
@@ -87,6 +99,7 @@ class Settings:
         """
         if self.mongo_driver not in ("motor", "pymongo"):
             raise StartError("GQL_MONGO_DRIVER must be motor or pymongo")
+        _check_bus(self.broadcast_url)
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise StartError("GQL_LOG_LEVEL must be debug, info, warning or error")
         if not 0 <= self.port <= 65535:
@@ -117,6 +130,27 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Variables with our prefix that are no settings: a typing mistake, or another version's."""
     known = {PREFIX + item.name.upper() for item in dataclasses.fields(Settings)} | OTHERS
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
+
+
+def _check_bus(url: str) -> None:
+    """Refuse what would fail only after the start, and then again every few seconds."""
+    scheme, colon, _ = url.partition("://")
+    if not colon or scheme not in BUSES:
+        raise StartError(
+            f"GQL_BROADCAST_URL must begin with one of {', '.join(f'{name}://' for name in BUSES)}"
+        )
+    needs = BUSES[scheme]
+    if needs is not None and find_spec(needs[0]) is None:
+        raise StartError(
+            f"GQL_BROADCAST_URL asks for {scheme}://, which needs: pip install {needs[1]}"
+        )
+    if scheme.startswith("redis"):
+        try:
+            _ = urlsplit(url).port
+        except ValueError:
+            raise StartError(
+                f"GQL_BROADCAST_URL cannot be read: write it like {scheme}://host:6379"
+            ) from None
 
 
 def _read(variable: str, default: Any, text: str) -> Any:

@@ -3,18 +3,27 @@
 import asyncio
 import json
 import os
+import re
+import socket
+import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
+from broadcaster import Broadcast
 
+from gql_server.cli_run import address_here
 from gql_server.database import Database
-from gql_server.settings import Settings
+from gql_server.errors import StartError
+from gql_server.settings import BUSES, Settings
 from tests.conftest import Api
+from tests.server_process import command, environment, free_port, serving
 
 HISTORY = "{ campaigns { totalCount } }"
+DATE_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 SCHEMA = (Path(__file__).parents[1] / "schema.graphql").read_text()
 
 
@@ -68,7 +77,8 @@ async def test_a_key_is_made_listed_used_and_revoked(
     assert (await api.post(HISTORY, key=key["apiKey"])).status_code == 200
 
     listed = await gql_server("keys", "list", "--workspace", "acme", "--json")
-    assert key["id"] in {one["id"] for one in json.loads(listed.out)}
+    rows = {one["id"]: one for one in json.loads(listed.out)}
+    assert re.fullmatch(DATE_TIME, rows[key["id"]]["createdAt"])
     assert key["apiKey"].rsplit("_", 1)[1] not in listed.out
 
     refused = await gql_server("keys", "revoke", "--workspace", "other", key["id"])
@@ -86,6 +96,13 @@ async def test_a_key_has_the_scopes_that_were_asked_for(gql_server: Command, api
     key = json.loads(made.out)
     assert key["scopes"] == ["campaigns:write"]
     assert await api.codes(HISTORY, key=key["apiKey"]) == ["FORBIDDEN"]
+
+
+async def test_scopes_may_be_written_with_blanks(gql_server: Command) -> None:
+    wanted = " reports:read,  contacts:read "
+    made = await gql_server("keys", "create", "--workspace", "w", "--scopes", wanted, "--json")
+
+    assert json.loads(made.out)["scopes"] == ["contacts:read", "reports:read"]
 
 
 async def test_only_a_hash_of_a_key_and_of_a_token_is_kept(
@@ -114,6 +131,123 @@ async def test_a_source_prints_where_the_provider_shall_post(gql_server: Command
     assert here["timeZone"] == "UTC"
 
 
+async def test_an_address_is_one_to_go_to_and_says_who_sees_it(gql_server: Command) -> None:
+    words = ("sources", "add", "--workspace", "acme", "--provider", "smsmode")
+
+    four = await gql_server(*words, GQL_HOST="0.0.0.0", GQL_PORT="8123")
+    six = await gql_server(*words, GQL_HOST="::", GQL_PORT="8123")
+    public = await gql_server(*words, GQL_PUBLIC_URL="https://r.example", GQL_PORT="0")
+
+    assert four.out.startswith("http://127.0.0.1:8123/webhooks/")
+    assert six.out.startswith("http://[::1]:8123/webhooks/")
+    assert public.out.startswith("https://r.example/webhooks/")
+    assert [done.err.count("GQL_PUBLIC_URL") for done in (four, six, public)] == [1, 1, 0]
+
+
+async def test_a_source_has_the_address_of_the_server_that_runs(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    env = environment(data, free_port(), GQL_HOST="0.0.0.0")
+    words = ("sources", "add", "--workspace", "acme", "--provider", "generic")
+    async with serving(env, tmp_path / "log"):
+        source = await command({**env, "GQL_PORT": "0"}, *words)
+        assert source["webhookUrl"].startswith(f"http://127.0.0.1:{env['GQL_PORT']}/webhooks/")
+        async with httpx.AsyncClient() as http:
+            assert (await http.post(source["webhookUrl"], json=[])).status_code != 404
+        assert stat.S_IMODE((data / "server.json").stat().st_mode) == 0o600
+
+    assert not (data / "server.json").exists()
+
+
+def test_a_file_is_believed_where_somebody_answers(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, port=8123)
+    with socket.create_server(("127.0.0.1", 0)) as answering:
+        url = f"http://127.0.0.1:{answering.getsockname()[1]}"
+        (tmp_path / "demo.json").write_text(json.dumps({"url": url, "apiKey": "x"}))
+        (tmp_path / "server.json").write_text("{}")
+        assert address_here(settings) == url
+
+    assert address_here(settings) == "http://127.0.0.1:8123", "its server was killed"
+
+
+async def test_a_source_is_listed_and_its_address_taken_back(
+    gql_server: Command, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gql_server.webhooks.REMEMBERED", 0.0)
+    add = ("sources", "add", "--workspace", "acme", "--json", "--provider")
+    leaked = json.loads((await gql_server(*add, "smsmode", "--time-zone", "Europe/Paris")).out)
+    signed = json.loads((await gql_server(*add, "twilio", "--secret", "s3cret")).out)
+    path = leaked["webhookUrl"].removeprefix("http://127.0.0.1:8000")
+    assert (await api.http.post(api.base + path, json={})).status_code != 404
+
+    listed = await gql_server("sources", "list", "--workspace", "acme", "--json")
+    rows = json.loads(listed.out)
+    assert all(re.fullmatch(DATE_TIME, row.pop("createdAt")) for row in rows)
+    assert rows == [
+        {"id": leaked["id"], "provider": "smsmode", "timeZone": "Europe/Paris", "signed": False},
+        {"id": signed["id"], "provider": "twilio", "timeZone": "UTC", "signed": True},
+    ]
+    plain = await gql_server("sources", "list", "--workspace", "acme")
+    assert [line.split()[0] for line in plain.out.splitlines()] == [row["id"] for row in rows]
+    for secret in ("s3cret", path.rpartition("/")[2]):
+        assert secret not in listed.out + plain.out
+    assert (await gql_server("sources", "list", "--workspace", "other")).out == ""
+
+    refused = await gql_server("sources", "remove", "--workspace", "other", leaked["id"])
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    gone = await gql_server("sources", "remove", "--workspace", "acme", leaked["id"])
+    assert gone.code == 0
+    assert (await api.http.post(api.base + path, json={})).status_code == 404
+
+
+async def test_a_source_that_could_be_signed_and_is_not_is_warned_of(gql_server: Command) -> None:
+    words = ("sources", "add", "--workspace", "w", "--provider", "twilio")
+    public = {"GQL_PUBLIC_URL": "https://r.example"}
+
+    unsigned = await gql_server(*words, "--json", **public)
+    signed = await gql_server(*words, "--json", "--secret", "x", **public)
+
+    assert (unsigned.code, unsigned.err.count("\n")) == (0, 1)
+    assert "anybody who has the address may post" in unsigned.err
+    assert (signed.code, signed.err) == (0, "")
+
+
+@pytest.mark.parametrize("words", [("keys", "revoke"), ("sources", "remove")])
+async def test_the_help_says_how_soon_a_door_is_shut(
+    gql_server: Command, words: tuple[str, str]
+) -> None:
+    said = " ".join((await gql_server(*words, "--help")).out.split())
+
+    assert "refused within 5 seconds" in said
+    assert ("websocket that is already open" in said) is (words[0] == "keys")
+
+
+@pytest.mark.parametrize("scheme", BUSES)
+def test_a_bus_whose_package_is_missing_says_what_to_install(
+    scheme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gql_server.settings.find_spec", lambda name: None)
+    settings = Settings(broadcast_url=f"{scheme}://:hidden@host")
+    if scheme == "memory":
+        assert settings.checked() is settings
+        return
+    with pytest.raises(StartError, match="pip install") as refusal:
+        settings.checked()
+    assert "hidden" not in str(refusal.value)
+    assert ("pip install 'gql-server[redis]'" in str(refusal.value)) is scheme.startswith("redis")
+
+
+@pytest.mark.parametrize("scheme", BUSES)
+def test_every_bus_that_may_be_set_is_one_of_broadcaster(scheme: str) -> None:
+    missing = None
+    try:
+        Broadcast(f"{scheme}://localhost")
+    except ModuleNotFoundError as error:
+        missing = error.name
+
+    needs = BUSES[scheme]
+    assert missing is None or (needs is not None and missing == needs[0])
+
+
 @pytest.mark.parametrize(
     ("words", "env", "says"),
     [
@@ -127,6 +261,16 @@ async def test_a_source_prints_where_the_provider_shall_post(gql_server: Command
         (["keys", "list", "--workspace", "w"], {"GQL_PORT": "many"}, "GQL_PORT must be"),
         (["keys", "list", "--workspace", "w"], {"GQL_MONGO_DRIVER": "x"}, "motor or pymongo"),
         (["keys", "list", "--workspace", "w"], {"GQL_MONGODB_URL": "nonsense"}, "GQL_MONGODB_URL"),
+        (["keys", "create", "--workspace", "w", "--scopes", ""], {}, "no scope ''"),
+        (["sources", "add", "--workspace", "w", "--provider", "twilio", "--secret", ""], {},
+         "empty secret"),
+        (["sources", "add", "--workspace", "w", "--provider", "twilio", "--secret", "x",
+          "--secret", "  "], {}, "empty secret"),
+        (["sources", "add", "--workspace", "w", "--provider", "smsmode"], {"GQL_PORT": "0"},
+         "GQL_PUBLIC_URL"),
+        (["serve"], {"GQL_BROADCAST_URL": "foo://x"}, "redis-stream://"),
+        (["serve"], {"GQL_BROADCAST_URL": "redis"}, "GQL_BROADCAST_URL must"),
+        (["serve"], {"GQL_BROADCAST_URL": "redis://host:many"}, "redis://host:6379"),
         (["serve"], {"GQL_HOST": "no such host"}, "--host"),
         (["serve"], {"GQL_ALLOWED_ORIGINS": "localhost"}, "GQL_ALLOWED_ORIGINS"),
     ],

@@ -1,11 +1,23 @@
 """Sources: the provider accounts that may post receipts, found by the hash of their address's token."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from gql_server.database import Database, Reads
 from gql_server.domain.source import Source
 
 COLLECTION = "sources"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A source as it may be shown: that it signs, and never with what."""
+
+    id: str
+    provider: str
+    time_zone: str
+    signed: bool
+    created_at: datetime
 
 
 async def add(db: Database, source: Source, *, token_hash: bytes, now: datetime) -> None:
@@ -36,6 +48,21 @@ async def by_token(reads: Reads, provider: str, token_hash: bytes) -> Source | N
         secrets=tuple(row["secrets"]),
         time_zone=row["timeZone"],
     )
+
+
+async def of_workspace(reads: Reads, workspace: str) -> list[Listed]:
+    """The workspace's sources, oldest first."""
+    rows = await reads.find(COLLECTION, {"workspace": workspace}, sort=[("createdAt", 1)])
+    return [
+        Listed(
+            id=row["_id"],
+            provider=row["provider"],
+            time_zone=row["timeZone"],
+            signed=bool(row["secrets"]),
+            created_at=row["createdAt"],
+        )
+        for row in rows
+    ]
 
 
 async def remove(db: Database, workspace: str, source_id: str) -> bool:

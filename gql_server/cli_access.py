@@ -1,0 +1,223 @@
+"""The commands `gql-server keys` and `gql-server sources`: who may come in, and by which door."""
+
+import json
+import re
+import secrets
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from gql_server import auth, logs
+from gql_server.app import connected
+from gql_server.cli_run import address_here, clear_refusals, refused, run, say, settings_of, zone_of
+from gql_server.database import Database
+from gql_server.domain.source import Source
+from gql_server.providers import PROVIDERS
+from gql_server.services import utc_now
+from gql_server.settings import Settings
+from gql_server.store import indexes, keys, sources, workspaces
+
+keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
+sources_app = typer.Typer(
+    help="Sources: provider accounts that post receipts.", no_args_is_help=True
+)
+
+WORKSPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
+
+NewWorkspace = Annotated[
+    str, typer.Option("--workspace", help="The workspace; made where it is missing.")
+]
+Workspace = Annotated[str, typer.Option(help="The workspace.")]
+Id = Annotated[str, typer.Argument(metavar="ID")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+@keys_app.command("create")
+def create_key(
+    workspace: NewWorkspace,
+    scopes: Annotated[
+        str | None,
+        typer.Option(help=f"Separated by commas, of: {', '.join(auth.SCOPES)}. All but admin."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key and print it: it is shown once, and never again."""
+    wanted = auth.DEFAULT_SCOPES
+    if scopes is not None:
+        wanted = frozenset(scope.strip() for scope in scopes.split(","))
+    if unknown := wanted - set(auth.SCOPES):
+        raise refused(
+            f"There is no scope {sorted(unknown)[0]!r}; there are: {', '.join(auth.SCOPES)}."
+        )
+    text, key = auth.new_key(_checked(workspace), wanted, now=utc_now())
+
+    async def add(db: Database) -> None:
+        await workspaces.ensure(db, workspace, now=utc_now())
+        await keys.add(db, key)
+
+    _with_database(settings_of(), add)
+    if as_json:
+        shown = {
+            "apiKey": text,
+            "id": key.id,
+            "workspace": workspace,
+            "scopes": sorted(wanted),
+        }
+        typer.echo(json.dumps(shown))
+    else:
+        typer.echo(text)
+        typer.echo("Keep it now: only a hash of it is stored.", err=True)
+
+
+@keys_app.command("list")
+def list_keys(workspace: Workspace, as_json: AsJson = False) -> None:
+    """List a workspace's keys, without their secrets."""
+    _checked(workspace)
+    found = _with_database(settings_of(), lambda db: keys.of_workspace(db.latest, workspace))
+    rows = [
+        {"id": key.id, "scopes": sorted(key.scopes), "createdAt": _written(key.created_at)}
+        for key in found
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows))
+    for row in () if as_json else rows:
+        typer.echo(f"{row['id']}  {row['createdAt']}  {','.join(row['scopes'])}")
+
+
+@keys_app.command("revoke")
+def revoke_key(workspace: Workspace, key_id: Id) -> None:
+    """Revoke a key by its id, the part between the underscores.
+
+    New requests with it are refused within 5 seconds. A websocket that is already open with it stays until it
+    closes; a later version will close it.
+    """
+    _checked(workspace)
+    gone = _with_database(settings_of(), lambda db: keys.remove(db, workspace, key_id))
+    if not gone:
+        raise refused("This workspace has no key of this id; see `gql-server keys list`.")
+
+
+@sources_app.command("add")
+def add_source(
+    workspace: NewWorkspace,
+    provider: Annotated[str, typer.Option(help=f"One of: {', '.join(sorted(PROVIDERS))}.")],
+    secret: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What the provider signs with; several while one is rotated. Without one, anybody "
+            "who has the address may post."
+        ),
+    ] = None,
+    time_zone: Annotated[
+        str, typer.Option(help="The zone of times that come without one, e.g. Europe/Paris.")
+    ] = "UTC",
+    as_json: AsJson = False,
+) -> None:
+    """Make an address for a provider's callbacks and print it: it is shown once, and never again."""
+    found = PROVIDERS.get(provider)
+    if found is None:
+        raise refused(f"This provider is not known; there are: {', '.join(sorted(PROVIDERS))}.")
+    if secret and not found.signed:
+        raise refused(
+            f"{provider} signs nothing, so a secret would guard nothing: the address itself is the secret."
+        )
+    if not all(one.strip() for one in secret or ()):
+        raise refused("An empty secret guards nothing: give --secret what the provider signs with.")
+    zone_of(time_zone)
+    token, token_hash = auth.new_token()
+    source = Source(
+        id=secrets.token_hex(8),
+        workspace=_checked(workspace),
+        provider=provider,
+        secrets=tuple(secret or ()),
+        time_zone=time_zone,
+    )
+
+    async def add(db: Database) -> None:
+        await workspaces.ensure(db, workspace, now=utc_now())
+        await sources.add(db, source, token_hash=token_hash, now=utc_now())
+
+    settings = settings_of()
+    with clear_refusals():
+        base = settings.public_url or address_here(settings)
+    _with_database(settings, add)
+    url = f"{base.rstrip('/')}/webhooks/{provider}/{token}"
+    if as_json:
+        typer.echo(
+            json.dumps(
+                {
+                    "webhookUrl": url,
+                    "id": source.id,
+                    "workspace": workspace,
+                    "provider": provider,
+                    "timeZone": time_zone,
+                }
+            )
+        )
+    else:
+        typer.echo(url)
+        typer.echo("Keep it now: only a hash of its last part is stored.", err=True)
+    if settings.public_url is None:
+        say("the address is as this machine sees it; GQL_PUBLIC_URL sets what the internet sees")
+    if found.signed and not secret:
+        say("without --secret nothing is signed: anybody who has the address may post to it")
+
+
+@sources_app.command("list")
+def list_sources(workspace: Workspace, as_json: AsJson = False) -> None:
+    """List a workspace's sources, without their addresses and secrets."""
+    _checked(workspace)
+    found = _with_database(settings_of(), lambda db: sources.of_workspace(db.latest, workspace))
+    rows = [
+        {
+            "id": source.id,
+            "provider": source.provider,
+            "timeZone": source.time_zone,
+            "signed": source.signed,
+            "createdAt": _written(source.created_at),
+        }
+        for source in found
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows))
+    for row in () if as_json else rows:
+        signed = "signed" if row["signed"] else "unsigned"
+        typer.echo(
+            f"{row['id']}  {row['createdAt']}  {row['provider']}  {row['timeZone']}  {signed}"
+        )
+
+
+@sources_app.command("remove")
+def remove_source(workspace: Workspace, source_id: Id) -> None:
+    """Take a source's address back, by the source's id: what is posted to it is refused within 5 seconds.
+
+    Receipts that came before stay.
+    """
+    _checked(workspace)
+    gone = _with_database(settings_of(), lambda db: sources.remove(db, workspace, source_id))
+    if not gone:
+        raise refused("This workspace has no source of this id; see `gql-server sources list`.")
+
+
+def _with_database(settings: Settings, use: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:
+    logs.configure(settings.log_level)
+
+    async def using() -> Any:
+        async with connected(settings) as db:
+            await indexes.ensure(db, outbox_hours=settings.outbox_hours)
+            return await use(db)
+
+    return run(using())
+
+
+def _checked(workspace: str) -> str:
+    if not WORKSPACE.match(workspace):
+        raise refused("A workspace's name has 1 to 63 of a-z 0-9 - _ and begins with a-z or 0-9.")
+    return workspace
+
+
+def _written(at: datetime) -> str:
+    """As the API writes a DateTime; its own writer stands above, and would bring all of GraphQL."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
