@@ -52,10 +52,11 @@ class Draft:
     def give_history(self, kept: Kept, history: History, unknown_words: Collection[str]) -> None:
         """Give a message another history, and with it perhaps another status."""
         before = kept.message.status
-        self.updates.append(messages.change(kept, history, sorted(unknown_words)))
+        now = standing(history, bound_to=kept.message.bound_to)
+        self.updates.append(messages.change(kept, history, now, sorted(unknown_words)))
         self.changes.append(Change(kept.message.id, before))
         self.deltas[before] -= 1
-        self.deltas[standing(history).status] += 1
+        self.deltas[now.status] += 1
 
     def bind(self, kept: Kept, provider: str, keys: Collection[str]) -> None:
         """Make a message findable by a provider's keys."""

@@ -299,7 +299,7 @@ async def open_database(url: str, name: str, driver: str = "motor") -> Database:
     """
     try:
         client = _connect(url, driver)
-    except (ConfigurationError, ValueError) as error:
+    except (ConfigurationError, ValueError, OSError) as error:
         raise StartError(f"GQL_MONGODB_URL cannot be used: {error}") from error
     try:
         await _refuse_unsafe(client)

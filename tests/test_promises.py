@@ -84,10 +84,10 @@ async def with_a_poison(services: Services, monkeypatch: pytest.MonkeyPatch) -> 
     """A receipt with this error code cannot be committed, for whatever reason."""
     give_history = messages.change
 
-    def change(kept: messages.Kept, history: object, words: object = ()) -> messages.Update:
+    def change(kept: messages.Kept, history: object, *rest: object) -> messages.Update:
         if any(entry.error_code == "POISON" for entry in history):  # type: ignore[attr-defined]
             raise OverflowError
-        return give_history(kept, history, words)  # type: ignore[arg-type]
+        return give_history(kept, history, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(messages, "change", change)
     return services

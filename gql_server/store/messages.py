@@ -9,7 +9,7 @@ from pymongo import UpdateOne
 
 from gql_server.database import Document, Reads, Transaction
 from gql_server.domain import ids
-from gql_server.domain.message import Message, standing
+from gql_server.domain.message import Message, Standing, standing
 from gql_server.domain.receipt import History, HistoryEntry
 from gql_server.domain.status import DeliveryStatus
 
@@ -53,9 +53,11 @@ async def add(tx: Transaction, messages: Sequence[NewMessage], *, now: datetime)
     await tx.insert(COLLECTION, [_row(message, now) for message in messages])
 
 
-def change(kept: Kept, history: History, unknown_words: Sequence[str] = ()) -> Update:
-    """The update that gives a message this history, unless somebody changed it since it was read."""
-    fields = _standing(history, kept.message.bound_to)
+def change(
+    kept: Kept, history: History, now: Standing, unknown_words: Sequence[str] = ()
+) -> Update:
+    """The update that gives a message this history, and what follows from it, if it is still as it was read."""
+    fields = _standing(now)
     fields["history"] = [_entry_row(entry) for entry in history]
     if unknown_words:
         fields["unknownWords"] = list(unknown_words)
@@ -172,15 +174,14 @@ def _row(message: NewMessage, now: datetime) -> Document:
         "boundTo": message.bound_to,
         "registeredAt": now,
         "history": [_entry_row(entry) for entry in message.history],
-        **_standing(message.history, message.bound_to),
+        **_standing(standing(message.history, bound_to=message.bound_to)),
     }
     if message.keys:
         row["keys"] = list(message.keys)
     return row
 
 
-def _standing(history: History, bound_to: str | None) -> Document:
-    now = standing(history, bound_to=bound_to)
+def _standing(now: Standing) -> Document:
     return {
         "status": now.status.value,
         "rank": now.rank,
