@@ -136,7 +136,7 @@ class Registration:
             if found is None:
                 plan.result.append(_no_campaign("id"))
                 return plan
-            if "sent_at" in fields and found.begun:
+            if found.begun and fields.get("sent_at", found.sent_at) != found.sent_at:
                 plan.result.append(
                     UserError(
                         ("sentAt",),

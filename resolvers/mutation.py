@@ -174,6 +174,7 @@ def _read_receipts(
     mistakes = []
     for index, one in enumerate(given):
         path = ("receipts", str(index))
+        key = (one.provider_message_id or "").strip()
         too_long = next(
             (n for n, most in LONGEST.items() if len(getattr(one, n) or "") > most), None
         )
@@ -194,7 +195,7 @@ def _read_receipts(
                     f"This provider is not known; those that are: {known}.",
                 )
             )
-        elif not one.message_id and not (one.provider and one.provider_message_id):
+        elif not one.message_id and not (one.provider and key):
             mistakes.append(
                 errors.UserError(
                     path, "REQUIRED", "Give messageId, or provider and providerMessageId."
@@ -206,12 +207,7 @@ def _read_receipts(
                     (*path, "messageId"), "INVALID_ID", "This is no id or reference of a message."
                 )
             )
-        elif (
-            one.provider
-            and one.provider_message_id
-            and not one.message_id
-            and (needs_recipient(one.provider, one.provider_message_id))
-        ):
+        elif one.provider and not one.message_id and needs_recipient(one.provider, key):
             mistakes.append(
                 errors.UserError(
                     (*path, "providerMessageId"),
@@ -221,22 +217,20 @@ def _read_receipts(
                 )
             )
         else:
-            receipts.append(_receipt(one))
+            receipts.append(_receipt(one, key))
     return receipts, mistakes
 
 
-def _receipt(one: ReceiptInput) -> DeliveryReceipt:
-    key = None
-    if one.provider and one.provider_message_id:
-        key = PROVIDERS[one.provider].correlation_key(one.provider_message_id, None)
+def _receipt(one: ReceiptInput, key: str) -> DeliveryReceipt:
+    """Its words are stripped, and an empty one is none, as in a webhook."""
     return DeliveryReceipt(
         status=one.status,
         provider=one.provider,
         reference=one.message_id,
-        key=key,
+        key=PROVIDERS[one.provider].correlation_key(key, None) if one.provider and key else None,
         at=one.at,
-        error_code=one.error_code,
-        error_reason=one.error_reason,
+        error_code=(one.error_code or "").strip() or None,
+        error_reason=(one.error_reason or "").strip() or None,
     )
 
 
