@@ -55,8 +55,8 @@ def coded(error: GraphQLError) -> GraphQLError:
         return _with(error, error.message, "GRAPHQL_PARSE_FAILED")
     if variable := _VARIABLE.match(error.message):
         return _with(error, _without_value(variable), "BAD_USER_INPUT")
-    if error.path is None and isinstance(original, ValueError):
-        # A scalar of ours could not read what the document itself holds.
+    if error.path is None and error.nodes and isinstance(original, ValueError):
+        # A scalar of ours could not read what the document itself holds; a bug of ours has no place in it.
         return _with(error, error.message, "BAD_USER_INPUT")
     if error.path is None and (original is None or isinstance(original, GraphQLError)):
         return _with(error, error.message, "GRAPHQL_VALIDATION_FAILED")

@@ -10,7 +10,9 @@ from strawberry.types.scalar import ScalarDefinition
 BigInt = NewType("BigInt", int)
 PhoneNumber = NewType("PhoneNumber", str)
 
-_RFC3339 = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})\Z")
+_RFC3339 = re.compile(
+    r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})\Z", re.ASCII
+)
 _LARGEST = 2**53 - 1
 
 

@@ -6,8 +6,13 @@ from contextlib import aclosing
 from typing import Any
 
 import strawberry
-from graphql import GraphQLEnumType, GraphQLError, Undefined
-from strawberry.extensions import MaxTokensLimiter, ParserCache, ValidationCache
+from graphql import GraphQLEnumType, GraphQLError, OperationDefinitionNode, Undefined
+from strawberry.extensions import (
+    MaxTokensLimiter,
+    ParserCache,
+    SchemaExtension,
+    ValidationCache,
+)
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
@@ -56,6 +61,22 @@ class Parsing(ParserCache):
             self.execution_context.graphql_document = self.cached_parse_document(
                 self.execution_context.query, **self.execution_context.parse_options
             )
+        yield
+
+
+class NamedOperation(SchemaExtension):
+    """Refuses several operations where none is named: Strawberry would run the first of them."""
+
+    def on_validate(self) -> Iterator[None]:
+        """Look after ValidationCache has, which comes before."""
+        context = self.execution_context
+        document = context.graphql_document
+        if document is not None and context._provided_operation_name is None:
+            found = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+            if len(found) > 1:
+                message = "Must provide operation name if query contains multiple operations."
+                refusal = GraphQLError(message, extensions={"code": "BAD_REQUEST"})
+                context.pre_execution_errors = [refusal]
         yield
 
 
@@ -148,6 +169,7 @@ def make_schema() -> Schema:
             lambda: MaxTokensLimiter(MOST_TOKENS),
             Parsing,
             ValidationCache,
+            NamedOperation,
         ],
         execution_context_class=Executor,
     )
