@@ -50,6 +50,8 @@ class _Watched:
     watchers: set[asyncio.Event] = field(default_factory=set)
     picture: Picture | None = None
     missing: bool = False
+    #: what went wrong, where it cannot be read for another reason than a database that is away
+    failure: Exception | None = None
     dirty: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
 
@@ -127,6 +129,8 @@ class Live:
                 await awake.wait()
                 await pace.wait()
                 awake.clear()
+                if watched.failure is not None:
+                    raise watched.failure
                 picture = watched.picture
                 if picture is None:
                     if watched.missing:
@@ -192,6 +196,8 @@ class Live:
         with self._watching(workspace, campaign) as (watched, awake):
             while True:
                 await awake.wait()
+                if watched.failure is not None:
+                    raise watched.failure
                 if watched.missing:
                     return
                 await pace.wait()
@@ -226,9 +232,14 @@ class Live:
         finally:
             watched.watchers.discard(awake)
             if not watched.watchers:
-                del self._watched[key]
+                self._forget(watched)
                 assert watched.task is not None
                 watched.task.cancel()
+
+    def _forget(self, watched: _Watched) -> None:
+        key = (watched.workspace, watched.campaign)
+        if self._watched.get(key) is watched:
+            del self._watched[key]
 
     async def _reading(self, watched: _Watched) -> None:
         while True:
@@ -236,9 +247,16 @@ class Live:
             watched.dirty.clear()
             # Who comes during the read waits for the next one: this one may be of before it came.
             watchers = list(watched.watchers)
-            pictures = await _persistently(
-                read_pictures, self._db, watched.workspace, [watched.campaign]
-            )
+            try:
+                pictures = await _persistently(
+                    read_pictures, self._db, watched.workspace, [watched.campaign]
+                )
+            except Exception as error:  # noqa: BLE001 - each of them raises it; else they would wait for ever
+                watched.failure = error
+                self._forget(watched)
+                for awake in watched.watchers:
+                    awake.set()
+                return
             watched.missing = not pictures
             if pictures and (
                 watched.picture is None or pictures[0].revision >= watched.picture.revision

@@ -34,7 +34,7 @@ from gql_server.live import Live
 from gql_server.pictures import CHANGES_AN_EVENT, MessageUpdates, Picture
 from gql_server.registration import NewCampaign, Registration
 from gql_server.services import utc_now
-from gql_server.store import counters, indexes, messages, outbox
+from gql_server.store import campaigns, counters, indexes, messages, outbox
 
 T = TypeVar("T")
 
@@ -141,9 +141,10 @@ class Watcher(Generic[T]):
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self.task
+        if not self.task.done():
+            self.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self.task
 
 
 class Relay:
@@ -836,6 +837,34 @@ async def test_who_watches_outlives_a_database_that_is_away(
         await of_campaign.until(lambda seen: counts(seen[-1]) == {SENT: 1})
         await of_messages.until(lambda seen: told(seen) == [{}, {message_id(campaign, 0): SENT}])
         await of_workspace.until(lambda seen: named(seen) == [[], [campaign]])
+
+
+async def test_a_campaign_that_cannot_be_read_ends_those_who_watch_it_and_none_who_comes_later(
+    base: Database, live: Live, writer: Writer, workspace: str
+) -> None:
+    campaign = await writer.campaign(1)
+    documents = base.collection(campaigns.COLLECTION)
+
+    async with (
+        Watcher(live.campaign(workspace, campaign, interval=0.1)) as of_campaign,
+        Watcher(
+            live.messages(workspace, campaign, since=None, statuses=None, interval=0.1)
+        ) as of_messages,
+    ):
+        await of_campaign.until(lambda seen: seen)
+        await of_messages.until(lambda seen: seen)
+        await documents.update_one({"_id": campaign}, {"$set": {"type": "PIGEON"}})
+        live.hear(workspace, campaign)
+
+        for watcher in (of_campaign.task, of_messages.task):
+            with pytest.raises(ValueError, match="is not a valid SmsType"):
+                await asyncio.wait_for(watcher, 5)
+    assert live.watched == 0
+    await documents.update_one({"_id": campaign}, {"$set": {"type": "OTP"}})
+    async with Watcher(live.campaign(workspace, campaign, interval=0.1)) as later:
+        await later.until(lambda seen: seen)
+
+        assert counts(later.seen[0]) == {WAITING: 1}
 
 
 async def test_what_changed_in_a_workspace_while_the_database_was_long_away_is_told(
