@@ -37,6 +37,9 @@ from gql_server import embedded
 
 embedded._die_with(os.getppid())  # a test that fails leaves nothing behind
 
+# A shell starts what runs in its background with SIGINT ignored, and that is inherited.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 async def main():
     main = asyncio.current_task()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
