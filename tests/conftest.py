@@ -56,7 +56,7 @@ async def services(settings: Settings, db: Database) -> AsyncIterator[Services]:
 
 @dataclass
 class Api:
-    """A real server on a real socket, and a client of it with all scopes in the workspace `acme`."""
+    """A real server on a real socket, and a client of it with all scopes in its workspace."""
 
     base: str
     db: Database
@@ -69,8 +69,11 @@ class Api:
         """The address for websockets."""
         return self.base.replace("http", "ws", 1) + "/graphql"
 
-    async def new_key(self, workspace: str = "acme", scopes: frozenset[str] = ALL_SCOPES) -> str:
-        """A new key's text."""
+    async def new_key(
+        self, workspace: str | None = None, scopes: frozenset[str] = ALL_SCOPES
+    ) -> str:
+        """A new key's text; of the client's own workspace where none is named."""
+        workspace = workspace or self.workspace
         text, key = auth.new_key(workspace, scopes, now=utc_now())
         await workspaces.ensure(self.db, workspace, now=utc_now())
         await keys.add(self.db, key)
@@ -80,13 +83,15 @@ class Api:
         self,
         provider: str,
         *,
-        workspace: str = "acme",
+        workspace: str | None = None,
         secrets_: tuple[str, ...] = (),
         time_zone: str = "UTC",
     ) -> str:
         """The address of a new source's webhook."""
         token, token_hash = auth.new_token()
-        source = Source(secrets.token_hex(8), workspace, provider, secrets_, time_zone)
+        source = Source(
+            secrets.token_hex(8), workspace or self.workspace, provider, secrets_, time_zone
+        )
         await sources.add(self.db, source, token_hash=token_hash, now=utc_now())
         return f"{self.base}/webhooks/{provider}/{token}"
 

@@ -227,7 +227,7 @@ async def test_a_revoked_key_begins_nothing_more_on_a_socket_that_is_open(
         assert (await socket.receive())["payload"] == {"data": {"campaigns": {"totalCount": 0}}}
         assert await socket.receive() == {"id": "1", "type": "complete"}
 
-        assert await keys.remove(api.db, "acme", key.split("_")[1])
+        assert await keys.remove(api.db, api.workspace, key.split("_")[1])
 
         for id_, query in (("2", COUNT), ("3", CAMPAIGNS)):
             await socket.subscribe(id_, query)
@@ -255,7 +255,7 @@ async def test_what_a_revoked_key_watches_ends_at_the_next_event(
         frame = await socket.receive()
         assert frame["payload"]["data"]["campaignUpdated"]["statistics"] == {"revision": 1}
 
-        assert await keys.remove(api.db, "acme", key.split("_")[1])
+        assert await keys.remove(api.db, api.workspace, key.split("_")[1])
         await api.add(campaign, [NUMBER])
 
         frames = [await socket.receive(), await socket.receive()]
