@@ -2,13 +2,14 @@
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test test-all check fix bench schema build lock clean \
+.PHONY: help setup demo test test-all check fix bench schema chaos audit build lock clean \
 	python pages pages-if-possible node-packages system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
 RUN := .venv/bin/python -m
+CHAOS_RUNS ?= 10
 
 NODE_FITS := scripts/find-node
 PAGES := gql_server/static/graphiql/index.html
@@ -45,6 +46,13 @@ bench: setup ## Run the benchmarks
 schema: python ## Print the schema into schema.graphql
 	@mkdir -p .make
 	$(RUN) gql_server export-schema > .make/schema.graphql && mv .make/schema.graphql schema.graphql
+
+chaos: setup ## Kill the server (kill -9) under load, again and again; CHAOS_RUNS=10 times
+	@for run in $$(seq $(CHAOS_RUNS)); do echo "run $$run of $(CHAOS_RUNS)"; \
+		$(RUN) pytest -q -p no:cacheprovider tests/test_kill.py || exit 1; done
+
+audit: python ## Ask the registries for known advisories on what is locked
+	@scripts/audit
 
 build: ## Build a wheel, with the pages in it, into dist/
 	@$(MAKE) -s -j2 python pages
