@@ -12,7 +12,7 @@ from gql_server.store import indexes
 from tests.conftest import Api, serving_api
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def standing(mongo_url: str) -> AsyncIterator[Api]:
     """A real server on a database of its own."""
     database = await open_database(mongo_url, f"resolvers_{secrets.token_hex(6)}")
