@@ -196,12 +196,12 @@ class Live:
         with self._watching(workspace, campaign) as (watched, awake):
             while True:
                 await awake.wait()
+                await pace.wait()
+                awake.clear()
                 if watched.failure is not None:
                     raise watched.failure
                 if watched.missing:
                     return
-                await pace.wait()
-                awake.clear()
                 picture = watched.picture
                 behind = first or (
                     picture is not None and picture.revision > sum((since or {}).values())
