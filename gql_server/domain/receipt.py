@@ -38,6 +38,10 @@ class DeliveryReceipt:
     unknown_word: str | None = None
     #: the recipient's number is the cause: only then is it removed from the list or blacklisted
     number_caused: bool = False
+    #: the part of a long message that it speaks of, by what the provider calls that part; None: of all of it
+    part: str | None = None
+    #: of how many parts, where the provider tells
+    parts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The shape that every provider's file has, and what goes in and out of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
@@ -25,6 +26,10 @@ class WebhookRequest:
     url: str
     headers: Mapping[str, str]
     body: bytes
+    #: when it arrived, aware: several signatures hold for a few minutes only
+    arrived_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    #: what was fetched for it, by address (see `Fetching`)
+    fetched: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def query(self) -> tuple[tuple[str, str], ...]:
@@ -105,4 +110,20 @@ class Provider(Protocol):
 
     def answer(self, receipts: int) -> Answer:
         """What the provider wants to read once this many receipts are kept."""
+        ...
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """What a provider's file has besides, where a request names an address that must be visited.
+
+    It tells the addresses, and only those that are the provider's own; the webhook visits them.
+    """
+
+    def to_fetch(self, request: WebhookRequest) -> str | None:
+        """The https address of what `verify` needs (a certificate); it is then in `fetched`."""
+        ...
+
+    def to_confirm(self, request: WebhookRequest) -> str | None:
+        """The https address to visit once the request is verified: a subscription's confirmation."""
         ...
