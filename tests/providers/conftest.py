@@ -1,11 +1,19 @@
-"""What the tests of all providers share: real bodies out of `payloads/`."""
+"""What the tests of all providers share: real bodies out of `payloads/`, and one server for all of them."""
 
-from collections.abc import Callable
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gql_server.database import open_database
 from gql_server.providers import WebhookRequest
+from gql_server.settings import Settings
+from gql_server.store import indexes
+from tests.conftest import Api, serving_api
+
+pytest.register_assert_rewrite("tests.providers.contract")
 
 _PAYLOADS = Path(__file__).parent / "payloads"
 
@@ -25,3 +33,23 @@ def called(payload: Callable[[str], bytes]) -> Callable[[str], WebhookRequest]:
         return WebhookRequest(method=method, url=url, headers={}, body=b"")
 
     return request
+
+
+@pytest.fixture(scope="package")
+async def standing(mongo_url: str) -> AsyncIterator[Api]:
+    """A real server on a database of its own."""
+    database = await open_database(mongo_url, f"providers_{secrets.token_hex(6)}")
+    await indexes.ensure(database, outbox_hours=24)
+    settings = Settings(mongodb_url=mongo_url, port=0, log_level="warning")
+    async with serving_api(settings, database) as serving:
+        yield serving
+    await database.drop()
+    await database.close()
+
+
+@pytest.fixture
+async def api(standing: Api) -> Api:
+    """A client of it, in a workspace that nobody else has."""
+    own = replace(standing, workspace=f"w{secrets.token_hex(6)}")
+    own.key = await own.new_key()
+    return own

@@ -1,7 +1,10 @@
 """Our own webhook: one receipt or a list of them."""
 
+import hashlib
+import hmac
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,9 +15,32 @@ from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, generic
+from tests.providers.contract import JSON, URL, Case, SignedProviderContract, in_header
 
 PARIS = ZoneInfo("Europe/Paris")
 HOOK = "https://reports.example/webhooks/generic/token"
+
+
+def sign(request: WebhookRequest, secret: str) -> WebhookRequest:
+    signature = hmac.new(secret.encode(), request.body, hashlib.sha256).hexdigest()
+    return replace(request, headers={**request.headers, "x-signature": f"sha256={signature}"})
+
+
+class TestGeneric(SignedProviderContract):
+    """It keeps what every provider keeps."""
+
+    provider = generic
+    cases = (
+        Case(
+            WebhookRequest(
+                "POST", URL, JSON, b'{"providerMessageId": "acme-1", "status": "{word}"}'
+            ),
+            good_word="RECEIVED",
+            message_id="acme-1",
+            sign=sign,
+            place=in_header("x-signature"),
+        ),
+    )
 
 
 def posted(body: object) -> list[DeliveryReceipt]:

@@ -12,10 +12,40 @@ from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, smsmode
+from tests.providers.contract import JSON, NUMBER, URL, Case, ProviderContract
 
 PARIS = ZoneInfo("Europe/Paris")
 MESSAGE_ID = "e5ab32e9-caf1-464b-92ac-382a0899445f"
 HOOK = "https://reports.example/webhooks/smsmode/token"
+
+
+class TestSmsmode(ProviderContract):
+    """Both APIs keep what every provider keeps."""
+
+    provider = smsmode
+    cases = (
+        Case(
+            WebhookRequest(
+                "POST",
+                URL,
+                JSON,
+                json.dumps(
+                    {
+                        "messageId": MESSAGE_ID,
+                        "recipient": {"to": NUMBER.lstrip("+")},
+                        "status": {"value": "{word}", "deliveryDate": "2025-04-01T16:00:10"},
+                    }
+                ).encode(),
+            ),
+            good_word="DELIVERED",
+            message_id=MESSAGE_ID,
+        ),
+        Case(
+            WebhookRequest("GET", URL + "?numero=33612345678&smsID=S7E&statut={word}", {}, b""),
+            good_word="11",
+            message_id="S7E",
+        ),
+    )
 
 
 def rest(body: object) -> list[DeliveryReceipt]:
