@@ -11,6 +11,27 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class _Submission(Generic[T, R]):
+    """Items that somebody waits for together: one future for all of them is cheaper than one for each."""
+
+    __slots__ = ("done", "failure", "left", "results")
+
+    def __init__(self, count: int, done: "asyncio.Future[None]") -> None:
+        self.results: list[R | None] = [None] * count
+        self.left = count
+        self.failure: Exception | None = None
+        self.done = done
+
+    def settle(self, index: int, outcome: R | Exception) -> None:
+        if isinstance(outcome, Exception):
+            self.failure = self.failure or outcome
+        else:
+            self.results[index] = outcome
+        self.left -= 1
+        if not self.left and not self.done.done():
+            self.done.set_result(None)
+
+
 class Batcher(Generic[T, R]):
     """One lane: while one batch is flushed the next one gathers, so nobody waits for a timer.
 
@@ -29,10 +50,15 @@ class Batcher(Generic[T, R]):
         self._flush = flush
         self._most = most
         self._depth = depth
-        self._waiting: deque[tuple[T, asyncio.Future[R]]] = deque()
+        self._waiting: deque[tuple[T, _Submission[T, R], int]] = deque()
         self._awake = asyncio.Event()
         self._closing = False
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait; those that are being flushed are not among them."""
+        return len(self._waiting)
 
     def start(self) -> None:
         """Begin to flush, in a task of the running loop."""
@@ -48,22 +74,23 @@ class Batcher(Generic[T, R]):
     async def submit(self, items: Sequence[T]) -> list[R]:
         """The results of these items, in order; a caller that is cancelled stops no flush.
 
+        Where some fail, the others still go through, and the first failure is raised at the end.
+
         :raises Overloaded: there is no room for all of them (then none is taken), or it is closing.
         """
         if self._closing or len(self._waiting) + len(items) > self._depth:
             raise Overloaded("the queue is full")
-        loop = asyncio.get_running_loop()
-        futures: list[asyncio.Future[R]] = [loop.create_future() for _ in items]
-        self._waiting.extend(zip(items, futures, strict=True))
+        if not items:
+            return []
+        submission: _Submission[T, R] = _Submission(
+            len(items), asyncio.get_running_loop().create_future()
+        )
+        self._waiting.extend((item, submission, index) for index, item in enumerate(items))
         self._awake.set()
-        # Each one to its end: a failure in one batch must not leave another's outcome unread.
-        outcomes = await asyncio.gather(*futures, return_exceptions=True)
-        results: list[R] = []
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
-            results.append(outcome)
-        return results
+        await submission.done
+        if submission.failure is not None:
+            raise submission.failure
+        return submission.results  # type: ignore[return-value] # each has one
 
     async def _run(self) -> None:
         while True:
@@ -75,17 +102,10 @@ class Batcher(Generic[T, R]):
                 continue
             count = min(self._most, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(count)]
+            outcomes: Sequence[R | Exception]
             try:
-                results = await self._flush([item for item, _ in batch])
+                outcomes = await self._flush([item for item, _, _ in batch])
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the waiting items' error
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error)
-            else:
-                for (_, future), result in zip(batch, results, strict=True):
-                    if future.done():
-                        continue
-                    if isinstance(result, Exception):
-                        future.set_exception(result)
-                    else:
-                        future.set_result(result)
+                outcomes = [error] * len(batch)
+            for (_, submission, index), outcome in zip(batch, outcomes, strict=True):
+                submission.settle(index, outcome)

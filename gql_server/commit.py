@@ -6,20 +6,23 @@ in every snapshot, and every change stands in the outbox under a version without
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from gql_server.database import Database, Transaction
-from gql_server.domain.campaign import CampaignState, state_of
-from gql_server.domain.message import standing
-from gql_server.domain.receipt import History
+from gql_server.domain.campaign import Campaign, CampaignState, state_of
+from gql_server.domain.message import Standing, standing
+from gql_server.domain.parts import parts_of
+from gql_server.domain.receipt import History, of_parts
 from gql_server.domain.status import DeliveryStatus
-from gql_server.store import campaigns, counters, messages, outbox
+from gql_server.domain.tally import Counted, Dimension, Tally
+from gql_server.metrics import COMMIT_SECONDS
+from gql_server.store import campaigns, counters, messages, outbox, timeline, values
 from gql_server.store.messages import Kept, NewMessage
 from gql_server.store.outbox import Change
+from gql_server.store.values import Values
 
 R = TypeVar("R")
 
@@ -30,6 +33,8 @@ Nudge = Callable[[str, str], None]
 """Told (workspace, campaign) after a commit; must neither block nor fail."""
 
 SETTLING_ATTEMPTS = 10
+MOST_REMEMBERED = 10_000
+"""Campaigns whose values are remembered."""
 
 
 @dataclass(slots=True)
@@ -40,28 +45,64 @@ class Draft:
     added: list[NewMessage] = field(default_factory=list)
     updates: list[messages.Update] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
-    deltas: Counter[DeliveryStatus] = field(default_factory=Counter)
+    tally: Tally = field(default_factory=Tally)
+    #: the tally's values are the names that stripes count by already: a correction
+    labelled: bool = False
     fields: dict[str, Any] = field(default_factory=dict)
 
     def add(self, message: NewMessage) -> None:
         """Register a message."""
+        now = standing(message.history, bound_to=message.bound_to)
         self.added.append(message)
         self.changes.append(Change(message.id, before=None))
-        self.deltas[standing(message.history).status] += 1
+        # Nothing is received yet, so that the time of the sending does not matter.
+        self.tally.add(_counted(message.history, now, message.country), sent_at=None)
 
-    def give_history(self, kept: Kept, history: History, unknown_words: Collection[str]) -> None:
-        """Give a message another history, and with it perhaps another status."""
-        before = kept.message.status
-        now = standing(history, bound_to=kept.message.bound_to)
-        self.updates.append(messages.change(kept, history, now, sorted(unknown_words)))
-        self.changes.append(Change(kept.message.id, before))
-        self.deltas[before] -= 1
-        self.deltas[now.status] += 1
+    def give(
+        self,
+        kept: Kept,
+        reports: History,
+        campaign: Campaign,
+        *,
+        unknown_words: Collection[str] = (),
+        bound_to: str | None = None,
+        keys: Collection[str] = (),
+    ) -> None:
+        """Give a message other reports, and with them perhaps another history and status; or more keys."""
+        message = kept.message
+        history = reports
+        if any(entry.part is not None for entry in reports):
+            bound = messages.bound_ids({*kept.keys, *keys})
+            history = of_parts(reports, bound=bound, expected=parts_of(campaign.text))
+        now = standing(history, bound_to=bound_to or message.bound_to)
+        self.updates.append(
+            messages.change(
+                kept,
+                reports,
+                history,
+                now,
+                unknown_words=sorted(unknown_words),
+                bound_to=bound_to,
+                keys=sorted(keys),
+            )
+        )
+        self.changes.append(Change(message.id, message.status))
+        self.tally.change(
+            Counted(
+                message.status,
+                message.history,
+                message.country,
+                message.operator,
+                message.error_code,
+                message.provider,
+            ),
+            _counted(history, now, message.country),
+            campaign.sent_at,
+        )
 
-    def bind(self, kept: Kept, provider: str, keys: Collection[str]) -> None:
-        """Make a message findable by a provider's keys."""
-        self.updates.append(messages.bind(kept, provider, sorted(keys)))
-        self.changes.append(Change(kept.message.id, kept.message.status))
+
+def _counted(history: History, now: Standing, country: str | None) -> Counted:
+    return Counted(now.status, history, country, now.operator, now.error_code, now.provider)
 
 
 @dataclass(slots=True)
@@ -77,43 +118,66 @@ class Plan(Generic[R]):
 
 
 class Committer:
-    """Commits of one writer slot, one at a time."""
+    """Commits of this process: one writer slot for each lane, one commit of a slot at a time."""
 
-    def __init__(self, db: Database, *, nudge: Nudge, clock: Clock, slot: int = 0) -> None:
+    def __init__(
+        self, db: Database, *, nudge: Nudge, clock: Clock, slots: Sequence[int] = (0,)
+    ) -> None:
         self._db = db
         self._nudge = nudge
         self._clock = clock
-        self._slot = slot
+        self.slots = list(slots)
+        """The slot of each lane; may be exchanged at any time."""
         # Two commits of one slot would meet on its stripe; in a queue each goes through at the first try.
-        self._one_at_a_time = asyncio.Lock()
+        self._locks = [asyncio.Lock() for _ in slots]
+        self._values: dict[str, Values] = {}
+        self._touched: set[str] = set()
 
-    async def commit(self, prepare: Callable[[Transaction], Awaitable[Plan[R]]]) -> R:
+    async def commit(
+        self, prepare: Callable[[Transaction], Awaitable[Plan[R]]], *, lane: int | None = None
+    ) -> R:
         """Do what `prepare` plans; its result, once that is durable.
 
         `prepare` may run several times (a race was lost), so it begins anew each time. It may itself write what
-        concerns no message, such as a parked receipt.
+        concerns no message, such as a parked receipt. Without a `lane`, one that has nothing to do is taken.
 
         :raises Overloaded: the database did not commit it in time; perhaps it did, but the answer was lost.
         """
+        if lane is None:
+            lane = next((n for n, lock in enumerate(self._locks) if not lock.locked()), 0)
+        admitted: dict[str, Values] = {}
 
         async def body(tx: Transaction) -> Plan[R]:
+            admitted.clear()
             plan = await prepare(tx)
             now = self._clock()
             if plan.drafts:
-                await self._write(tx, plan.drafts, now)
+                await self._write(tx, self.slots[lane], plan.drafts, admitted, now)
             return plan
 
-        async with self._one_at_a_time:
-            plan = await self._db.transaction(body)
+        async with self._locks[lane]:
+            with COMMIT_SECONDS.time():
+                plan = await self._db.transaction(body)
+        self._remember(admitted)
         for campaign, draft in plan.drafts.items():
             self._nudge(draft.workspace, campaign)
+        self._touched.update(_moved(plan.drafts))
         return plan.result
+
+    async def settle_touched(self) -> None:
+        """Settle the campaigns of which a message ceased to wait, or began to, since the last look."""
+        touched, self._touched = self._touched, set()
+        try:
+            await self.settle(touched)
+        except BaseException:
+            self._touched |= touched
+            raise
 
     async def settle(self, campaigns_: Collection[str]) -> None:
         """Set the stored state of these campaigns to what their figures and the clock say, where it is not.
 
         A commit sets it itself. This is for what the clock changes, and for two writers of different slots that
-        each leave a last waiting message and neither see the other: so it looks again after its own commit.
+        each take a last waiting message and neither see the other: so it looks again after its own commit.
         """
         for _ in range(SETTLING_ATTEMPTS):
             wrong = await self._unsettled(campaigns_)
@@ -127,46 +191,92 @@ class Committer:
             return []
         async with self._db.snapshot() as at:
             found = await campaigns.some(at, touched)
-            figures = await counters.figures(at, touched)
+            waiting = await counters.waiting(at, touched)
         now = self._clock()
         return [
             key
             for key, campaign in found.items()
-            if campaign.state is not _state(campaign.sent_at, figures.get(key), now)
+            if campaign.state is not _state(campaign.sent_at, waiting.get(key, 0), now)
         ]
 
     async def _settling(self, tx: Transaction, campaign: str) -> Plan[None]:
         plan: Plan[None] = Plan(None)
         found = (await campaigns.some(tx, [campaign])).get(campaign)
-        figures = await counters.figures(tx, [campaign])
+        waiting = await counters.waiting(tx, [campaign])
         if found is not None:
-            state = _state(found.sent_at, figures.get(campaign), self._clock())
+            state = _state(found.sent_at, waiting.get(campaign, 0), self._clock())
             if state is not found.state:
                 plan.of(found.workspace, campaign).fields["state"] = state.value
         return plan
 
-    async def _write(self, tx: Transaction, drafts: Mapping[str, Draft], now: datetime) -> None:
+    async def _write(
+        self,
+        tx: Transaction,
+        slot: int,
+        drafts: Mapping[str, Draft],
+        admitted: dict[str, Values],
+        now: datetime,
+    ) -> None:
         """Write all drafts, in as many round trips for one campaign as for five hundred."""
+        labels = await self._labels(tx, drafts, admitted)
         # The stripes first: two writers of one slot meet here, before either has done much.
         versions = await counters.step(
             tx,
-            self._slot,
-            {campaign: (draft.workspace, draft.deltas) for campaign, draft in drafts.items()},
+            slot,
+            {c: counters.Step(d.workspace, d.tally, labels[c]) for c, d in drafts.items()},
             at=now,
         )
         await self._settle_within(tx, drafts, now)
         await campaigns.change(tx, {c: draft.fields for c, draft in drafts.items() if draft.fields})
         await messages.add(tx, [m for draft in drafts.values() for m in draft.added], now=now)
         await messages.write(tx, [u for draft in drafts.values() for u in draft.updates])
+        await timeline.count(
+            tx, slot, {c: (draft.workspace, draft.tally.timeline) for c, draft in drafts.items()}
+        )
         await outbox.append(
             tx,
-            self._slot,
-            {
-                campaign: (draft.workspace, versions[campaign], draft.changes)
-                for campaign, draft in drafts.items()
-            },
+            slot,
+            {c: (draft.workspace, versions[c], draft.changes) for c, draft in drafts.items()},
             at=now,
         )
+
+    async def _labels(
+        self, tx: Transaction, drafts: Mapping[str, Draft], admitted: dict[str, Values]
+    ) -> dict[str, counters.Labels]:
+        """Where each value is counted. Only a value that is new to this process is looked up, or given a place."""
+        unknown = [
+            c
+            for c, draft in drafts.items()
+            if not draft.labelled and _placeless(draft.tally, self._known(c))
+        ]
+        if unknown:
+            read = await values.of_campaigns(tx, unknown)
+            admitted.update(read)
+            new = {
+                campaign: (drafts[campaign].workspace, there, placeless)
+                for campaign, there in read.items()
+                if (placeless := _placeless(drafts[campaign].tally, there))
+            }
+            admitted.update(await values.admit(tx, new))
+        labels: dict[str, counters.Labels] = {}
+        for campaign, draft in drafts.items():
+            named = {(dimension, value) for dimension, value, _ in draft.tally.breakdown}
+            known = admitted.get(campaign) or self._known(campaign)
+            labels[campaign] = {
+                (dimension, value): str(value)
+                if draft.labelled
+                else known.label(dimension, value) or values.OTHER
+                for dimension, value in named
+            }
+        return labels
+
+    def _known(self, campaign: str) -> Values:
+        return self._values.get(campaign) or Values()
+
+    def _remember(self, admitted: Mapping[str, Values]) -> None:
+        self._values.update(admitted)
+        while len(self._values) > MOST_REMEMBERED:
+            del self._values[next(iter(self._values))]
 
     async def _settle_within(
         self, tx: Transaction, drafts: Mapping[str, Draft], now: datetime
@@ -175,12 +285,21 @@ class Committer:
         if not moved:
             return
         found = await campaigns.some(tx, moved)
-        figures = await counters.figures(tx, moved)
+        waiting = await counters.waiting(tx, moved)
         for key, campaign in found.items():
             fields = drafts[key].fields
-            state = _state(fields.get("sent_at", campaign.sent_at), figures.get(key), now)
+            state = _state(fields.get("sent_at", campaign.sent_at), waiting.get(key, 0), now)
             if state is not campaign.state:
                 fields["state"] = state.value
+
+
+def _placeless(tally: Tally, known: Values) -> set[tuple[Dimension, str]]:
+    """The counted values that have no place among the known ones, and could have one."""
+    return {
+        (dimension, value)
+        for dimension, value in {(d, v) for d, v, _ in tally.breakdown}
+        if value is not None and known.label(dimension, value) is None
+    }
 
 
 def _moved(drafts: Mapping[str, Draft]) -> list[str]:
@@ -188,12 +307,9 @@ def _moved(drafts: Mapping[str, Draft]) -> list[str]:
     return [
         campaign
         for campaign, draft in drafts.items()
-        if draft.deltas[DeliveryStatus.WAITING] or "sent_at" in draft.fields
+        if draft.tally.statuses[DeliveryStatus.WAITING] or "sent_at" in draft.fields
     ]
 
 
-def _state(
-    sent_at: datetime | None, figures: counters.Figures | None, now: datetime
-) -> CampaignState:
-    waiting = figures.statistics.counts[DeliveryStatus.WAITING] if figures else 0
+def _state(sent_at: datetime | None, waiting: int, now: datetime) -> CampaignState:
     return state_of(sent_at=sent_at, waiting=waiting, now=now)

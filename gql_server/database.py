@@ -83,6 +83,24 @@ class Reads:
             rows: list[Document] = await cursor.to_list(None)
             return rows
 
+    async def scan(
+        self, collection: str, query: Mapping[str, Any], *, fields: Sequence[str], batch: int = 1000
+    ) -> AsyncIterator[list[Document]]:
+        """All documents that match, in batches of the size of one answer; each batch has its own patience."""
+        async with self._reading() as session:
+            cursor = self._database[collection].find(
+                query, fields, batch_size=batch, session=session
+            )
+        try:
+            while True:
+                async with self._reading():
+                    rows: list[Document] = await cursor.to_list(batch)
+                if not rows:
+                    return
+                yield rows
+        finally:
+            await cursor.close()
+
     async def aggregate(
         self, collection: str, pipeline: Sequence[Mapping[str, Any]]
     ) -> list[Document]:
@@ -152,11 +170,13 @@ class Transaction(Reads):
         *,
         upsert: bool = False,
         after: bool = True,
+        fields: Sequence[str] | None = None,
     ) -> Document | None:
         """The one document that matches, after (or before) the update; None where none does."""
         return await self._database[collection].find_one_and_update(
             query,
             update,
+            fields,
             upsert=upsert,
             return_document=after,
             session=self._session,

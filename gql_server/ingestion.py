@@ -1,15 +1,18 @@
 """Receipts in: record, count, tell.
 
-Receipts gather in a lane and are committed together, one transaction a batch. One whose message is not known is
-parked. Parking and registering race, for neither sees what the other has not committed yet; so each *commits
-first and then looks for the other side*, and whichever comes second finds the pair.
+Receipts gather in lanes and are committed together, one transaction a batch; all that concerns one message goes
+through one lane. A receipt whose message is not known is parked. Parking and registering race, for neither sees
+what the other has not committed yet; so each *commits first and then looks for the other side*, and whichever
+comes second finds the pair. A receipt that cannot be committed at all is put aside, so that it holds up no other.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from zlib import crc32
 
 from gql_server.batching import Batcher
 from gql_server.commit import Clock, Committer, Plan
@@ -19,9 +22,9 @@ from gql_server.domain.campaign import Campaign
 from gql_server.domain.receipt import DeliveryReceipt, History, accepted, merged
 from gql_server.errors import Overloaded
 from gql_server.logs import kind, log
-from gql_server.metrics import RECEIPTS, UNKNOWN_WORDS
+from gql_server.metrics import DEAD, QUEUE, RECEIPTS, UNKNOWN_WORDS
 from gql_server.providers import PROVIDERS
-from gql_server.store import campaigns, messages, orphans
+from gql_server.store import campaigns, dead, messages, orphans
 from gql_server.store.messages import Kept, key_of
 from gql_server.store.orphans import Orphan
 
@@ -33,6 +36,13 @@ WAITING_ROOM = 20_000
 
 UNKNOWN_WORDS_KEPT = 5
 
+MOST_BEGUN = 10_000
+"""Campaigns that are remembered to have begun."""
+
+
+PARTED = frozenset(name for name, provider in PROVIDERS.items() if provider.parted)
+"""Providers with an id of its own for each part, so that the key names the part."""
+
 
 class Outcome(StrEnum):
     """What became of a receipt."""
@@ -43,16 +53,33 @@ class Outcome(StrEnum):
     IGNORED = "IGNORED"
     #: its message is not known yet; the receipt is kept for it
     PARKED = "PARKED"
+    #: it cannot be committed, for a reason that lies in it or in us; it is kept to be looked at
+    DEAD = "DEAD"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Arrival:
-    """A receipt that has arrived at a workspace; `orphan` is its id where it comes out of the parking."""
+    """A receipt that has arrived at a workspace."""
 
     workspace: str
     receipt: DeliveryReceipt
     arrived_at: datetime
+    #: the source that it came by; None: the API
+    source: str | None = None
+    #: its id where it comes out of the parking
     orphan: str | None = None
+    #: the message that it names by our own id or reference, and the provider's key as it is kept
+    message: str | None = None
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        receipt = self.receipt
+        if receipt.reference:
+            self.message = ids.read_message(receipt.reference)
+        if receipt.provider is not None and receipt.key is not None:
+            self.key = key_of(receipt.provider, receipt.key)
+            if receipt.part is None and receipt.provider in PARTED:
+                self.receipt = replace(receipt, part=receipt.key)
 
 
 class Ingestion:
@@ -62,19 +89,29 @@ class Ingestion:
         self._db = db
         self._committer = committer
         self._clock = clock
-        self._lane: Batcher[Arrival, Outcome] = Batcher(
-            self._commit_batch, most=BATCH, depth=WAITING_ROOM
+        self._lanes = [self._lane(n) for n in range(len(committer.slots))]
+        self._begun: dict[str, Campaign] = {}
+
+    def _lane(self, number: int) -> Batcher[Arrival, Outcome]:
+        return Batcher(
+            lambda batch: self._commit_batch(number, batch),
+            most=BATCH,
+            depth=WAITING_ROOM // len(self._committer.slots),
         )
 
     def start(self) -> None:
         """Begin to take receipts."""
-        self._lane.start()
+        QUEUE.set_function(lambda: sum(lane.waiting for lane in self._lanes))
+        for lane in self._lanes:
+            lane.start()
 
     async def close(self) -> None:
         """Commit what waits; take nothing more."""
-        await self._lane.close()
+        await asyncio.gather(*(lane.close() for lane in self._lanes))
 
-    async def record(self, workspace: str, receipts: Sequence[DeliveryReceipt]) -> list[Outcome]:
+    async def record(
+        self, workspace: str, receipts: Sequence[DeliveryReceipt], *, source: str | None = None
+    ) -> list[Outcome]:
         """Make these receipts durable; what became of each, in order.
 
         :raises Overloaded: there was no room or no database in time; some of them may be durable nevertheless, and
@@ -84,100 +121,136 @@ class Ingestion:
         for receipt in receipts:
             if receipt.unknown_word is not None:
                 UNKNOWN_WORDS.labels(provider=_label(receipt.provider)).inc()
-        outcomes = await self._lane.submit(
-            [Arrival(workspace, receipt, arrived_at) for receipt in receipts]
-        )
+        arrivals = [Arrival(workspace, receipt, arrived_at, source) for receipt in receipts]
+        outcomes = await self.submit(arrivals)
         for outcome, count in Counter(outcomes).items():
             RECEIPTS.labels(outcome=outcome.value).inc(count)
-        parked = [r for r, o in zip(receipts, outcomes, strict=True) if o is Outcome.PARKED]
+        parked = [a for a, o in zip(arrivals, outcomes, strict=True) if o is Outcome.PARKED]
         if parked:
-            await self._look_for_messages(workspace, parked)
+            await self.look_for_messages(parked)
         return outcomes
 
     async def join(
         self, workspace: str, *, of_messages: Collection[str], keys: Collection[str]
     ) -> None:
         """Apply what was parked for messages (ids) or keys (as kept) that are known from now on."""
-        await self._apply(
-            await orphans.waiting_for(self._db.latest, workspace, messages=of_messages, keys=keys)
+        found = await orphans.waiting_for(
+            self._db.latest, workspace, messages=of_messages, keys=keys
         )
-
-    async def sweep(self) -> None:
-        """Join everything that can be joined: what a crash left between a commit and the look after it."""
-        last = ""
-        while page := await orphans.after(self._db.latest, last, limit=BATCH):
-            last = page[-1].id
-            by_workspace: dict[str, list[DeliveryReceipt]] = {}
-            for orphan in page:
-                by_workspace.setdefault(orphan.workspace, []).append(orphan.receipt)
-            for workspace, receipts in by_workspace.items():
-                try:
-                    await self._look_for_messages(workspace, receipts)
-                except Overloaded:
-                    raise
-                except Exception as error:  # noqa: BLE001 - one bad receipt must not stop the others
-                    log.error("sweep: %s", kind(error))
-
-    async def _look_for_messages(self, workspace: str, receipts: Sequence[DeliveryReceipt]) -> None:
-        named = {m for r in receipts if (m := _message_named(r)) is not None}
-        keys = {key for r in receipts if (key := _key_named(r)) is not None}
-        by_id = await messages.kept_by_id(self._db.latest, workspace, named)
-        by_key = await messages.kept_by_key(self._db.latest, workspace, keys)
-        if by_id or by_key:
-            await self.join(workspace, of_messages=by_id, keys=by_key)
-
-    async def _apply(self, found: Sequence[Orphan]) -> None:
         for start in range(0, len(found), BATCH):
-            await self._lane.submit(
-                [
-                    Arrival(o.workspace, o.receipt, o.arrived_at, o.id)
-                    for o in found[start : start + BATCH]
-                ]
-            )
+            await self.submit([arrival_of(orphan) for orphan in found[start : start + BATCH]])
 
-    async def _commit_batch(self, batch: list[Arrival]) -> list[Outcome | Exception]:
+    async def look_for_messages(self, parked: Sequence[Arrival]) -> None:
+        """Apply those parked receipts whose messages are known by now."""
+        for workspace in {arrival.workspace for arrival in parked}:
+            ours = [arrival for arrival in parked if arrival.workspace == workspace]
+            by_id = await messages.ids_among(
+                self._db.latest, workspace, {a.message for a in ours if a.message is not None}
+            )
+            by_key = await messages.keys_among(
+                self._db.latest, workspace, {a.key for a in ours if a.key is not None}
+            )
+            if by_id or by_key:
+                await self.join(workspace, of_messages=by_id, keys=by_key)
+
+    async def submit(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
+        """The outcomes of these, in order; each goes through the lane of its message."""
+        if len(self._lanes) == 1:
+            return await self._lanes[0].submit(arrivals)
+        lanes: dict[int, list[int]] = {}
+        for index, arrival in enumerate(arrivals):
+            named = arrival.message or arrival.key or ""
+            lanes.setdefault(crc32(named.encode()) % len(self._lanes), []).append(index)
+        if len(lanes) == 1:
+            return await self._lanes[next(iter(lanes))].submit(arrivals)
+        found = await asyncio.gather(
+            *(self._lanes[n].submit([arrivals[i] for i in chosen]) for n, chosen in lanes.items()),
+            return_exceptions=True,
+        )
+        outcomes = [Outcome.PARKED] * len(arrivals)
+        for chosen, results in zip(lanes.values(), found, strict=True):
+            if isinstance(results, BaseException):
+                raise results
+            for index, outcome in zip(chosen, results, strict=True):
+                outcomes[index] = outcome
+        return outcomes
+
+    async def _commit_batch(self, lane: int, batch: list[Arrival]) -> list[Outcome | Exception]:
         """Commit together; where that fails for good, split down to the one that it fails for."""
+        begun: dict[str, Campaign] = {}
         try:
-            return [*await self._committer.commit(lambda tx: _plan(tx, batch))]
+            outcomes = await self._committer.commit(
+                lambda tx: _plan(tx, batch, self._begun, begun), lane=lane
+            )
         except Overloaded:
             raise
         except Exception as error:  # noqa: BLE001 - whichever it is, it must not be the others' error
             if len(batch) == 1:
-                log.error("a receipt that cannot be committed: %s", kind(error))
-                return [error]
+                return [await self._bury(batch[0], error)]
+        else:
+            self._begun.update(begun)
+            while len(self._begun) > MOST_BEGUN:
+                del self._begun[next(iter(self._begun))]
+            return [*outcomes]
         half = len(batch) // 2
-        return [*await self._commit_batch(batch[:half]), *await self._commit_batch(batch[half:])]
+        return [
+            *await self._commit_batch(lane, batch[:half]),
+            *await self._commit_batch(lane, batch[half:]),
+        ]
+
+    async def _bury(self, arrival: Arrival, error: Exception) -> Outcome | Exception:
+        """Put a receipt aside that cannot be committed; where not even that can be done, it is refused."""
+        log.error("a receipt that cannot be committed: %s", kind(error))
+        try:
+            await dead.keep(self._db, _orphan(arrival), reason=kind(error), now=self._clock())
+        except Exception as worse:  # noqa: BLE001 - its sender keeps it and comes again
+            return worse
+        DEAD.inc()
+        return Outcome.DEAD
 
 
-async def _plan(tx: Transaction, batch: Sequence[Arrival]) -> Plan[list[Outcome]]:
+async def _plan(
+    tx: Transaction,
+    batch: Sequence[Arrival],
+    known: dict[str, Campaign],
+    begun: dict[str, Campaign],
+) -> Plan[list[Outcome]]:
+    """What a batch changes. `known` are campaigns that have begun; `begun` becomes those that have from now on."""
     plan: Plan[list[Outcome]] = Plan([])
     kept_by_arrival = await _resolve(tx, batch)
-    sendings = await campaigns.some(
-        tx, {kept.message.campaign for kept in kept_by_arrival if kept is not None}
-    )
+    sendings = await _sendings(tx, kept_by_arrival, known)
     folded: dict[str, _Fold] = {}
-    parked: list[tuple[str, DeliveryReceipt, datetime]] = []
+    parked: list[Orphan] = []
     adopted: list[str] = []
     for arrival, kept in zip(batch, kept_by_arrival, strict=True):
         if kept is None:
             plan.result.append(Outcome.PARKED)
             if arrival.orphan is None:
-                parked.append((arrival.workspace, arrival.receipt, arrival.arrived_at))
+                parked.append(_orphan(arrival))
             continue
         if arrival.orphan is not None:
             adopted.append(arrival.orphan)
         # One message may be named in two ways in one batch, so receipts meet only here.
-        fold = folded.setdefault(kept.message.id, _Fold(kept))
-        plan.result.append(fold.take(arrival, sendings[kept.message.campaign]))
+        message = kept.message
+        fold = folded.get(message.id)
+        if fold is None:
+            fold = folded[message.id] = _Fold(kept)
+        plan.result.append(fold.take(arrival, sendings[message.campaign]))
+    begun.clear()
     for campaign in sendings.values():
+        begun[campaign.id] = replace(campaign, begun=True)
         if not campaign.begun:
             # Once in a campaign's life; a change of its time meets this write, or sees it.
             plan.of(campaign.workspace, campaign.id).fields["begun"] = True
     for fold in folded.values():
         if fold.changed:
-            kept = fold.kept
-            draft = plan.of(kept.message.workspace, kept.message.campaign)
-            draft.give_history(kept, fold.history, fold.unknown_words)
+            message = fold.kept.message
+            plan.of(message.workspace, message.campaign).give(
+                fold.kept,
+                fold.reports,
+                sendings[message.campaign],
+                unknown_words=fold.unknown_words,
+            )
     await orphans.park(tx, parked)
     await orphans.adopt(tx, adopted)
     return plan
@@ -186,66 +259,73 @@ async def _plan(tx: Transaction, batch: Sequence[Arrival]) -> Plan[list[Outcome]
 class _Fold:
     """One message while the receipts of a batch are laid upon it."""
 
+    __slots__ = ("changed", "kept", "reports", "unknown_words")
+
     def __init__(self, kept: Kept) -> None:
         self.kept = kept
-        self.history: History = kept.message.history
+        self.reports: History = kept.reports
         self.unknown_words = set(kept.unknown_words)
         self.changed = False
 
     def take(self, arrival: Arrival, campaign: Campaign) -> Outcome:
         entry = accepted(arrival.receipt, arrived_at=arrival.arrived_at, sent_at=campaign.sent_at)
-        history = merged(self.history, entry)
+        reports = merged(self.reports, entry)
         word = arrival.receipt.unknown_word
         if word is not None and word not in self.unknown_words:
             # the smallest few, so that they are the same whatever the order
             self.unknown_words = set(sorted({*self.unknown_words, word})[:UNKNOWN_WORDS_KEPT])
             self.changed = self.changed or word in self.unknown_words
-        if history == self.history:
+        if reports == self.reports:
             return Outcome.IGNORED
-        self.history = history
+        self.reports = reports
         self.changed = True
         return Outcome.APPLIED
 
 
 async def _resolve(tx: Transaction, batch: Sequence[Arrival]) -> list[Kept | None]:
     """The message of each arrival: by our own id or reference first, else by the provider's key."""
-    by_id: dict[tuple[str, str], Kept] = {}
-    by_key: dict[tuple[str, str], Kept] = {}
+    by_id: dict[tuple[str, str | None], Kept] = {}
+    by_key: dict[tuple[str, str | None], Kept] = {}
     for workspace in {arrival.workspace for arrival in batch}:
-        receipts = [arrival.receipt for arrival in batch if arrival.workspace == workspace]
-        named = {m for r in receipts if (m := _message_named(r)) is not None}
+        ours = [arrival for arrival in batch if arrival.workspace == workspace]
+        named = {arrival.message for arrival in ours if arrival.message is not None}
         for message, kept in (await messages.kept_by_id(tx, workspace, named)).items():
             by_id[workspace, message] = kept
-        keys = {
-            key
-            for r in receipts
-            if (key := _key_named(r)) is not None and (workspace, _message_named(r)) not in by_id
-        }
+        keys = {a.key for a in ours if a.key is not None and (workspace, a.message) not in by_id}
         for key, kept in (await messages.kept_by_key(tx, workspace, keys)).items():
             by_key[workspace, key] = kept
+    return [
+        by_id.get((arrival.workspace, arrival.message))
+        or by_key.get((arrival.workspace, arrival.key))
+        for arrival in batch
+    ]
 
-    def find(arrival: Arrival) -> Kept | None:
-        receipt = arrival.receipt
-        message = _message_named(receipt)
-        found = by_id.get((arrival.workspace, message)) if message is not None else None
-        key = _key_named(receipt)
-        if found is None and key is not None:
-            found = by_key.get((arrival.workspace, key))
-        return found
 
-    return [find(arrival) for arrival in batch]
+async def _sendings(
+    tx: Transaction, kept: Sequence[Kept | None], known: dict[str, Campaign]
+) -> dict[str, Campaign]:
+    """The campaigns of these messages. What is asked of them never changes once they have begun."""
+    needed = {one.message.campaign for one in kept if one is not None}
+    found = {campaign: known[campaign] for campaign in needed if campaign in known}
+    found.update(await campaigns.some(tx, needed - found.keys()))
+    return found
+
+
+def arrival_of(orphan: Orphan) -> Arrival:
+    """A parked receipt on its way again."""
+    return Arrival(orphan.workspace, orphan.receipt, orphan.arrived_at, orphan.source, orphan.id)
+
+
+def _orphan(arrival: Arrival) -> Orphan:
+    return Orphan(
+        id="",
+        workspace=arrival.workspace,
+        receipt=arrival.receipt,
+        arrived_at=arrival.arrived_at,
+        source=arrival.source,
+    )
 
 
 def _label(provider: str | None) -> str:
     """A provider as a metric may name it: a caller's own word may be a number."""
     return provider if provider in PROVIDERS else "other"  # type: ignore[return-value]
-
-
-def _key_named(receipt: DeliveryReceipt) -> str | None:
-    if receipt.provider is None or receipt.key is None:
-        return None
-    return key_of(receipt.provider, receipt.key)
-
-
-def _message_named(receipt: DeliveryReceipt) -> str | None:
-    return ids.read_message(receipt.reference) if receipt.reference else None

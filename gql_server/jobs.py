@@ -1,41 +1,66 @@
-"""What runs by the clock: campaigns whose time has come, and receipts that found their message by a detour."""
+"""What runs by the clock. Every job may run anywhere and at any time; one process at a time, by a lease, does."""
 
 import asyncio
 import contextlib
+import random
+import secrets
 from collections.abc import Awaitable, Callable
 
 from gql_server.commit import Clock, Committer
 from gql_server.database import Database
-from gql_server.ingestion import Ingestion
+from gql_server.expiry import Expiry
 from gql_server.logs import kind, log
-from gql_server.store import campaigns, outbox
+from gql_server.parking import Parking
+from gql_server.recount import recount, recount_all
+from gql_server.slots import Slots
+from gql_server.store import campaigns, leases, outbox
 
 SETTLE_EVERY = 1.0
 SWEEP_EVERY = 60.0
+EXPIRE_EVERY = 60.0
+SAMPLE_EVERY = 600.0
 NEWEST = 1000
-"""Commits that the settler looks at."""
+"""Commits whose campaigns the settler, the sample and the recount after an unclean end look at."""
+RECOUNT_SHARE = 0.25
+"""Of the time, for recounts in a server that has others to serve."""
+LEASE = 30.0
+"""Seconds that a process is the one that runs the jobs, if it does not say so again."""
 
 
 class Jobs:
     """Runs them until it is closed; a job that fails is tried again at its next turn."""
 
     def __init__(
-        self, db: Database, committer: Committer, ingestion: Ingestion, *, clock: Clock
+        self,
+        db: Database,
+        committer: Committer,
+        parking: Parking,
+        expiry: Expiry,
+        slots: Slots,
+        *,
+        clock: Clock,
     ) -> None:
         self._db = db
         self._committer = committer
-        self._ingestion = ingestion
+        self._parking = parking
+        self._expiry = expiry
+        self._slots = slots
         self._clock = clock
+        self._holder = secrets.token_hex(8)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin; each job has its first turn at once."""
-        for job, seconds in (
-            (self.settle_due, SETTLE_EVERY),
-            (self._ingestion.sweep, SWEEP_EVERY),
-            (self.settle_newest, SWEEP_EVERY),
+        for job, seconds, alone in (
+            (self._committer.settle_touched, SETTLE_EVERY, False),
+            (self.settle_due, SETTLE_EVERY, True),
+            (self._parking.sweep, SWEEP_EVERY, False),
+            (self.settle_newest, SWEEP_EVERY, True),
+            (self.expire, EXPIRE_EVERY, True),
+            (self.recount_sample, SAMPLE_EVERY, True),
         ):
-            self._tasks.append(asyncio.create_task(_every(seconds, job)))
+            self._tasks.append(asyncio.create_task(self._every(seconds, job, alone=alone)))
+        self._tasks.append(asyncio.create_task(self._recount_when_unclean()))
 
     async def close(self) -> None:
         """Stop them."""
@@ -43,6 +68,8 @@ class Jobs:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        with contextlib.suppress(Exception):  # it lapses by itself
+            await leases.release(self._db, ["jobs"], self._holder)
 
     async def settle_due(self) -> None:
         """Give campaigns whose time has come their new state."""
@@ -53,11 +80,43 @@ class Jobs:
         newest = await outbox.newest_campaigns(self._db.latest, commits=NEWEST)
         await self._committer.settle(newest)
 
+    async def expire(self) -> None:
+        """Give messages that waited too long the status that is assumed then."""
+        await self._expiry.expire()
 
-async def _every(seconds: float, job: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        try:
-            await job()
-        except Exception as error:  # noqa: BLE001 - a job that fails has another turn
-            log.warning("job %s: %s", getattr(job, "__name__", "?"), kind(error))
-        await asyncio.sleep(seconds)
+    async def recount_sample(self) -> None:
+        """Recount one of the campaigns that changed last."""
+        newest = await outbox.newest_campaigns(self._db.latest, commits=NEWEST)
+        if newest:
+            chosen = random.choice(sorted(newest))
+            await recount(self._db, self._committer, chosen, share=RECOUNT_SHARE)
+
+    async def _recount_when_unclean(self) -> None:
+        while True:
+            await self._slots.unclean.wait()
+            self._slots.unclean.clear()
+            try:
+                newest = await outbox.newest_campaigns(self._db.latest, commits=NEWEST)
+                log.warning("a server ended without order: recounting %d campaigns", len(newest))
+                found = await recount_all(
+                    self._db, self._committer, sorted(newest), share=RECOUNT_SHARE
+                )
+                log.info("recounted; %d are off", sum(one.difference > 0 for one in found))
+            except Exception as error:  # noqa: BLE001 - the sample comes round to them
+                log.warning("recount: %s", kind(error))
+
+    async def _every(
+        self, seconds: float, job: Callable[[], Awaitable[object]], *, alone: bool
+    ) -> None:
+        while True:
+            try:
+                if not alone or await self._is_chosen():
+                    await job()
+            except Exception as error:  # noqa: BLE001 - a job that fails has another turn
+                log.warning("job %s: %s", getattr(job, "__name__", "?"), kind(error))
+            await asyncio.sleep(seconds)
+
+    async def _is_chosen(self) -> bool:
+        """Whether this process is the one that runs the jobs."""
+        ours = await leases.renew(self._db, ["jobs"], self._holder, seconds=LEASE)
+        return bool(ours) or await leases.take(self._db, "jobs", self._holder, seconds=LEASE)

@@ -1,6 +1,6 @@
 """What is counted. No label ever holds a number, a token or a value of a caller."""
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
 """Ours alone: what the libraries register for themselves stays out."""
@@ -17,3 +17,39 @@ UNKNOWN_WORDS = Counter(
     ["provider"],
     registry=REGISTRY,
 )
+QUEUE = Gauge(
+    "gql_queue",
+    "Receipts that wait to be committed; bounded, see `WAITING_ROOM`.",
+    registry=REGISTRY,
+)
+COMMIT_SECONDS = Histogram(
+    "gql_commit_seconds",
+    "Time of one commit, with all its attempts.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2.5),
+    registry=REGISTRY,
+)
+ORPHANS = Gauge(
+    "gql_orphans",
+    "Parked receipts, whose message is not known, at the last look.",
+    registry=REGISTRY,
+)
+ORPHANS_DROPPED = Counter(
+    "gql_orphans_dropped",
+    "Parked receipts that were dropped because their source had parked too many.",
+    registry=REGISTRY,
+)
+DEAD = Counter(
+    "gql_dead_receipts",
+    "Receipts that could not be committed and were put aside; expected 0.",
+    registry=REGISTRY,
+)
+EXPIRED = Counter(
+    "gql_expired_messages", "Messages that waited too long for a receipt.", registry=REGISTRY
+)
+RECOUNTED = Counter("gql_recounts", "Campaigns that were recounted.", registry=REGISTRY)
+DIFFERENCE = Counter(
+    "gql_recount_difference",
+    "What recounts found wrong in counters, in sum without signs; expected 0 for ever.",
+    registry=REGISTRY,
+)
+SLOTS = Gauge("gql_writer_slots", "Writer slots that this process holds.", registry=REGISTRY)

@@ -29,7 +29,7 @@ from gql_server.intake import (
     too_many,
 )
 from gql_server.logs import kind, log
-from gql_server.store import campaigns, messages
+from gql_server.store import blacklist, campaigns, messages
 from gql_server.store.messages import NewMessage
 
 LONGEST_TEXT = 1600
@@ -186,7 +186,8 @@ class Registration:
             if not new:
                 return plan
             first = await campaigns.take_positions(tx, found.id, len(new))
-            history = registered(DeliveryStatus.WAITING, to_milliseconds(self._clock()))
+            blacklisted = await blacklist.among(tx, workspace, [item.number.e164 for item in new])
+            now = to_milliseconds(self._clock())
             draft = plan.of(workspace, found.id)
             for position, item in enumerate(new, start=first):
                 message = NewMessage(
@@ -197,7 +198,12 @@ class Registration:
                     country=item.number.country,
                     bound_to=item.provider,
                     keys=item.keys,
-                    history=history,
+                    history=registered(
+                        DeliveryStatus.BLACKLISTED
+                        if item.number.e164 in blacklisted
+                        else DeliveryStatus.WAITING,
+                        now,
+                    ),
                 )
                 draft.add(message)
                 plan.result.messages.append(message.id)
@@ -247,11 +253,14 @@ class Registration:
                 providers[message] = provider
                 plan.result.bound += 1
                 plan.result.keys.update(keys)
+            theirs = await campaigns.some(tx, {found[m].message.campaign for m in wanted})
             for message, new_keys in wanted.items():
                 kept = found[message]
                 if kept.message.bound_to != providers[message] or not new_keys <= set(kept.keys):
-                    draft = plan.of(workspace, kept.message.campaign)
-                    draft.bind(kept, providers[message], new_keys)
+                    campaign = theirs[kept.message.campaign]
+                    plan.of(workspace, campaign.id).give(
+                        kept, kept.reports, campaign, bound_to=providers[message], keys=new_keys
+                    )
             plan.result.errors.sort(key=lambda error: int(error.field[1]))
             return plan
 

@@ -3,17 +3,20 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from gql_server.auth import Authenticator
 from gql_server.commit import Clock, Committer
 from gql_server.database import Database
 from gql_server.events import Events
+from gql_server.expiry import Expiry
 from gql_server.ingestion import Ingestion
 from gql_server.jobs import Jobs
 from gql_server.live import Live
+from gql_server.parking import Parking
 from gql_server.registration import Registration
 from gql_server.settings import Settings
+from gql_server.slots import Slots
 from gql_server.store import indexes, installation
 from gql_server.store.installation import Installation
 
@@ -36,6 +39,8 @@ class Services:
     live: Live
     events: Events
     committer: Committer
+    expiry: Expiry
+    parking: Parking
 
 
 @asynccontextmanager
@@ -46,10 +51,14 @@ async def running(
     await indexes.ensure(db, outbox_hours=settings.outbox_hours)
     live = Live(db, clock=clock)
     events = Events(settings.broadcast_url, hear=live.hear, gap=live.hear_all)
-    committer = Committer(db, nudge=events.nudge, clock=clock)
+    slots = Slots(db, count=settings.lanes)
+    committer = Committer(db, nudge=events.nudge, clock=clock, slots=await slots.lease())
     ingestion = Ingestion(db, committer, clock=clock)
+    parking = Parking(db, ingestion, clock=clock, per_source=settings.orphans_per_source)
     registration = Registration(db, committer, ingestion, clock=clock)
-    jobs = Jobs(db, committer, ingestion, clock=clock)
+    patience = timedelta(hours=settings.waiting_expires_after)
+    expiry = Expiry(db, committer, clock=clock, after=patience)
+    jobs = Jobs(db, committer, parking, expiry, slots, clock=clock)
     services = Services(
         settings=settings,
         db=db,
@@ -60,7 +69,10 @@ async def running(
         live=live,
         events=events,
         committer=committer,
+        expiry=expiry,
+        parking=parking,
     )
+    slots.start(committer.slots)
     events.start()
     live.start()
     ingestion.start()
@@ -70,5 +82,6 @@ async def running(
     finally:
         await jobs.close()
         await ingestion.close()
+        await slots.close()
         await live.close()
         await events.close()

@@ -14,6 +14,8 @@ from gql_server.errors import StartError
 
 PREFIX = "GQL_"
 
+MOST_LANES = 16
+
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request to /graphql; a thousand recipients are a fifth of it."""
 
@@ -75,6 +77,19 @@ class Settings:
     outbox_hours: int = _setting(
         24, "How long a subscription can resume: changes are kept for this many hours."
     )
+    lanes: int = _setting(
+        2,
+        "Receipts are committed in so many lanes at once; each leases a writer slot of its own, of 64 in all.",
+    )
+    waiting_expires_after: int = _setting(
+        72,
+        "Hours after its sending, or its registration if that was later, until a message of which nothing was "
+        "heard counts as not delivered (`NO_RECEIPT`); any later receipt takes that back. 0: never.",
+    )
+    orphans_per_source: int = _setting(
+        100_000,
+        "Receipts of messages that are not known, kept for a week for each source; beyond that the oldest go.",
+    )
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
 
     @classmethod
@@ -106,6 +121,12 @@ class Settings:
             raise StartError("GQL_PORT must be 0 to 65535")
         if self.outbox_hours < 1:
             raise StartError("GQL_OUTBOX_HOURS must be 1 or more")
+        if not 1 <= self.lanes <= MOST_LANES:
+            raise StartError(f"GQL_LANES must be 1 to {MOST_LANES}")
+        if self.waiting_expires_after < 0:
+            raise StartError("GQL_WAITING_EXPIRES_AFTER must be a number of hours, or 0 for never")
+        if self.orphans_per_source < 1:
+            raise StartError("GQL_ORPHANS_PER_SOURCE must be 1 or more")
         for origin in self.allowed_origins:
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.path:

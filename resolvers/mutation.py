@@ -153,7 +153,14 @@ class Mutation:
         """Calls ingestion."""
         viewer = info.context.asking("receipts:write")
         receipts, mistakes = _read_receipts(input.receipts)
-        outcomes = await info.context.services.ingestion.record(viewer.workspace, receipts)
+        outcomes = await info.context.services.ingestion.record(
+            viewer.workspace, list(receipts.values())
+        )
+        mistakes += [
+            _dead(index)
+            for index, outcome in zip(receipts, outcomes, strict=True)
+            if outcome is Outcome.DEAD
+        ]
         return RecordReceiptsPayload(
             applied=outcomes.count(Outcome.APPLIED),
             ignored=outcomes.count(Outcome.IGNORED),
@@ -165,12 +172,12 @@ class Mutation:
 
 def _read_receipts(
     given: Sequence[ReceiptInput],
-) -> tuple[list[DeliveryReceipt], list[errors.UserError]]:
-    """Those that can be read, and what is wrong with the others."""
+) -> tuple[dict[int, DeliveryReceipt], list[errors.UserError]]:
+    """Those that can be read, by their index, and what is wrong with the others."""
     if len(given) > MOST_AT_ONCE:
         limit = f"At most {MOST_AT_ONCE:,} receipts a call."
-        return [], [errors.UserError(("receipts",), "TOO_MANY", limit)]
-    receipts = []
+        return {}, [errors.UserError(("receipts",), "TOO_MANY", limit)]
+    receipts = {}
     mistakes = []
     for index, one in enumerate(given):
         path = ("receipts", str(index))
@@ -217,7 +224,7 @@ def _read_receipts(
                 )
             )
         else:
-            receipts.append(_receipt(one, key))
+            receipts[index] = _receipt(one, key)
     return receipts, mistakes
 
 
@@ -231,6 +238,15 @@ def _receipt(one: ReceiptInput, key: str) -> DeliveryReceipt:
         at=one.at,
         error_code=(one.error_code or "").strip() or None,
         error_reason=(one.error_reason or "").strip() or None,
+    )
+
+
+def _dead(index: int) -> errors.UserError:
+    return errors.UserError(
+        ("receipts", str(index)),
+        "NOT_RECORDED",
+        "This receipt cannot be recorded. It is kept and tried again when the server is started anew; "
+        "the server's log says why.",
     )
 
 

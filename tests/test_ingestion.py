@@ -82,16 +82,13 @@ async def test_receipts_change_the_message_the_counters_and_the_outbox_together(
     assert outcomes == [Outcome.APPLIED, Outcome.APPLIED]
     assert await statuses(db, made) == {S.RECEIVED: 1, S.SENT: 1}
     figures = (await counters.figures(db.latest, [made]))[made]
-    # made, registered, received: each with the campaign's state in the same commit
-    assert figures.versions == {0: 3}
+    # made, registered, received: each with the campaign's state in the same commit; both in two lanes at most
+    assert sum(figures.versions.values()) in {3, 4}
     found = await outbox.between(db.latest, made, {}, figures.versions, most=100)
-    assert [(change.message, change.before) for change in found.changes] == [
-        (one, None),
-        (two, None),
-        (one, S.WAITING),
-        (two, S.WAITING),
-    ]
-    assert (found.complete, found.more, found.versions) == (True, False, {0: 3})
+    changes = [(change.message, change.before) for change in found.changes]
+    assert changes[:2] == [(one, None), (two, None)]
+    assert sorted(changes[2:]) == [(one, S.WAITING), (two, S.WAITING)]
+    assert (found.complete, found.more, found.versions) == (True, False, figures.versions)
 
 
 async def test_a_repeat_changes_nothing_at_all(still: Services, db: Database) -> None:
@@ -315,7 +312,7 @@ async def test_a_sweep_joins_what_a_crash_left_apart(
     monkeypatch.undo()
     assert await statuses(db, made) == {S.WAITING: 1}
 
-    await still.ingestion.sweep()
+    await still.parking.sweep()
 
     assert await statuses(db, made) == {S.RECEIVED: 1}
     assert await orphans.after(db.latest, "", limit=10) == []
@@ -453,7 +450,8 @@ async def test_more_than_the_waiting_room_holds_is_refused_and_nothing_changes(
 ) -> None:
     made = await campaign(still)
     (one,) = await register(still, made, "+33612345678")
-    monkeypatch.setattr(still.ingestion._lane, "_depth", 2)
+    for lane in still.ingestion._lanes:
+        monkeypatch.setattr(lane, "_depth", 2)
 
     with pytest.raises(Overloaded):
         await still.ingestion.record(WORKSPACE, [by_reference(one, S.SENT)] * 3)

@@ -97,7 +97,7 @@ async def writing(
     db: Database, workspace: str, nudge: Nudge, *, slot: int = 0
 ) -> AsyncIterator[Writer]:
     """A process that takes changes."""
-    committer = Committer(db, nudge=nudge, clock=utc_now, slot=slot)
+    committer = Committer(db, nudge=nudge, clock=utc_now, slots=[slot])
     ingestion = Ingestion(db, committer, clock=utc_now)
     ingestion.start()
     registration = Registration(db, committer, ingestion, clock=utc_now)

@@ -6,8 +6,10 @@ import itertools
 import os
 import signal
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -15,14 +17,14 @@ import pytest
 from gql_server.commit import Committer
 from gql_server.database import Database
 from gql_server.domain.campaign import CampaignState, SmsType
-from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.receipt import DeliveryReceipt, History
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.ingestion import Outcome
 from gql_server.intake import Binding, NewRecipient
 from gql_server.registration import NewCampaign
 from gql_server.services import Services, running
 from gql_server.settings import Settings
-from gql_server.store import campaigns, counters, messages
+from gql_server.store import campaigns, counters, dead, messages
 from tests.server_process import command, environment, free_port, mongods, serving
 from tests.smsmode_carrier import legacy_query
 
@@ -84,16 +86,16 @@ async def with_a_poison(services: Services, monkeypatch: pytest.MonkeyPatch) -> 
     """A receipt with this error code cannot be committed, for whatever reason."""
     give_history = messages.change
 
-    def change(kept: messages.Kept, history: object, *rest: object) -> messages.Update:
-        if any(entry.error_code == "POISON" for entry in history):  # type: ignore[attr-defined]
+    def change(kept: messages.Kept, reports: History, *rest: Any, **more: Any) -> messages.Update:
+        if any(entry.error_code == "POISON" for entry in reports):
             raise OverflowError
-        return give_history(kept, history, *rest)  # type: ignore[arg-type]
+        return give_history(kept, reports, *rest, **more)
 
     monkeypatch.setattr(messages, "change", change)
     return services
 
 
-async def test_a_receipt_that_cannot_be_committed_fails_alone(
+async def test_a_receipt_that_cannot_be_committed_is_put_aside_alone(
     with_a_poison: Services, db: Database
 ) -> None:
     services = with_a_poison
@@ -108,13 +110,32 @@ async def test_a_receipt_that_cannot_be_committed_fails_alone(
     outcomes = await asyncio.gather(
         services.ingestion.record("acme", [poison]),
         *(services.ingestion.record("other", [receipt(m, S.SENT)]) for m in other_messages),
-        return_exceptions=True,
     )
 
-    assert isinstance(outcomes[0], OverflowError)
+    assert outcomes[0] == [Outcome.DEAD]
     assert outcomes[1:] == [[Outcome.APPLIED]] * 20
     assert await messages.count_by_status(db.latest, others) == {S.SENT: 20}
     assert await messages.count_by_status(db.latest, mine) == {S.WAITING: 1}
+    (kept,) = await dead.page(db.latest, "", limit=10)
+    assert (kept.workspace, kept.receipt) == ("acme", replace(poison, part=None))
+
+
+async def test_a_receipt_that_was_put_aside_is_taken_by_a_server_that_can(
+    with_a_poison: Services, db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given one that this version cannot commit
+    made, (one,) = await campaign_of(with_a_poison, "acme", "+33612345678")
+    poison = DeliveryReceipt(S.OTHER_ERROR, "generic", reference=one, error_code="POISON")
+    assert await with_a_poison.ingestion.record("acme", [poison] * 2) == [Outcome.DEAD] * 2
+    monkeypatch.undo()
+
+    # when a better one starts
+    async with running(settings, db) as better:
+        await better.parking.sweep()
+
+        # then it is there, and put aside no more
+        assert await messages.count_by_status(db.latest, made) == {S.OTHER_ERROR: 1}
+        assert await dead.page(db.latest, "", limit=10) == []
 
 
 async def test_a_parked_poison_stops_neither_the_sweep_nor_a_registration(
@@ -131,7 +152,7 @@ async def test_a_parked_poison_stops_neither_the_sweep_nor_a_registration(
     )
 
     assert (bound.bound, bound.errors) == (2, [])
-    await services.ingestion.sweep()
+    await services.parking.sweep()
     assert await messages.count_by_status(db.latest, made) == {S.WAITING: 1, S.RECEIVED: 1}
 
 
@@ -147,7 +168,8 @@ async def test_a_batch_over_many_campaigns_is_one_commit(services: Services, db:
     found = await campaigns.some(db.latest, [campaign for campaign, _ in made])
     assert {campaign.state for campaign in found.values()} == {CampaignState.COMPLETED}
     figures = await counters.figures(db.latest, [campaign for campaign, _ in made])
-    assert {dict(f.versions)[0] for f in figures.values()} == {3}
+    # made, registered, received with its state
+    assert {sum(f.versions.values()) for f in figures.values()} == {3}
     # no figure, a sign: with a round trip for each it would be many times this
     assert time.perf_counter() - started < 10
 

@@ -5,14 +5,17 @@ repeats and their batching. That is why each rule here is a minimum or a maximum
 at what came last.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gql_server.domain.status import ASSUMED_RANK, RANK, DeliveryStatus
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a provider's clock may stray before its time is clamped."""
+
+MOST_PARTS = 50
+"""Parts of one message whose reports are kept; no text has so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,9 @@ class HistoryEntry:
     provider: str | None = None
     #: set by us because no receipt came; every real word but WAITING takes its place
     assumed: bool = False
+    #: of a report about one part of a long message: which, and of how many where that was told
+    part: str | None = None
+    parts: int | None = None
 
     @property
     def rank(self) -> int:
@@ -92,6 +98,23 @@ def accepted(
         error_reason=receipt.error_reason,
         operator=receipt.operator,
         provider=receipt.provider,
+        part=receipt.part,
+        parts=receipt.parts,
+    )
+
+
+NO_RECEIPT = "NO_RECEIPT"
+"""The error code of the status that we assume where no receipt came."""
+
+
+def no_receipt(at: datetime) -> HistoryEntry:
+    """The entry that a message is given which waited until `at`, and nothing was heard of it."""
+    return HistoryEntry(
+        status=DeliveryStatus.ABSENCE_TEMPORARY_ERROR,
+        at=to_milliseconds(at),
+        error_code=NO_RECEIPT,
+        error_reason="No delivery receipt came in time.",
+        assumed=True,
     )
 
 
@@ -111,16 +134,35 @@ def _precedence(entry: HistoryEntry) -> tuple[object, ...]:
 
 
 def merged(history: Iterable[HistoryEntry], *entries: HistoryEntry) -> History:
-    """The history that all these entries make together; any order, any repeats, same answer."""
-    best: dict[tuple[DeliveryStatus, bool], HistoryEntry] = {}
+    """The history that all these entries make together; any order, any repeats, same answer.
+
+    What is reported of a part stands beside what is reported of the whole message: see `of_parts`.
+    """
+    best: dict[tuple[object, ...], HistoryEntry] = {}
     for entry in (*history, *entries):
-        place = (entry.status, entry.assumed)
+        place = (entry.status, entry.assumed, *_part(entry))
         present = best.get(place)
         if present is None or _precedence(entry) < _precedence(present):
             best[place] = entry
-    spoken = any(not e.assumed and e.status is not DeliveryStatus.WAITING for e in best.values())
-    kept = [entry for entry in best.values() if not (entry.assumed and spoken)]
-    return tuple(sorted(kept, key=lambda entry: (entry.at, entry.rank)))
+    kept: Iterable[HistoryEntry] = best.values()
+    if any(e.assumed for e in kept) and any(
+        not e.assumed and e.status is not DeliveryStatus.WAITING for e in kept
+    ):
+        kept = [entry for entry in kept if not entry.assumed]
+    if any(e.part is not None for e in kept):
+        # the smallest so many, so that they are the same whatever the order
+        parts = sorted({_part(e) for e in kept if e.part is not None})[:MOST_PARTS]
+        kept = [entry for entry in kept if entry.part is None or _part(entry) in parts]
+    return tuple(sorted(kept, key=_order))
+
+
+def _order(entry: HistoryEntry) -> tuple[object, ...]:
+    return (entry.at, entry.rank, *_part(entry))
+
+
+def _part(entry: HistoryEntry) -> tuple[str, str]:
+    """Which part an entry speaks of: ids of parts are their provider's."""
+    return ("", "") if entry.part is None else (entry.provider or "", entry.part)
 
 
 def present(history: History) -> HistoryEntry:
@@ -129,3 +171,59 @@ def present(history: History) -> HistoryEntry:
     :raises ValueError: the history is empty, which no registered message's is.
     """
     return max(history, key=lambda entry: entry.rank)
+
+
+def of_parts(reports: History, *, bound: Mapping[str, int], expected: int) -> History:
+    """The history of a message, given all that was reported of it and of its parts.
+
+    Where a provider reports each part of a long message, the message is RECEIVED when all parts are; a part that
+    finally failed, and was not received later, gives it that failure; until then it is SENT. Of how many parts a
+    message consists is what the provider told, else how many ids of that provider it is bound to (`bound`, by
+    provider), else how many its text takes (`expected`).
+    """
+    if all(entry.part is None for entry in reports):
+        return reports
+    by_provider: dict[str, dict[str, list[HistoryEntry]]] = {}
+    for entry in reports:
+        if entry.part is not None:
+            parts = by_provider.setdefault(entry.provider or "", {})
+            parts.setdefault(entry.part, []).append(entry)
+    entries = [entry for entry in reports if entry.part is None]
+    for provider, parts in by_provider.items():
+        told = max((e.parts or 0 for es in parts.values() for e in es), default=0)
+        total = told or bound.get(provider, 0) or expected
+        entries += _of_one_provider(list(parts.values()), total)
+    return merged(replace(entry, part=None, parts=None) for entry in entries)
+
+
+def _of_one_provider(parts: list[list[HistoryEntry]], total: int) -> list[HistoryEntry]:
+    everything = [entry for part in parts for entry in part]
+    if total <= 1:
+        return everything
+    said = [entry for entry in everything if entry.status is DeliveryStatus.WAITING]
+    newest = [present(tuple(part)) for part in parts]
+    said += [entry for entry in newest if entry.status not in _UNDERWAY]
+    underway = [
+        entry
+        for entry in everything
+        if entry.status in _UNDERWAY and entry.status is not DeliveryStatus.WAITING
+    ]
+    if underway:
+        said.append(replace(min(underway, key=_precedence), status=DeliveryStatus.SENT))
+    received = sorted(
+        (entry for entry in newest if entry.status is DeliveryStatus.RECEIVED), key=_precedence
+    )
+    if len(received) >= total:
+        said.append(received[total - 1])
+    return said
+
+
+_UNDERWAY = frozenset(
+    {
+        DeliveryStatus.WAITING,
+        DeliveryStatus.SENT,
+        DeliveryStatus.DELIVERED_OPERATOR,
+        DeliveryStatus.RECEIVED,
+    }
+)
+"""What is said of a part that did not fail."""

@@ -39,6 +39,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 name: Final = "generic"
 methods: Final = frozenset({"POST"})
 signed: Final = True
+parted: Final = True  # one id a part, where a message is bound to several
 
 MOST_RECEIPTS: Final = 1_000
 

@@ -83,6 +83,11 @@ class Provider(Protocol):
         """Can it sign at all? Where not, a source of it takes no secret: the URL's token is all."""
         ...
 
+    @property
+    def parted(self) -> bool:
+        """Does it give each part of a long message an id of its own, and report each by that?"""
+        ...
+
     def verify(self, request: WebhookRequest, secrets: Sequence[str]) -> bool:
         """Is the request signed with any of these secrets? Constant time, never raises.
 

@@ -29,6 +29,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 name: Final = "smsmode"
 methods: Final = frozenset({"GET", "POST"})
 signed: Final = False
+parted: Final = False
 
 # https://dev.smsmode.com/sms/v1/ and /rcs/v1/: `status.value`. READ is in neither, but comes
 # in production.

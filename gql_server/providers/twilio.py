@@ -33,6 +33,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 name: Final = "twilio"
 methods: Final = frozenset({"POST"})
 signed: Final = True
+parted: Final = False
 
 # https://www.twilio.com/docs/messaging/api/message-resource#message-status-values
 # None: of an incoming message, so no delivery status.

@@ -111,6 +111,29 @@ async def due(reads: Reads, now: datetime) -> list[str]:
     return [row["_id"] for row in rows]
 
 
+async def sending(reads: Reads, sent_by: datetime) -> list[Campaign]:
+    """Campaigns of which messages wait although they were sent by then."""
+    rows = await reads.find(
+        COLLECTION,
+        {"state": CampaignState.SENDING.value, "sentAt": {"$lte": sent_by}},
+    )
+    return [_campaign(row) for row in rows]
+
+
+async def ids_after(reads: Reads, campaign: str, *, limit: int) -> list[str]:
+    """The ids of all workspaces' campaigns, in their order."""
+    rows = await reads.find(
+        COLLECTION, {"_id": {"$gt": campaign}}, sort=[("_id", 1)], limit=limit, fields=["_id"]
+    )
+    return [row["_id"] for row in rows]
+
+
+async def correction(reads: Reads, campaign: str) -> int:
+    """How many times the campaign's counters have been corrected."""
+    row = await reads.find_one(COLLECTION, {"_id": campaign}, fields=["corrections"])
+    return int((row or {}).get("corrections", 0))
+
+
 async def take_positions(tx: Transaction, campaign: str, count: int) -> int:
     """Take `count` positions for new messages; the first of them.
 
@@ -124,8 +147,14 @@ async def take_positions(tx: Transaction, campaign: str, count: int) -> int:
 
 
 async def change(tx: Transaction, changes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Set some of `name`, `sent_at`, `state`, `begun`, by campaign."""
-    names = {"name": "name", "sent_at": "sentAt", "state": "state", "begun": "begun"}
+    """Set some of `name`, `sent_at`, `state`, `begun`, `corrections`, by campaign."""
+    names = {
+        "name": "name",
+        "sent_at": "sentAt",
+        "state": "state",
+        "begun": "begun",
+        "corrections": "corrections",
+    }
     await tx.write(
         COLLECTION,
         [
@@ -165,9 +194,5 @@ def _campaign(row: Document) -> Campaign:
 INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
     ("list", [("workspace", 1), ("createdAt", 1), ("_id", 1)], {}),
     ("list_by_state", [("workspace", 1), ("state", 1), ("createdAt", 1), ("_id", 1)], {}),
-    (
-        "due",
-        [("sentAt", 1)],
-        {"partialFilterExpression": {"state": CampaignState.SCHEDULED.value}},
-    ),
+    ("by_state", [("state", 1), ("sentAt", 1)], {}),
 )

@@ -1,9 +1,10 @@
-"""Counters: how many messages of a campaign stand in each status, one stripe per writer slot.
+"""Counters: what is counted of a campaign's messages, one stripe per writer slot.
 
 A campaign's figures are the sum over its stripes, and their revision is the sum of the stripes' versions. A
 stripe changes only in the transaction that changes the messages it counts.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +15,12 @@ from pymongo import UpdateOne
 from gql_server.database import Document, Reads, Transaction
 from gql_server.domain.statistics import Statistics, all_statuses
 from gql_server.domain.status import DeliveryStatus
+from gql_server.domain.tally import Tally
 
 COLLECTION = "counters"
+
+Labels = Mapping[tuple[str, str | None], str]
+"""Under which name a stripe counts a (dimension, value); see `values`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,42 +31,100 @@ class Figures:
     versions: Mapping[int, int]
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """All that a campaign's stripes count but the timeline; `breakdown` by (dimension, label, status)."""
+
+    statuses: Mapping[DeliveryStatus, int]
+    breakdown: Mapping[tuple[str, str, DeliveryStatus], int]
+    delivery: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a commit counts in one campaign."""
+
+    workspace: str
+    tally: Tally
+    labels: Labels
+
+
 async def step(
-    tx: Transaction,
-    slot: int,
-    changes: Mapping[str, tuple[str, Mapping[DeliveryStatus, int]]],
-    *,
-    at: datetime,
+    tx: Transaction, slot: int, steps: Mapping[str, Step], *, at: datetime
 ) -> dict[str, int]:
-    """Count a batch in this slot's stripes; `changes` are (workspace, deltas) by campaign. The new versions."""
-    updates = []
-    for campaign, (workspace, deltas) in sorted(changes.items()):
-        changed = {f"counts.{status.value}": by for status, by in deltas.items() if by}
-        updates.append(
-            UpdateOne(
-                {"_id": f"{campaign}:{slot}"},
-                {
-                    "$inc": {"version": 1, **changed},
-                    # $max: a clock that was set back does not make the figures older
-                    "$max": {"at": at},
-                    "$setOnInsert": {"workspace": workspace, "campaign": campaign, "slot": slot},
-                },
-                upsert=True,
-            )
+    """Count a batch in this slot's stripes, by campaign. The new versions."""
+    updates = {f"{c}:{slot}": _update(c, slot, step, at) for c, step in sorted(steps.items())}
+    if len(updates) == 1:
+        ((key, update),) = updates.items()
+        row = await tx.update_returning(
+            COLLECTION, {"_id": key}, update, upsert=True, fields=["campaign", "version"]
         )
-    await tx.write(COLLECTION, updates)
-    rows = await tx.find(
+        assert row is not None
+        return {row["campaign"]: row["version"]}
+    await tx.write(
         COLLECTION,
-        {"_id": {"$in": [f"{campaign}:{slot}" for campaign in changes]}},
-        fields=["campaign", "version"],
+        [UpdateOne({"_id": key}, update, upsert=True) for key, update in updates.items()],
+    )
+    rows = await tx.find(
+        COLLECTION, {"_id": {"$in": list(updates)}}, fields=["campaign", "version"]
     )
     return {row["campaign"]: row["version"] for row in rows}
+
+
+def _update(campaign: str, slot: int, step: Step, at: datetime) -> Document:
+    tally = step.tally
+    changed = {f"counts.{status.value}": by for status, by in tally.statuses.items() if by}
+    breakdown: Counter[str] = Counter()
+    for (dimension, value, status), by in tally.breakdown.items():
+        label = step.labels[dimension, value]
+        breakdown[f"breakdown.{dimension.value}.{label}.{status.value}"] += by
+    changed.update({name: by for name, by in breakdown.items() if by})
+    changed.update({f"delivery.{bucket}": by for bucket, by in tally.delivery.items() if by})
+    return {
+        "$inc": {"version": 1, **changed},
+        # $max: a clock that was set back does not make the figures older
+        "$max": {"at": at},
+        "$setOnInsert": {"workspace": step.workspace, "campaign": campaign, "slot": slot},
+    }
+
+
+async def sums(reads: Reads, campaign: str) -> Sums:
+    """All that the campaign's stripes count."""
+    statuses: Counter[DeliveryStatus] = Counter()
+    breakdown: Counter[tuple[str, str, DeliveryStatus]] = Counter()
+    delivery: Counter[int] = Counter()
+    for row in await reads.find(COLLECTION, {"campaign": campaign}):
+        statuses.update({DeliveryStatus(s): n for s, n in row.get("counts", {}).items()})
+        for dimension, labels in row.get("breakdown", {}).items():
+            for label, counts in labels.items():
+                for status, count in counts.items():
+                    breakdown[dimension, label, DeliveryStatus(status)] += count
+        delivery.update({int(bucket): n for bucket, n in row.get("delivery", {}).items()})
+    return Sums(statuses, breakdown, delivery)
+
+
+async def waiting(reads: Reads, campaigns: Collection[str]) -> dict[str, int]:
+    """How many messages of each of these campaigns wait."""
+    rows = await reads.find(
+        COLLECTION,
+        {"campaign": {"$in": list(campaigns)}},
+        fields=["campaign", f"counts.{DeliveryStatus.WAITING.value}"],
+    )
+    found: Counter[str] = Counter()
+    for row in rows:
+        found[row["campaign"]] += row.get("counts", {}).get(DeliveryStatus.WAITING.value, 0)
+    return found
 
 
 async def figures(reads: Reads, campaigns: Collection[str]) -> dict[str, Figures]:
     """The figures of campaigns that were looked up with their workspace, by id."""
     stripes: dict[str, list[Document]] = {campaign: [] for campaign in campaigns}
-    for row in await reads.find(COLLECTION, {"campaign": {"$in": list(campaigns)}}):
+    rows = await reads.find(
+        COLLECTION,
+        {"campaign": {"$in": list(campaigns)}},
+        fields=["campaign", "slot", "version", "at", "counts"],
+    )
+    for row in rows:
         stripes[row["campaign"]].append(row)
     return {campaign: _sum(rows) for campaign, rows in stripes.items() if rows}
 

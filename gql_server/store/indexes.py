@@ -4,9 +4,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from pymongo import IndexModel
+from pymongo.errors import CollectionInvalid, OperationFailure
 
 from gql_server.database import Database
-from gql_server.store import campaigns, counters, keys, messages, orphans, outbox, sources
+from gql_server.store import (
+    blacklist,
+    campaigns,
+    counters,
+    dead,
+    keys,
+    leases,
+    messages,
+    orphans,
+    outbox,
+    sources,
+    timeline,
+    values,
+)
+
+_NAMESPACE_EXISTS = 48
 
 Index = tuple[str, Sequence[tuple[str, int]], dict[str, Any]]
 
@@ -14,12 +30,17 @@ Index = tuple[str, Sequence[tuple[str, int]], dict[str, Any]]
 def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
     """The indexes of each collection: (name, fields, options)."""
     return {
+        blacklist.COLLECTION: blacklist.INDEXES,
         campaigns.COLLECTION: campaigns.INDEXES,
         counters.COLLECTION: counters.INDEXES,
+        dead.COLLECTION: dead.INDEXES,
         messages.COLLECTION: messages.INDEXES,
         orphans.COLLECTION: orphans.INDEXES,
         outbox.COLLECTION: outbox.indexes(outbox_hours),
         keys.COLLECTION: [("workspace", [("workspace", 1), ("createdAt", 1)], {})],
+        leases.COLLECTION: [],
+        timeline.COLLECTION: [],
+        values.COLLECTION: [],
         sources.COLLECTION: [("token", [("tokenHash", 1)], {"unique": True})],
     }
 
@@ -29,8 +50,14 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
 
     Collections too: a transaction that has to create one is slower, and two of them collide.
     """
+    with db.translated():
+        there = await db.collection(campaigns.COLLECTION).database.list_collection_names()
     for collection, indexes in all_indexes(outbox_hours).items():
         with db.translated():
+            if not indexes:
+                if collection not in there:
+                    await _create(db, collection)
+                continue
             await _keep_for(db, collection, indexes)
             await db.collection(collection).create_indexes(
                 [
@@ -38,6 +65,16 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
                     for name, fields, options in indexes
                 ]
             )
+
+
+async def _create(db: Database, collection: str) -> None:
+    try:
+        await db.collection(collection).database.create_collection(collection)
+    except CollectionInvalid:
+        return
+    except OperationFailure as error:
+        if error.code != _NAMESPACE_EXISTS:  # another process was faster
+            raise
 
 
 async def _keep_for(db: Database, collection: str, indexes: Sequence[Index]) -> None:

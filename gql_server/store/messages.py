@@ -1,6 +1,7 @@
 """Messages: one document per SMS to one recipient, its whole history inside."""
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -12,6 +13,7 @@ from gql_server.domain import ids
 from gql_server.domain.message import Message, Standing, standing
 from gql_server.domain.receipt import History, HistoryEntry
 from gql_server.domain.status import DeliveryStatus
+from gql_server.domain.tally import Counted
 
 COLLECTION = "messages"
 
@@ -41,6 +43,9 @@ class Kept:
     rank: int
     keys: tuple[str, ...]
     unknown_words: tuple[str, ...]
+    registered_at: datetime
+    #: all that was accepted: the history itself, or, where parts were reported, what it is made of
+    reports: History
 
 
 def key_of(provider: str, key: str) -> str:
@@ -53,27 +58,38 @@ async def add(tx: Transaction, messages: Sequence[NewMessage], *, now: datetime)
     await tx.insert(COLLECTION, [_row(message, now) for message in messages])
 
 
+def bound_ids(keys: Collection[str]) -> dict[str, int]:
+    """How many ids of each provider a message is bound to, by its keys."""
+    return Counter(key.partition(":")[0] for key in keys)
+
+
 def change(
-    kept: Kept, history: History, now: Standing, unknown_words: Sequence[str] = ()
+    kept: Kept,
+    reports: History,
+    history: History,
+    now: Standing,
+    *,
+    unknown_words: Sequence[str] = (),
+    bound_to: str | None = None,
+    keys: Sequence[str] = (),
 ) -> Update:
-    """The update that gives a message this history, and what follows from it, if it is still as it was read."""
+    """The update that gives a message this history, and what follows from it, if it is still as it was read.
+
+    `reports` are what the history is made of; `bound_to` and `keys` make it findable by a provider's keys.
+    """
     fields = _standing(now)
-    fields["history"] = [_entry_row(entry) for entry in history]
+    if history != kept.message.history:
+        fields["history"] = [_entry_row(entry) for entry in history]
+    if reports not in (kept.reports, history):
+        fields["reports"] = [_entry_row(entry) for entry in reports]
     if unknown_words:
         fields["unknownWords"] = list(unknown_words)
-    return UpdateOne({"_id": kept.message.id, "rank": kept.rank}, {"$set": fields})
-
-
-def bind(kept: Kept, provider: str, keys: Sequence[str]) -> Update:
-    """The update that makes a message findable by these keys of a provider."""
-    named = standing(kept.message.history, bound_to=provider).provider
-    return UpdateOne(
-        {"_id": kept.message.id, "rank": kept.rank},
-        {
-            "$set": {"boundTo": provider, "provider": named},
-            "$addToSet": {"keys": {"$each": list(keys)}},
-        },
-    )
+    if keys:
+        fields["boundTo"] = bound_to
+    update: Document = {"$set": fields}
+    if keys:
+        update["$addToSet"] = {"keys": {"$each": list(keys)}}
+    return UpdateOne({"_id": kept.message.id, "rank": kept.rank}, update)
 
 
 async def write(tx: Transaction, updates: Sequence[Update]) -> None:
@@ -115,6 +131,25 @@ async def kept_by_key(reads: Reads, workspace: str, keys: Collection[str]) -> di
     return found
 
 
+async def ids_among(reads: Reads, workspace: str, messages: Collection[str]) -> set[str]:
+    """Those of these messages that the workspace has."""
+    if not messages:
+        return set()
+    rows = await reads.find(
+        COLLECTION, {"_id": {"$in": list(messages)}, "workspace": workspace}, fields=["_id"]
+    )
+    return {row["_id"] for row in rows}
+
+
+async def keys_among(reads: Reads, workspace: str, keys: Collection[str]) -> set[str]:
+    """Those of these provider keys that are bound to a message of the workspace."""
+    if not keys:
+        return set()
+    query = {"workspace": workspace, "keys": {"$in": list(keys)}}
+    rows = await reads.find(COLLECTION, query, fields=["keys"])
+    return {key for row in rows for key in row["keys"] if key in keys}
+
+
 async def recipients_among(reads: Reads, campaign: str, numbers: Collection[str]) -> set[str]:
     """Those of these numbers that the campaign has already."""
     rows = await reads.find(
@@ -136,10 +171,8 @@ async def page(
     limit: int,
 ) -> list[Message]:
     """At most `limit` messages of a campaign by position, between two ids, both left out."""
-    low, high = (
-        f"{campaign}-",
-        f"{campaign}.",
-    )  # "." follows "-": all ids of this campaign, no other
+    # "." follows "-": all ids of this campaign, no other
+    low, high = f"{campaign}-", f"{campaign}."
     if descending:
         after, before = before, after
     bounds = {"$gt": after or low, "$lt": before or high}
@@ -149,6 +182,44 @@ async def page(
     way = -1 if descending else 1
     rows = await reads.find(COLLECTION, query, sort=[("_id", way)], limit=limit)
     return [_message(row) for row in rows]
+
+
+async def waiting(
+    reads: Reads, campaign: str, *, after: str, registered_by: datetime, limit: int
+) -> list[str]:
+    """The ids of messages of a campaign that wait, and were registered by then, in their order."""
+    rows = await reads.find(
+        COLLECTION,
+        {
+            "campaign": campaign,
+            "status": DeliveryStatus.WAITING.value,
+            "_id": {"$gt": after},
+            "registeredAt": {"$lte": registered_by},
+        },
+        sort=[("_id", 1)],
+        limit=limit,
+        fields=["_id"],
+    )
+    return [row["_id"] for row in rows]
+
+
+async def first_waiting(reads: Reads, campaign: str) -> datetime | None:
+    """When the first of a campaign's waiting messages, by id and so by time, was registered; None: none waits."""
+    rows = await reads.find(
+        COLLECTION,
+        {"campaign": campaign, "status": DeliveryStatus.WAITING.value},
+        sort=[("_id", 1)],
+        limit=1,
+        fields=["registeredAt"],
+    )
+    return rows[0]["registeredAt"] if rows else None
+
+
+async def counted(reads: Reads, campaign: str) -> AsyncIterator[list[Counted]]:
+    """What is counted of every message of a campaign, in batches; slow, for recounts."""
+    fields = ["status", "history", "country", "operator", "code", "provider"]
+    async for rows in reads.scan(COLLECTION, {"campaign": campaign}, fields=fields):
+        yield [_counted(row) for row in rows]
 
 
 async def count_by_status(reads: Reads, campaign: str) -> dict[DeliveryStatus, int]:
@@ -161,6 +232,17 @@ async def count_by_status(reads: Reads, campaign: str) -> dict[DeliveryStatus, i
         ],
     )
     return {DeliveryStatus(row["_id"]): row["count"] for row in rows}
+
+
+def _counted(row: Document) -> Counted:
+    return Counted(
+        status=DeliveryStatus(row["status"]),
+        history=tuple(_entry(entry) for entry in row["history"]),
+        country=row["country"],
+        operator=row["operator"],
+        error_code=row["code"],
+        provider=row["provider"],
+    )
 
 
 def _row(message: NewMessage, now: datetime) -> Document:
@@ -202,6 +284,8 @@ def _entry_row(entry: HistoryEntry) -> Document:
         "operator": entry.operator,
         "provider": entry.provider,
         "assumed": entry.assumed or None,
+        "part": entry.part,
+        "parts": entry.parts,
     }
     return {name: value for name, value in row.items() if value is not None}
 
@@ -215,6 +299,8 @@ def _entry(row: Document) -> HistoryEntry:
         operator=row.get("operator"),
         provider=row.get("provider"),
         assumed=row.get("assumed", False),
+        part=row.get("part"),
+        parts=row.get("parts"),
     )
 
 
@@ -238,11 +324,15 @@ def _message(row: Document) -> Message:
 
 
 def _kept(row: Document) -> Kept:
+    message = _message(row)
+    reports = row.get("reports")
     return Kept(
-        message=_message(row),
+        message=message,
         rank=row["rank"],
         keys=tuple(row.get("keys", ())),
         unknown_words=tuple(row.get("unknownWords", ())),
+        registered_at=row["registeredAt"],
+        reports=tuple(_entry(e) for e in reports) if reports else message.history,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo import DeleteOne, UpdateOne
 
-from gql_server.database import Document, Reads, Transaction
+from gql_server.database import Database, Document, Reads, Transaction
 from gql_server.domain import ids
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus
@@ -27,17 +27,19 @@ class Orphan:
     workspace: str
     receipt: DeliveryReceipt
     arrived_at: datetime
+    #: the source that it came by; None where it came through the API
+    source: str | None
 
 
-async def park(tx: Transaction, parked: Sequence[tuple[str, DeliveryReceipt, datetime]]) -> None:
-    """Keep receipts of (workspace, receipt, arrival); one that repeats is kept once."""
+async def park(tx: Transaction, parked: Sequence[Orphan]) -> None:
+    """Keep receipts; one that repeats is kept once. Their ids are made here."""
     updates = []
-    for workspace, receipt, arrived_at in parked:
-        row = _row(workspace, receipt)
+    for orphan in parked:
+        row = row_of(orphan)
         updates.append(
             UpdateOne(
-                {"_id": _id(row)},
-                {"$setOnInsert": row, "$min": {"arrivedAt": arrived_at}},
+                {"_id": row_id(row)},
+                {"$setOnInsert": row, "$min": {"arrivedAt": orphan.arrived_at}},
                 upsert=True,
             )
         )
@@ -60,18 +62,57 @@ async def waiting_for(
         named.append({"workspace": workspace, "key": {"$in": list(keys)}})
     if not named:
         return []
-    return [_orphan(row) for row in await reads.find(COLLECTION, {"$or": named})]
+    return [orphan_of(row) for row in await reads.find(COLLECTION, {"$or": named})]
 
 
-async def after(reads: Reads, orphan: str, *, limit: int) -> list[Orphan]:
-    """Parked receipts of all workspaces in the order of their ids, for a sweep."""
-    rows = await reads.find(COLLECTION, {"_id": {"$gt": orphan}}, sort=[("_id", 1)], limit=limit)
-    return [_orphan(row) for row in rows]
+async def after(
+    reads: Reads, orphan: str, *, limit: int, since: datetime | None = None
+) -> list[Orphan]:
+    """Parked receipts of all workspaces in the order of their ids, for a sweep; `since`: only newer ones."""
+    query: Document = {"_id": {"$gt": orphan}}
+    if since is not None:
+        query["arrivedAt"] = {"$gte": since}
+    rows = await reads.find(COLLECTION, query, sort=[("_id", 1)], limit=limit)
+    return [orphan_of(row) for row in rows]
 
 
-def _row(workspace: str, receipt: DeliveryReceipt) -> Document:
+async def count_by_source(reads: Reads) -> dict[tuple[str, str | None], int]:
+    """How many are parked, by workspace and source."""
+    rows = await reads.aggregate(
+        COLLECTION,
+        [{"$group": {"_id": {"w": "$workspace", "s": "$source"}, "n": {"$sum": 1}}}],
+    )
+    return {(row["_id"]["w"], row["_id"].get("s")): row["n"] for row in rows}
+
+
+async def drop_oldest(db: Database, workspace: str, source: str | None, count: int) -> int:
+    """Forget the oldest so many of a source's; how many are gone."""
+    query = {"workspace": workspace, "source": source}
+    gone = 0
+    while gone < count:
+        rows = await db.latest.find(
+            COLLECTION,
+            query,
+            sort=[("arrivedAt", 1)],
+            fields=["_id"],
+            limit=min(count - gone, 1000),
+        )
+        if not rows:
+            break
+        with db.translated():
+            done = await db.collection(COLLECTION).delete_many(
+                {"_id": {"$in": [row["_id"] for row in rows]}}
+            )
+        gone += done.deleted_count
+    return gone
+
+
+def row_of(orphan: Orphan) -> Document:
+    """An orphan as it is kept, without its id and its arrival."""
+    receipt = orphan.receipt
     return {
-        "workspace": workspace,
+        "workspace": orphan.workspace,
+        "source": orphan.source,
         # as the receipt wrote it, and the message that it names, whichever way it was written
         "reference": receipt.reference,
         "message": receipt.reference and ids.read_message(receipt.reference),
@@ -85,15 +126,19 @@ def _row(workspace: str, receipt: DeliveryReceipt) -> Document:
         "operator": receipt.operator,
         "unknownWord": receipt.unknown_word,
         "numberCaused": receipt.number_caused,
+        "part": receipt.part,
+        "parts": receipt.parts,
     }
 
 
-def _id(row: Document) -> str:
+def row_id(row: Document) -> str:
+    """The id of a row: equal receipts of one source have equal ones."""
     text = json.dumps(row, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _orphan(row: Document) -> Orphan:
+def orphan_of(row: Document) -> Orphan:
+    """The orphan that is kept in a row."""
     return Orphan(
         id=row["_id"],
         workspace=row["workspace"],
@@ -108,13 +153,17 @@ def _orphan(row: Document) -> Orphan:
             operator=row["operator"],
             unknown_word=row["unknownWord"],
             number_caused=row["numberCaused"],
+            part=row["part"],
+            parts=row["parts"],
         ),
         arrived_at=row["arrivedAt"],
+        source=row["source"],
     )
 
 
 INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
     ("message", [("workspace", 1), ("message", 1)], {}),
     ("key", [("workspace", 1), ("key", 1)], {}),
+    ("source", [("workspace", 1), ("source", 1), ("arrivedAt", 1)], {}),
     ("expiry", [("arrivedAt", 1)], {"expireAfterSeconds": DAYS * 86400}),
 )

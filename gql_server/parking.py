@@ -1,0 +1,73 @@
+"""The parking of receipts whose message is not known, kept in order by the clock; and what could not be committed.
+
+A receipt is joined with its message by whoever commits second, at once. Only a crash between a commit and the look
+after it leaves a pair apart, and that is found here.
+"""
+
+from datetime import timedelta
+
+from gql_server.commit import Clock
+from gql_server.database import Database
+from gql_server.errors import Overloaded
+from gql_server.ingestion import BATCH, Arrival, Ingestion, Outcome, arrival_of
+from gql_server.logs import kind, log
+from gql_server.metrics import ORPHANS, ORPHANS_DROPPED
+from gql_server.store import dead, orphans
+
+RECENT = timedelta(minutes=10)
+"""How far back a sweep looks; the first one after a start looks at everything."""
+
+
+class Parking:
+    """Sweeps what is parked."""
+
+    def __init__(
+        self, db: Database, ingestion: Ingestion, *, clock: Clock, per_source: int
+    ) -> None:
+        self._db = db
+        self._ingestion = ingestion
+        self._clock = clock
+        self._per_source = per_source
+        self._swept = False
+
+    async def sweep(self) -> None:
+        """Join what a crash left apart; keep each source's parking bounded."""
+        since = self._clock() - RECENT if self._swept else None
+        last = ""
+        while page := await orphans.after(self._db.latest, last, since=since, limit=BATCH):
+            last = page[-1].id
+            try:
+                await self._ingestion.look_for_messages([arrival_of(orphan) for orphan in page])
+            except Overloaded:
+                raise
+            except Exception as error:  # noqa: BLE001 - one bad receipt must not stop the others
+                log.error("sweep: %s", kind(error))
+        if not self._swept:
+            await self._revive()
+        self._swept = True
+        await self._bound()
+
+    async def _revive(self) -> None:
+        """Try dead receipts again, once after each start: a new version may know how to take them."""
+        last = ""
+        while page := await dead.page(self._db.latest, last, limit=BATCH):
+            last = page[-1].id
+            outcomes = await self._ingestion.submit(
+                [Arrival(o.workspace, o.receipt, o.arrived_at, o.source) for o in page]
+            )
+            revived = [
+                o.id for o, out in zip(page, outcomes, strict=True) if out is not Outcome.DEAD
+            ]
+            await dead.forget(self._db, revived)
+
+    async def _bound(self) -> None:
+        """Drop the oldest of a source that has parked too many: most are of messages that were never ours."""
+        parked = await orphans.count_by_source(self._db.latest)
+        for (workspace, source), count in parked.items():
+            if count > self._per_source:
+                gone = await orphans.drop_oldest(
+                    self._db, workspace, source, count - self._per_source
+                )
+                ORPHANS_DROPPED.inc(gone)
+                log.warning("source %s: %d of its oldest parked receipts dropped", source, gone)
+        ORPHANS.set(sum(min(count, self._per_source) for count in parked.values()))

@@ -1,0 +1,120 @@
+"""Reconciliation: do the counters say what the messages say?
+
+Both are read in one snapshot. Counters change in the transactions that change messages, so their difference can
+only be 0, whatever crashed; this looks whether that is so, and where it is not (a bug, a database mended by hand)
+repairs it. A difference stays what it is while others write, so that it may be added at any later time: once, which
+the campaign's number of corrections ensures.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from gql_server.commit import Committer, Plan
+from gql_server.database import Database, Transaction
+from gql_server.domain.tally import Dimension, Tally
+from gql_server.logs import log
+from gql_server.metrics import DIFFERENCE, RECOUNTED
+from gql_server.store import campaigns, counters, messages, timeline, values
+from gql_server.store.values import OTHER, Values
+
+
+@dataclass(frozen=True, slots=True)
+class Recount:
+    """What a recount found: how many messages, and by how much the counters were off, without signs."""
+
+    campaign: str
+    messages: int
+    difference: int
+    #: the difference was added to the counters; False where there was none, or somebody else was faster
+    repaired: bool
+
+
+async def recount(
+    db: Database,
+    committer: Committer,
+    campaign: str,
+    *,
+    share: float = 1.0,
+    counted: Callable[[int], None] = lambda _: None,
+) -> Recount | None:
+    """Compare and repair one campaign; None where there is no such campaign.
+
+    `share` of the time is spent counting, the rest is left to others; `counted` is told the progress, in messages.
+
+    :raises Overloaded: the database did not answer, or the count took longer than it keeps a snapshot (5 minutes).
+    """
+    async with db.snapshot() as at:
+        found = (await campaigns.some(at, [campaign])).get(campaign)
+        if found is None:
+            return None
+        corrections = await campaigns.correction(at, campaign)
+        labels = (await values.of_campaigns(at, [campaign]))[campaign]
+        kept = await counters.sums(at, campaign)
+        minutes = await timeline.minutes(at, campaign)
+        tally = Tally()
+        total = 0
+        began = time.monotonic()
+        async for batch in messages.counted(at, campaign):
+            for message in batch:
+                tally.add(message, found.sent_at)
+            total += len(batch)
+            counted(len(batch))
+            now = time.monotonic()
+            await asyncio.sleep((now - began) * (1 / share - 1))
+            began = time.monotonic()
+    difference = _difference(tally, kept, minutes, labels)
+    RECOUNTED.inc()
+    off = difference.off()
+    DIFFERENCE.inc(off)
+    if not off:
+        return Recount(campaign, total, 0, repaired=False)
+    log.error("campaign %s: its counters were off by %d", campaign, off)
+
+    async def prepare(tx: Transaction) -> Plan[bool]:
+        plan = Plan(False)
+        if await campaigns.correction(tx, campaign) == corrections:
+            draft = plan.of(found.workspace, campaign)
+            draft.tally = difference
+            draft.labelled = True
+            draft.fields["corrections"] = corrections + 1
+            plan.result = True
+        return plan
+
+    return Recount(campaign, total, off, repaired=await committer.commit(prepare))
+
+
+def _difference(
+    tally: Tally, kept: counters.Sums, minutes: timeline.Minutes, labels: Values
+) -> Tally:
+    """What must be added to the counters; its breakdown is by label, since that is what they count by."""
+    wanted = replace(tally, breakdown=type(tally.breakdown)())
+    for (dimension, value, status), count in tally.breakdown.items():
+        # A value that has no place was never counted, so that it is missing wherever it goes.
+        label = labels.label(dimension, value) or OTHER
+        wanted.breakdown[dimension, label, status] += count
+    there = Tally()
+    there.statuses.update(kept.statuses)
+    there.timeline.update(minutes)
+    there.breakdown.update(
+        {(Dimension(d), label, s): n for (d, label, s), n in kept.breakdown.items()}
+    )
+    there.delivery.update(kept.delivery)
+    wanted.subtract(there)
+    return wanted
+
+
+async def recount_all(
+    db: Database,
+    committer: Committer,
+    wanted: Sequence[str],
+    *,
+    share: float = 1.0,
+    counted: Callable[[int], None] = lambda _: None,
+) -> list[Recount]:
+    """Recount these campaigns one after another."""
+    found = [
+        await recount(db, committer, campaign, share=share, counted=counted) for campaign in wanted
+    ]
+    return [one for one in found if one is not None]
