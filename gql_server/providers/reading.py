@@ -7,7 +7,7 @@ sender made up, can be a phone number, so neither is ever in a message.
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from zoneinfo import ZoneInfo
@@ -21,6 +21,7 @@ _MOMENT = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
 )
 _NO_DIGIT = re.compile(r"[^0-9]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def pairs(text: str | bytes) -> tuple[tuple[str, str], ...]:
@@ -129,6 +130,14 @@ def text(source: Mapping[str, Any], name: str, field: str | None = None) -> str 
     return value or None
 
 
+def word(source: Mapping[str, Any], name: str, field: str | None = None) -> str | None:
+    """`text`, where a whole number is as good: 30003 is "30003"."""
+    value = source.get(name)
+    if type(value) is int:  # and not a bool, which is one too
+        return text({name: str(value)}, name, field)
+    return text(source, name, field)
+
+
 def moment(written: str | None, zone: ZoneInfo, field: str) -> datetime | None:
     """A point in time, aware and in UTC, from `YYYY-MM-DDTHH:MM[:SS[.f]]` with or without offset.
 
@@ -146,6 +155,21 @@ def moment(written: str | None, zone: ZoneInfo, field: str) -> datetime | None:
         return in_utc(datetime.fromisoformat(written), zone)
     except (ValueError, OverflowError):
         raise Unreadable(f"{field}: no date and time of the form YYYY-MM-DDTHH:MM:SS") from None
+
+
+def instant(written: str | None, zone: ZoneInfo, field: str) -> datetime | None:
+    """`moment`, or seconds or milliseconds since 1970, which are told apart by their size.
+
+    :raises Unreadable: neither.
+    """
+    if written is None or not (written.isascii() and written.isdigit()):
+        return moment(written, zone, field)
+    number = int(written[:20])
+    try:
+        # as seconds that would be the year 5138, as milliseconds it was 1973
+        return _EPOCH + timedelta(milliseconds=number if number >= 10**11 else number * 1000)
+    except OverflowError:
+        raise Unreadable(f"{field}: no such time") from None
 
 
 def in_utc(at: datetime, zone: ZoneInfo) -> datetime:

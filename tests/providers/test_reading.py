@@ -158,6 +158,42 @@ def test_what_is_no_time_is_refused(written: str) -> None:
         reading.moment(written, PARIS, "f")
 
 
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [("30003", "30003"), (30003, "30003"), (0, "0"), (" a ", "a"), ("", None), (None, None)],
+)
+def test_a_whole_number_is_as_good_as_a_text(value: object, words: str | None) -> None:
+    assert reading.word({"code": value}, "code") == words
+
+
+@pytest.mark.parametrize("value", [True, 1.5, [], {}, 10**300])
+def test_nothing_else_is_as_good_as_a_text(value: object) -> None:
+    with pytest.raises(Unreadable, match=r"^error\.code: "):
+        reading.word({"code": value}, "code", "error.code")
+
+
+@pytest.mark.parametrize(
+    ("written", "utc"),
+    [
+        ("1686975103470", datetime(2023, 6, 17, 4, 11, 43, 470_000, tzinfo=UTC)),
+        ("1686975103", datetime(2023, 6, 17, 4, 11, 43, tzinfo=UTC)),
+        ("0", datetime(1970, 1, 1, tzinfo=UTC)),
+        ("2023-06-17T06:11:43", datetime(2023, 6, 17, 4, 11, 43, tzinfo=UTC)),
+        (None, None),
+    ],
+)
+def test_an_instant_is_a_moment_or_seconds_or_milliseconds_since_1970(
+    written: str | None, utc: datetime | None
+) -> None:
+    assert reading.instant(written, PARIS, "f") == utc
+
+
+@pytest.mark.parametrize("written", ["", "-1", "1.5", "1e9", "٣", "9" * 16, "9" * 300])
+def test_what_is_no_instant_is_refused(written: str) -> None:
+    with pytest.raises(Unreadable, match="^f: no "):
+        reading.instant(written, PARIS, "f")
+
+
 def test_the_digits_of_a_number_are_the_same_however_it_is_written() -> None:
     assert reading.digits("+33 6 00.00-00(00)") == "33600000000"
     assert reading.digits("33600000000") == "33600000000"
