@@ -114,7 +114,10 @@ class Plan(Generic[R]):
 
     def of(self, workspace: str, campaign: str) -> Draft:
         """The draft of this campaign, begun where there is none."""
-        return self.drafts.setdefault(campaign, Draft(workspace))
+        draft = self.drafts.get(campaign)
+        if draft is None:
+            draft = self.drafts[campaign] = Draft(workspace)
+        return draft
 
 
 class Committer:

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
-from gql_server.domain.receipt import History, HistoryEntry, present
+from gql_server.domain.receipt import History, HistoryEntry
 from gql_server.domain.status import DeliveryStatus
 
 
@@ -29,7 +30,7 @@ class Message:
     operator: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
     """What follows from a history and is kept beside it, so that lists and counters read one field."""
 
@@ -44,21 +45,24 @@ class Standing:
 
 def standing(history: History, *, bound_to: str | None = None) -> Standing:
     """Status, time, error and route of a message with this history."""
-    entry = present(history)
-    by_rank = sorted(history, key=lambda e: e.rank, reverse=True)
+    by_rank = sorted(history, key=_rank, reverse=True)
+    entry = by_rank[0]
+    provider, operator = entry.provider, entry.operator
+    for other in by_rank:
+        provider = other.provider if provider is None else provider
+        operator = other.operator if operator is None else operator
     return Standing(
-        status=entry.status,
-        rank=entry.rank,
-        at=entry.at,
-        error_code=entry.error_code,
-        error_reason=entry.error_reason,
-        provider=_first([e.provider for e in by_rank]) or bound_to,
-        operator=_first([e.operator for e in by_rank]),
+        entry.status,
+        entry.rank,
+        entry.at,
+        entry.error_code,
+        entry.error_reason,
+        bound_to if provider is None else provider,
+        operator,
     )
 
 
-def _first(values: list[str | None]) -> str | None:
-    return next((value for value in values if value is not None), None)
+_rank = attrgetter("rank")
 
 
 def registered(status: DeliveryStatus, at: datetime) -> History:

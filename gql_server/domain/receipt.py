@@ -138,6 +138,8 @@ def merged(history: Iterable[HistoryEntry], *entries: HistoryEntry) -> History:
 
     What is reported of a part stands beside what is reported of the whole message: see `of_parts`.
     """
+    if len(entries) == 1 and isinstance(history, tuple) and _is_news(history, entries[0]):
+        return tuple(sorted((*history, entries[0]), key=_order))
     best: dict[tuple[object, ...], HistoryEntry] = {}
     for entry in (*history, *entries):
         place = (entry.status, entry.assumed, *_part(entry))
@@ -156,7 +158,21 @@ def merged(history: Iterable[HistoryEntry], *entries: HistoryEntry) -> History:
     return tuple(sorted(kept, key=_order))
 
 
+def _is_news(history: History, entry: HistoryEntry) -> bool:
+    """Whether it only has to be put in its place: the usual case, and the fast one.
+
+    `history` must be one that `merged` made.
+    """
+    if entry.part is not None or entry.assumed:
+        return False
+    return not any(
+        other.status is entry.status or other.assumed or other.part is not None for other in history
+    )
+
+
 def _order(entry: HistoryEntry) -> tuple[object, ...]:
+    if entry.part is None:
+        return (entry.at, entry.rank, "", "")
     return (entry.at, entry.rank, *_part(entry))
 
 

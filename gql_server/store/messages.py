@@ -2,50 +2,32 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
 from pymongo import UpdateOne
 
 from gql_server.database import Document, Reads, Transaction
-from gql_server.domain import ids
-from gql_server.domain.message import Message, Standing, standing
-from gql_server.domain.receipt import History, HistoryEntry
+from gql_server.domain.message import Message, Standing
+from gql_server.domain.receipt import History
 from gql_server.domain.status import DeliveryStatus
 from gql_server.domain.tally import Counted
+from gql_server.store.message_rows import (
+    Kept,
+    NewMessage,
+    counted_of,
+    entry_row,
+    kept_of,
+    message_of,
+    row_of,
+)
+
+__all__ = ["Kept", "NewMessage"]
 
 COLLECTION = "messages"
 
 Update: TypeAlias = UpdateOne
 """A conditional write that is made here and handed back to `write`; nobody else looks inside."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewMessage:
-    """A message to be registered; `keys` are the provider's, made by its `correlation_key`."""
-
-    id: str
-    workspace: str
-    recipient: str
-    name: str | None
-    country: str | None
-    bound_to: str | None
-    keys: tuple[str, ...]
-    history: History
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A message as a writer needs it: what it is, and the rank that an update is conditional on."""
-
-    message: Message
-    rank: int
-    keys: tuple[str, ...]
-    unknown_words: tuple[str, ...]
-    registered_at: datetime
-    #: all that was accepted: the history itself, or, where parts were reported, what it is made of
-    reports: History
 
 
 def key_of(provider: str, key: str) -> str:
@@ -55,7 +37,7 @@ def key_of(provider: str, key: str) -> str:
 
 async def add(tx: Transaction, messages: Sequence[NewMessage], *, now: datetime) -> None:
     """Keep new messages."""
-    await tx.insert(COLLECTION, [_row(message, now) for message in messages])
+    await tx.insert(COLLECTION, [row_of(message, now) for message in messages])
 
 
 def bound_ids(keys: Collection[str]) -> dict[str, int]:
@@ -77,19 +59,45 @@ def change(
 
     `reports` are what the history is made of; `bound_to` and `keys` make it findable by a provider's keys.
     """
-    fields = _standing(now)
-    if history != kept.message.history:
-        fields["history"] = [_entry_row(entry) for entry in history]
+    fields = _differing(kept.message, now, kept.rank)
+    update: Document = {"$set": fields}
+    known = kept.message.history
+    if history != known:
+        if history[:-1] == known:
+            update["$push"] = {"history": entry_row(history[-1])}
+        else:
+            fields["history"] = [entry_row(entry) for entry in history]
     if reports not in (kept.reports, history):
-        fields["reports"] = [_entry_row(entry) for entry in reports]
+        fields["reports"] = [entry_row(entry) for entry in reports]
     if unknown_words:
         fields["unknownWords"] = list(unknown_words)
     if keys:
         fields["boundTo"] = bound_to
-    update: Document = {"$set": fields}
-    if keys:
         update["$addToSet"] = {"keys": {"$each": list(keys)}}
+    if not fields:
+        # A late lower word: only the history grows.
+        fields["rank"] = kept.rank
     return UpdateOne({"_id": kept.message.id, "rank": kept.rank}, update)
+
+
+def _differing(message: Message, now: Standing, rank: int) -> Document:
+    """What of a standing is not as it is kept."""
+    fields: Document = {}
+    if now.rank != rank:
+        fields["rank"] = now.rank
+    if now.status is not message.status:
+        fields["status"] = now.status.value
+    if now.at != message.status_at:
+        fields["at"] = now.at
+    if now.error_code != message.error_code:
+        fields["code"] = now.error_code
+    if now.error_reason != message.error_reason:
+        fields["reason"] = now.error_reason
+    if now.provider != message.provider:
+        fields["provider"] = now.provider
+    if now.operator != message.operator:
+        fields["operator"] = now.operator
+    return fields
 
 
 async def write(tx: Transaction, updates: Sequence[Update]) -> None:
@@ -101,7 +109,7 @@ async def write(tx: Transaction, updates: Sequence[Update]) -> None:
 async def one(reads: Reads, workspace: str, message: str) -> Message | None:
     """The workspace's message; None where it has none of this id."""
     row = await reads.find_one(COLLECTION, {"_id": message, "workspace": workspace})
-    return _message(row) if row is not None else None
+    return message_of(row) if row is not None else None
 
 
 async def some(reads: Reads, workspace: str, messages: Collection[str]) -> dict[str, Message]:
@@ -115,7 +123,7 @@ async def kept_by_id(reads: Reads, workspace: str, messages: Collection[str]) ->
     if not messages:
         return {}
     rows = await reads.find(COLLECTION, {"_id": {"$in": list(messages)}, "workspace": workspace})
-    return {row["_id"]: _kept(row) for row in rows}
+    return {row["_id"]: kept_of(row) for row in rows}
 
 
 async def kept_by_key(reads: Reads, workspace: str, keys: Collection[str]) -> dict[str, Kept]:
@@ -126,7 +134,7 @@ async def kept_by_key(reads: Reads, workspace: str, keys: Collection[str]) -> di
     rows = await reads.find(COLLECTION, {"workspace": workspace, "keys": {"$in": list(keys)}})
     found = {}
     for row in rows:
-        kept = _kept(row)
+        kept = kept_of(row)
         found.update({key: kept for key in kept.keys if key in keys})
     return found
 
@@ -181,7 +189,7 @@ async def page(
         query = {"campaign": campaign, "status": {"$in": sorted(statuses)}, "_id": bounds}
     way = -1 if descending else 1
     rows = await reads.find(COLLECTION, query, sort=[("_id", way)], limit=limit)
-    return [_message(row) for row in rows]
+    return [message_of(row) for row in rows]
 
 
 async def waiting(
@@ -219,7 +227,7 @@ async def counted(reads: Reads, campaign: str) -> AsyncIterator[list[Counted]]:
     """What is counted of every message of a campaign, in batches; slow, for recounts."""
     fields = ["status", "history", "country", "operator", "code", "provider"]
     async for rows in reads.scan(COLLECTION, {"campaign": campaign}, fields=fields):
-        yield [_counted(row) for row in rows]
+        yield [counted_of(row) for row in rows]
 
 
 async def count_by_status(reads: Reads, campaign: str) -> dict[DeliveryStatus, int]:
@@ -232,108 +240,6 @@ async def count_by_status(reads: Reads, campaign: str) -> dict[DeliveryStatus, i
         ],
     )
     return {DeliveryStatus(row["_id"]): row["count"] for row in rows}
-
-
-def _counted(row: Document) -> Counted:
-    return Counted(
-        status=DeliveryStatus(row["status"]),
-        history=tuple(_entry(entry) for entry in row["history"]),
-        country=row["country"],
-        operator=row["operator"],
-        error_code=row["code"],
-        provider=row["provider"],
-    )
-
-
-def _row(message: NewMessage, now: datetime) -> Document:
-    row: Document = {
-        "_id": message.id,
-        "workspace": message.workspace,
-        "campaign": ids.campaign_of(message.id),
-        "recipient": message.recipient,
-        "name": message.name,
-        "country": message.country,
-        "boundTo": message.bound_to,
-        "registeredAt": now,
-        "history": [_entry_row(entry) for entry in message.history],
-        **_standing(standing(message.history, bound_to=message.bound_to)),
-    }
-    if message.keys:
-        row["keys"] = list(message.keys)
-    return row
-
-
-def _standing(now: Standing) -> Document:
-    return {
-        "status": now.status.value,
-        "rank": now.rank,
-        "at": now.at,
-        "code": now.error_code,
-        "reason": now.error_reason,
-        "provider": now.provider,
-        "operator": now.operator,
-    }
-
-
-def _entry_row(entry: HistoryEntry) -> Document:
-    row = {
-        "s": entry.status.value,
-        "at": entry.at,
-        "code": entry.error_code,
-        "reason": entry.error_reason,
-        "operator": entry.operator,
-        "provider": entry.provider,
-        "assumed": entry.assumed or None,
-        "part": entry.part,
-        "parts": entry.parts,
-    }
-    return {name: value for name, value in row.items() if value is not None}
-
-
-def _entry(row: Document) -> HistoryEntry:
-    return HistoryEntry(
-        status=DeliveryStatus(row["s"]),
-        at=row["at"],
-        error_code=row.get("code"),
-        error_reason=row.get("reason"),
-        operator=row.get("operator"),
-        provider=row.get("provider"),
-        assumed=row.get("assumed", False),
-        part=row.get("part"),
-        parts=row.get("parts"),
-    )
-
-
-def _message(row: Document) -> Message:
-    return Message(
-        id=row["_id"],
-        workspace=row["workspace"],
-        campaign=row["campaign"],
-        recipient=row["recipient"],
-        name=row["name"],
-        bound_to=row["boundTo"],
-        country=row["country"],
-        history=tuple(_entry(entry) for entry in row["history"]),
-        status=DeliveryStatus(row["status"]),
-        status_at=row["at"],
-        error_code=row["code"],
-        error_reason=row["reason"],
-        provider=row["provider"],
-        operator=row["operator"],
-    )
-
-
-def _kept(row: Document) -> Kept:
-    message = _message(row)
-    reports = row.get("reports")
-    return Kept(
-        message=message,
-        rank=row["rank"],
-        keys=tuple(row.get("keys", ())),
-        unknown_words=tuple(row.get("unknownWords", ())),
-        registered_at=row["registeredAt"],
-        reports=tuple(_entry(e) for e in reports) if reports else message.history,
-    )
 
 
 INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (

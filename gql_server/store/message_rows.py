@@ -1,0 +1,156 @@
+"""How a message lies in the database: rows made of domain records, and back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gql_server.database import Document
+from gql_server.domain import ids
+from gql_server.domain.message import Message, Standing, standing
+from gql_server.domain.receipt import History, HistoryEntry
+from gql_server.domain.status import DeliveryStatus
+from gql_server.domain.tally import Counted
+
+
+@dataclass(frozen=True, slots=True)
+class NewMessage:
+    """A message to be registered; `keys` are the provider's, made by its `correlation_key`."""
+
+    id: str
+    workspace: str
+    recipient: str
+    name: str | None
+    country: str | None
+    bound_to: str | None
+    keys: tuple[str, ...]
+    history: History
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A message as a writer needs it: what it is, and the rank that an update is conditional on."""
+
+    message: Message
+    rank: int
+    keys: tuple[str, ...]
+    unknown_words: tuple[str, ...]
+    registered_at: datetime
+    #: all that was accepted: the history itself, or, where parts were reported, what it is made of
+    reports: History
+
+
+def counted_of(row: Document) -> Counted:
+    """What is counted of a message."""
+    return Counted(
+        status=DeliveryStatus(row["status"]),
+        history=tuple(entry_of(entry) for entry in row["history"]),
+        country=row["country"],
+        operator=row["operator"],
+        error_code=row["code"],
+        provider=row["provider"],
+    )
+
+
+def row_of(message: NewMessage, now: datetime) -> Document:
+    """A new message as it is kept."""
+    row: Document = {
+        "_id": message.id,
+        "workspace": message.workspace,
+        "campaign": ids.campaign_of(message.id),
+        "recipient": message.recipient,
+        "name": message.name,
+        "country": message.country,
+        "boundTo": message.bound_to,
+        "registeredAt": now,
+        "history": [entry_row(entry) for entry in message.history],
+        **standing_row(standing(message.history, bound_to=message.bound_to)),
+    }
+    if message.keys:
+        row["keys"] = list(message.keys)
+    return row
+
+
+def standing_row(now: Standing) -> Document:
+    """The fields that lists and counters read."""
+    return {
+        "status": now.status.value,
+        "rank": now.rank,
+        "at": now.at,
+        "code": now.error_code,
+        "reason": now.error_reason,
+        "provider": now.provider,
+        "operator": now.operator,
+    }
+
+
+def entry_row(entry: HistoryEntry) -> Document:
+    """What is not there is not written: a history is read and written with every receipt."""
+    row: Document = {"s": entry.status.value, "at": entry.at}
+    if entry.error_code is not None:
+        row["code"] = entry.error_code
+    if entry.error_reason is not None:
+        row["reason"] = entry.error_reason
+    if entry.operator is not None:
+        row["operator"] = entry.operator
+    if entry.provider is not None:
+        row["provider"] = entry.provider
+    if entry.assumed:
+        row["assumed"] = True
+    if entry.part is not None:
+        row["part"] = entry.part
+    if entry.parts is not None:
+        row["parts"] = entry.parts
+    return row
+
+
+_STATUS = {status.value: status for status in DeliveryStatus}
+"""Twice as fast as the enum's own look-up."""
+
+
+def entry_of(row: Document) -> HistoryEntry:
+    """An entry of a history."""
+    get = row.get
+    return HistoryEntry(
+        _STATUS[row["s"]],
+        row["at"],
+        get("code"),
+        get("reason"),
+        get("operator"),
+        get("provider"),
+        get("assumed", False),
+        get("part"),
+        get("parts"),
+    )
+
+
+def message_of(row: Document) -> Message:
+    """A message."""
+    return Message(
+        id=row["_id"],
+        workspace=row["workspace"],
+        campaign=row["campaign"],
+        recipient=row["recipient"],
+        name=row["name"],
+        bound_to=row["boundTo"],
+        country=row["country"],
+        history=tuple(entry_of(entry) for entry in row["history"]),
+        status=_STATUS[row["status"]],
+        status_at=row["at"],
+        error_code=row["code"],
+        error_reason=row["reason"],
+        provider=row["provider"],
+        operator=row["operator"],
+    )
+
+
+def kept_of(row: Document) -> Kept:
+    """A message as a writer needs it."""
+    message = message_of(row)
+    reports = row.get("reports")
+    return Kept(
+        message=message,
+        rank=row["rank"],
+        keys=tuple(row.get("keys", ())),
+        unknown_words=tuple(row.get("unknownWords", ())),
+        registered_at=row["registeredAt"],
+        reports=tuple(entry_of(e) for e in reports) if reports else message.history,
+    )
