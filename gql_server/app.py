@@ -1,5 +1,6 @@
 """The application: routes, middleware, lifespan. It is given the GraphQL endpoint, and never imports it."""
 
+import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -97,14 +98,16 @@ def _state(services: Services) -> State:
 
 def _routes(graphql: ASGIApp) -> list[BaseRoute]:
     return [
+        # First, as nothing is asked so often.
+        Route("/webhooks/{provider}/{token}", _webhook, methods=["GET", "POST"]),
         Route("/", _home, methods=["GET"]),
         # Not a Mount: it misses the websocket path.
         # It refuses a larger body by its length; this one is for bodies that do not tell it.
         Route("/graphql", graphql, max_body_size=LARGEST_BODY),
         WebSocketRoute("/graphql", graphql),
-        Route("/webhooks/{provider}/{token}", _webhook, methods=["GET", "POST"]),
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", _ready, methods=["GET"]),
+        Route("/metrics", health.metrics, methods=["GET"]),
         *_graphiql(),
     ]
 
@@ -219,6 +222,9 @@ class AccessLog:
                 status = message["status"]
             await send(message)
 
+        if not log.isEnabledFor(logging.INFO):
+            await self._app(scope, receive, send)
+            return
         try:
             await self._app(scope, receive, noting)
         finally:

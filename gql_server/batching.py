@@ -1,11 +1,16 @@
 """Collect awaiting items and flush them together. A mechanism: it knows nothing of what it carries."""
 
 import asyncio
+import math
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
 from gql_server.errors import Overloaded
+
+_WEIGHT = 0.2
+"""Of the last batch in the moving mean of how long one takes."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,7 +42,8 @@ class Batcher(Generic[T, R]):
 
     `flush` gets at most `most` items and returns their results in the same order, an exception for an item
     that failed alone. Where it raises, every item of that batch fails, and only of that batch. At most `depth`
-    items wait.
+    items wait, and no more than are flushed in about `longest_wait` seconds as things are going: what would be
+    answered too late is better refused at once.
     """
 
     def __init__(
@@ -46,10 +52,13 @@ class Batcher(Generic[T, R]):
         *,
         most: int,
         depth: int,
+        longest_wait: float = math.inf,
     ) -> None:
         self._flush = flush
         self._most = most
         self._depth = depth
+        self._longest_wait = longest_wait
+        self._seconds_a_batch = 0.0
         self._waiting: deque[tuple[T, _Submission[T, R], int]] = deque()
         self._awake = asyncio.Event()
         self._closing = False
@@ -80,6 +89,9 @@ class Batcher(Generic[T, R]):
         """
         if self._closing or len(self._waiting) + len(items) > self._depth:
             raise Overloaded("the queue is full")
+        # By whole batches: a small one takes nearly as long as a full one.
+        if len(self._waiting) // self._most * self._seconds_a_batch > self._longest_wait:
+            raise Overloaded("the queue is too long to be answered in time")
         if not items:
             return []
         submission: _Submission[T, R] = _Submission(
@@ -103,9 +115,11 @@ class Batcher(Generic[T, R]):
             count = min(self._most, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(count)]
             outcomes: Sequence[R | Exception]
+            began = time.monotonic()
             try:
                 outcomes = await self._flush([item for item, _, _ in batch])
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the waiting items' error
                 outcomes = [error] * len(batch)
+            self._seconds_a_batch += (time.monotonic() - began - self._seconds_a_batch) * _WEIGHT
             for (_, submission, index), outcome in zip(batch, outcomes, strict=True):
                 submission.settle(index, outcome)

@@ -3,7 +3,7 @@
 import json
 import re
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -119,12 +119,7 @@ def add_source(
     found = PROVIDERS.get(provider)
     if found is None:
         raise refused(f"This provider is not known; there are: {', '.join(sorted(PROVIDERS))}.")
-    if secret and not found.signed:
-        raise refused(
-            f"{provider} signs nothing, so a secret would guard nothing: the address itself is the secret."
-        )
-    if not all(one.strip() for one in secret or ()):
-        raise refused("An empty secret guards nothing: give --secret what the provider signs with.")
+    _check_secrets(provider, secret or ())
     zone_of(time_zone)
     token, token_hash = auth.new_token()
     source = Source(
@@ -189,6 +184,34 @@ def list_sources(workspace: Workspace, as_json: AsJson = False) -> None:
         )
 
 
+@sources_app.command("secrets")
+def set_secrets(
+    workspace: Workspace,
+    source_id: Id,
+    secret: Annotated[
+        list[str],
+        typer.Option(help="What its requests may be signed with; again for several."),
+    ],
+) -> None:
+    """Exchange what a source's requests may be signed with; the address stays.
+
+    To rotate a secret without losing a receipt: give both the old and the new one, exchange it at the provider, and
+    then give the new one alone. A server knows within 5 seconds.
+    """
+    _checked(workspace)
+
+    async def exchange(db: Database) -> str | None:
+        found = await sources.of_workspace(db.latest, workspace)
+        provider = next((source.provider for source in found if source.id == source_id), None)
+        if provider is not None:
+            _check_secrets(provider, secret)
+            await sources.set_secrets(db, workspace, source_id, secret)
+        return provider
+
+    if _with_database(settings_of(), exchange) is None:
+        raise refused("This workspace has no source of this id; see `gql-server sources list`.")
+
+
 @sources_app.command("remove")
 def remove_source(workspace: Workspace, source_id: Id) -> None:
     """Take a source's address back, by the source's id: what is posted to it is refused within 5 seconds.
@@ -199,6 +222,15 @@ def remove_source(workspace: Workspace, source_id: Id) -> None:
     gone = _with_database(settings_of(), lambda db: sources.remove(db, workspace, source_id))
     if not gone:
         raise refused("This workspace has no source of this id; see `gql-server sources list`.")
+
+
+def _check_secrets(provider: str, given: Sequence[str]) -> None:
+    if given and not PROVIDERS[provider].signed:
+        raise refused(
+            f"{provider} signs nothing, so a secret would guard nothing: the address itself is the secret."
+        )
+    if not all(one.strip() for one in given):
+        raise refused("An empty secret guards nothing: give --secret what the provider signs with.")
 
 
 def _with_database(settings: Settings, use: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:

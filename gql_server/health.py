@@ -1,15 +1,22 @@
-"""Whether the process lives, and whether it can serve."""
+"""Whether the process lives, whether it can serve, and what it has counted."""
 
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gql_server.database import Database
 from gql_server.errors import Overloaded
+from gql_server.metrics import REGISTRY
 
 
 async def live(request: Request) -> Response:
     """The process answers."""
     return JSONResponse({"status": "ok"})
+
+
+async def metrics(request: Request) -> Response:
+    """What this process has counted, for Prometheus; no number and no token in it."""
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
 
 
 class Ready:

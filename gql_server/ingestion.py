@@ -34,6 +34,9 @@ BATCH = 500
 WAITING_ROOM = 20_000
 """Receipts that may wait; one more is answered 503, so that memory is bounded."""
 
+LONGEST_WAIT = 2.0
+"""Seconds that a receipt may have to wait before its commit begins; webhooks answer 503 after 3.2."""
+
 UNKNOWN_WORDS_KEPT = 5
 
 MOST_BEGUN = 10_000
@@ -97,6 +100,7 @@ class Ingestion:
             lambda batch: self._commit_batch(number, batch),
             most=BATCH,
             depth=WAITING_ROOM // len(self._committer.slots),
+            longest_wait=LONGEST_WAIT,
         )
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""What runs by the clock. Every job may run anywhere and at any time; one process at a time, by a lease, does."""
+"""What runs by the clock. Every job may run anywhere, at any time; the long ones run in one process, by a lease."""
 
 import asyncio
 import contextlib
@@ -53,7 +53,7 @@ class Jobs:
         """Begin; each job has its first turn at once."""
         for job, seconds, alone in (
             (self._committer.settle_touched, SETTLE_EVERY, False),
-            (self.settle_due, SETTLE_EVERY, True),
+            (self.settle_due, SETTLE_EVERY, False),
             (self._parking.sweep, SWEEP_EVERY, False),
             (self.settle_newest, SWEEP_EVERY, True),
             (self.expire, EXPIRE_EVERY, True),

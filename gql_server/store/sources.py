@@ -1,5 +1,6 @@
 """Sources: the provider accounts that may post receipts, found by the hash of their address's token."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -63,6 +64,17 @@ async def of_workspace(reads: Reads, workspace: str) -> list[Listed]:
         )
         for row in rows
     ]
+
+
+async def set_secrets(
+    db: Database, workspace: str, source_id: str, secrets: Sequence[str]
+) -> str | None:
+    """Exchange the secrets that a source's requests are signed with. Its provider; None where there is none."""
+    with db.translated():
+        row = await db.collection(COLLECTION).find_one_and_update(
+            {"_id": source_id, "workspace": workspace}, {"$set": {"secrets": list(secrets)}}
+        )
+    return row["provider"] if row is not None else None
 
 
 async def remove(db: Database, workspace: str, source_id: str) -> bool:
