@@ -1,6 +1,7 @@
 """The command: keys and sources, and refusals that say what to do."""
 
 import asyncio
+import hmac
 import json
 import os
 import re
@@ -197,6 +198,55 @@ async def test_a_source_is_listed_and_its_address_taken_back(
     gone = await gql_server("sources", "remove", "--workspace", "acme", leaked["id"])
     assert gone.code == 0
     assert (await api.http.post(api.base + path, json={})).status_code == 404
+
+
+async def test_a_secret_is_rotated_and_no_receipt_is_lost(
+    gql_server: Command, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gql_server.webhooks.REMEMBERED", 0.0)
+    made = await gql_server(
+        *("sources", "add", "--workspace", "acme", "--provider", "generic"),
+        *("--secret", "old", "--json"),
+        GQL_PUBLIC_URL=api.base,
+    )
+    source = json.loads(made.out)
+    body = b'{"messageId": "0123456789ab-000001", "status": "SENT"}'
+
+    async def answer(secret: str) -> int:
+        signature = "sha256=" + hmac.digest(secret.encode(), body, "sha256").hex()
+        headers = {"X-Signature": signature, "content-type": "application/json"}
+        return (
+            await api.http.post(source["webhookUrl"], content=body, headers=headers)
+        ).status_code
+
+    exchange = ("sources", "secrets", "--workspace", "acme", source["id"])
+    assert [await answer("old"), await answer("new")] == [200, 403]
+    assert (await gql_server(*exchange, "--secret", "old", "--secret", "new")).code == 0
+    assert [await answer("old"), await answer("new")] == [200, 200]
+    assert (await gql_server(*exchange, "--secret", "new")).code == 0
+    assert [await answer("old"), await answer("new")] == [403, 200]
+
+    # an empty one, and another workspace's source, are refused, and nothing changes
+    assert (await gql_server(*exchange, "--secret", " ")).code == 1
+    other = ("sources", "secrets", "--workspace", "other", source["id"])
+    assert (await gql_server(*other, "--secret", "mine")).code == 1
+    assert [await answer("new"), await answer("mine")] == [200, 403]
+
+
+async def test_what_was_counted_is_shown_to_prometheus_without_a_number(api: Api) -> None:
+    webhook = await api.new_source("generic")
+    receipt = {"providerMessageId": "+33612345678", "status": "4711Teleported"}
+    assert (await api.http.post(webhook, json=receipt)).status_code == 200
+
+    shown = (await api.http.get(f"{api.base}/metrics")).text
+
+    assert re.search(r'^gql_webhooks_total\{answer="200",provider="generic"\} [1-9]', shown, re.M)
+    assert re.search(r'^gql_unknown_words_total\{provider="generic"\} [1-9]', shown, re.M)
+    for name in ("gql_queue", "gql_orphans", "gql_recount_difference_total", "gql_dead_receipts"):
+        assert f"\n{name}" in shown
+    assert "33612345678" not in shown
+    assert "4711" not in shown
+    assert webhook.rsplit("/", 1)[1] not in shown
 
 
 async def test_a_source_that_could_be_signed_and_is_not_is_warned_of(gql_server: Command) -> None:
