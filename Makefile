@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test test-all check fix bench schema chaos audit build lock clean \
+.PHONY: help setup demo test test-all check fix bench soak schema chaos audit build lock clean \
 	python pages pages-if-possible node-packages system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages
 
@@ -10,6 +10,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell scripts/find-python)
 RUN := .venv/bin/python -m
 CHAOS_RUNS ?= 10
+SOAK_SECONDS ?= 600
 
 NODE_FITS := scripts/find-node
 PAGES := gql_server/static/graphiql/index.html
@@ -42,6 +43,9 @@ fix: python ## Format the code, and repair what the linter can
 
 bench: setup ## Run the benchmarks
 	$(RUN) benchmarks
+
+soak: setup ## Load the server to its most, and beyond, and look at its memory; SOAK_SECONDS=600
+	$(RUN) benchmarks --soak $(SOAK_SECONDS)
 
 schema: python ## Print the schema into schema.graphql
 	@mkdir -p .make

@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -11,66 +12,146 @@ import uvicorn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from benchmarks import fanout, page, receipts, report
-from benchmarks.environment import environment
+from benchmarks import fanout, page, processes, profiling, receipts, report, singles, soak
+from benchmarks.environment import Environment, Sizes, environment
+from benchmarks.hot import Hot
 from benchmarks.measure import Failed, Row
 from gql_server import logs
 from gql_server.errors import StartError
 
-ROWS = ("receipts", "page", "fanout")
+ROWS = ("receipts", "singles", "processes", "page", "fanout")
+HOT = {"receipts", "singles", "processes"}
+"""Of these, the rows of the hot campaign."""
+MESSAGES = 1_000_000
+"""Stored, when receipts come in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """How much of everything."""
+
+    messages: int
+    pairs: int
+    #: receipts of a pair, in bodies and alone
+    in_bodies: int
+    alone: int
+    #: of pages
+    seconds: float
+    subscribers: int
+    events: int
 
 
 def main() -> None:
     """Measure, print, keep; 1 where a check did not hold."""
     parser = argparse.ArgumentParser("python -m benchmarks", description=report.__doc__)
     parser.add_argument("--only", help=f"rows, separated by commas, of: {', '.join(ROWS)}")
-    parser.add_argument("--pairs", type=int, help="pairs of each row (5; quick: 2)")
+    parser.add_argument("--pairs", type=int, help="pairs of each row (7; quick: 2)")
+    parser.add_argument("--messages", type=int, help=f"stored messages ({MESSAGES:,})")
     parser.add_argument("--quick", action="store_true", help="a minute's smoke test, no figures")
     parser.add_argument("--json", type=Path, help="where to keep it (results/, by the time)")
+    parser.add_argument(
+        "--profile", action="store_true", help="also sample where our server spends its time"
+    )
+    parser.add_argument(
+        "--soak",
+        type=float,
+        metavar="SECONDS",
+        help="instead: saturation for so long, overloads in it",
+    )
     given = parser.parse_args()
     only = given.only.split(",") if given.only else ROWS
     if unknown := set(only) - set(ROWS):
         parser.error(f"there is no row {sorted(unknown)[0]!r}; there are: {', '.join(ROWS)}")
-    pairs = given.pairs or (2 if given.quick else 5)
     path = given.json or report.RESULTS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
+    messages = given.messages or (2_000 if given.quick else MESSAGES)
+    amounts = (
+        Amounts(messages, given.pairs or 2, 2_000, 800, 1.0, subscribers=60, events=5)
+        if given.quick
+        else Amounts(messages, given.pairs or 7, 20_000, 8_000, 4.0, subscribers=300, events=50)
+    )
     loop_factory = uvicorn.Config(main, log_config=None).get_loop_factory()
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            rows = runner.run(_measure(only, pairs, quick=given.quick, path=path))
+            if given.soak:
+                held = runner.run(_soak(given.soak, messages))
+            else:
+                profiles = path if given.profile else None
+                rows = runner.run(_measure(only, amounts, path, profiles))
+                held = all(held for row in rows for held in row.checks.values())
     except (Failed, StartError) as error:
         sys.exit(f"benchmarks: {error}")
     except KeyboardInterrupt:
         sys.exit(130)
-    if not all(held for row in rows for held in row.checks.values()):
+    if not held:
         sys.exit("benchmarks: something did not hold, so the figures mean nothing")
 
 
-async def _measure(only: Sequence[str], pairs: int, *, quick: bool, path: Path) -> list[Row]:
+async def _measure(
+    only: Sequence[str], amounts: Amounts, path: Path, profiles: Path | None
+) -> list[Row]:
     logs.configure("warning")
-    shapes = receipts.QUICK_SHAPES if quick else receipts.SHAPES
-    needed = receipts.messages_needed(shapes, pairs) if "receipts" in only else 0
-    sizes = (max(2_000 if quick else 50_000, needed), page.MESSAGES, 1_000)
-    subscribers, events = (60, 5) if quick else (300, 50)
+    pairs = amounts.pairs
+    needed = receipts.messages_needed(amounts.in_bodies, pairs)
+    sizes = Sizes(large=max(amounts.messages, needed), paged=page.MESSAGES, watched=1_000)
     rows: list[Row] = []
     with _progress() as progress:
-        seeding = progress.add_task("messages", total=sum(sizes))
+        seeding = progress.add_task("messages", total=sizes.all)
 
-        def bar(name: str, parts: int = 1) -> Callable[[], None]:
-            task = progress.add_task(name, total=2 * (pairs + 1) * parts)
+        def bar(name: str, total: int) -> Callable[[], None]:
+            task = progress.add_task(name, total=total)
             return lambda: progress.advance(task)
 
         async with environment(sizes, lambda count: progress.advance(seeding, count)) as env:
-            about = report.machine(env.mongod_version)
-            if "receipts" in only:
-                advance = bar("receipts", len(shapes))
-                rows += await receipts.measure(env, shapes, pairs, advance)
-            if "page" in only:
-                rows += await page.measure(env, 1.0 if quick else 4.0, pairs, bar("page"))
-            if "fanout" in only:
-                rows += await fanout.measure(env, subscribers, events, pairs, bar("fanout"))
+            about = report.machine(env.data.mongod_version)
+            hot = Hot(env.data)
+            for name in ROWS:  # in this order, whatever the caller's
+                if name in only:
+                    with profiling.of(env.ours.pid, name, profiles):
+                        rows += await _rows(name, env, hot, amounts, bar)
+            if HOT & set(only):
+                task = progress.add_task("recount", total=sizes.large)
+                checks = await hot.recounted(lambda count: progress.advance(task, count))
+                rows[0].checks = {**rows[0].checks, **checks}
     report.show(rows, about)
     report.write(rows, about, path)
     return rows
+
+
+async def _rows(
+    name: str,
+    env: Environment,
+    hot: Hot,
+    amounts: Amounts,
+    bar: Callable[[str, int], Callable[[], None]],
+) -> list[Row]:
+    """What is measured under this name."""
+    pairs = amounts.pairs
+    turns = 2 * (pairs + 1)
+    if name == "receipts":
+        return await receipts.measure(env, hot, amounts.in_bodies, pairs, bar(name, turns))
+    if name == "singles":
+        return await singles.measure(env, hot, amounts.alone, pairs, bar(name, turns + pairs))
+    if name == "processes":
+        shapes = (
+            (receipts.BODY, receipts.CONNECTIONS, amounts.in_bodies),
+            (1, singles.CONNECTIONS, amounts.alone),
+        )
+        return await processes.measure(env, hot, shapes, pairs, bar(name, turns * len(shapes)))
+    if name == "page":
+        return await page.measure(env, amounts.seconds, pairs, bar(name, turns))
+    return await fanout.measure(env, amounts.subscribers, amounts.events, pairs, bar(name, turns))
+
+
+async def _soak(seconds: float, messages: int) -> bool:
+    logs.configure("warning")
+    sizes = Sizes(large=messages, flooded=soak.MESSAGES)
+    with _progress() as progress:
+        seeding = progress.add_task("messages", total=sizes.all)
+        task = progress.add_task("seconds", total=int(seconds))
+        async with environment(sizes, lambda count: progress.advance(seeding, count)) as env:
+            return await soak.run(
+                env, seconds, lambda passed: progress.update(task, completed=int(passed))
+            )
 
 
 def _progress() -> Progress:

@@ -1,7 +1,9 @@
 """The limit: the least that a server of the same parts can do, without any of what ours promises.
 
-`/page` is one find and one encoding, `/fan` a loop over websockets. The same uvicorn with the same
-settings, on the loop that uvicorn takes by itself. Run as `python -m benchmarks.bare URL DATABASE`.
+`/receipt` reads a body and answers, `/page` is one find and one encoding, `/fan` a loop over websockets. The same
+uvicorn with the same settings, on the loop that uvicorn takes by itself.
+
+Run as `python -m benchmarks.bare URL DATABASE`.
 """
 
 import asyncio
@@ -24,10 +26,15 @@ FIELDS = ("recipient", "status", "at", "name")
 
 
 def make_app(mongodb_url: str, database: str) -> Starlette:
-    """The two endpoints."""
+    """The endpoints."""
     client: Any = AsyncIOMotorClient(mongodb_url, tz_aware=True)
     messages = client[database]["messages"]
     sockets: dict[WebSocket, None] = {}
+
+    async def receipt(request: Request) -> Response:
+        """Parsed, and forgotten."""
+        orjson.loads(await request.body())
+        return Response(b"{}", media_type="application/json")
 
     async def page(request: Request) -> Response:
         """A hundred messages of a campaign after an id, in the shape of our own answer."""
@@ -72,6 +79,7 @@ def make_app(mongodb_url: str, database: str) -> Starlette:
 
     return Starlette(
         routes=[
+            Route("/receipt", receipt, methods=["POST"]),
             Route("/page", page),
             Route("/publish", publish, methods=["POST"]),
             WebSocketRoute("/fan", fan),

@@ -20,6 +20,7 @@ from benchmarks import http_load, walk
 from benchmarks.crowd import Crowd
 from benchmarks.environment import Environment
 from benchmarks.measure import Failed, Row, Sample, interleaved
+from benchmarks.walk import Walk
 from gql_server.domain import ids
 from resolvers.subscription import SHORTEST_INTERVAL
 
@@ -60,12 +61,14 @@ async def measure(
 ) -> list[Row]:
     """The row."""
     live, bare = _Live(Crowd(subscribers)), Crowd(subscribers)
-    receipts = walk.posts(env.webhook, walk.over(env.watched.messages), body=1)
+    watched = env.data.watched.messages
+    steps = Walk(watched).take(len(watched) * len(walk.STATUSES))
+    receipts = walk.posts(env.webhook, steps, body=1)
     try:
         first = await _subscribe(env, live.crowd)
         live.revision = _statistics(first)["revision"]
-        await bare.open(env.bare.replace("http", "ws", 1) + "/fan")
-        publish = http_load.request(f"{env.bare}/publish", first)
+        await bare.open(env.bare.base.replace("http", "ws", 1) + "/fan")
+        publish = http_load.request(f"{env.bare.base}/publish", first)
 
         async def ours(share: float) -> Sample:
             count = int(events * share)
@@ -102,19 +105,19 @@ async def measure(
 async def _subscribe(env: Environment, crowd: Crowd) -> bytes:
     """Open all subscriptions; the present state, which each begins with."""
     script = [
-        {"type": "connection_init", "payload": {"authorization": f"Bearer {env.key}"}},
+        {"type": "connection_init", "payload": {"authorization": f"Bearer {env.data.key}"}},
         {
             "type": "subscribe",
             "id": "1",
             "payload": {
                 "query": SUBSCRIPTION,
-                "variables": {"id": ids.to_global("Campaign", env.watched.id)},
+                "variables": {"id": ids.to_global("Campaign", env.data.watched.id)},
             },
         },
     ]
     crowd.expect()
     await crowd.open(
-        env.base.replace("http", "ws", 1) + "/graphql",
+        env.ours.base.replace("http", "ws", 1) + "/graphql",
         protocol="graphql-transport-ws",
         script=[orjson.dumps(message) for message in script],
     )
@@ -133,7 +136,7 @@ async def _run(
     firsts, lasts = [], []
     client = 0.0
     cpu = env.cpu(side)
-    async with http_load.asking(env.bare if side == "bare" else env.base) as ask:
+    async with http_load.asking((env.bare if side == "bare" else env.ours).base) as ask:
         for _ in range(events):
             await asyncio.sleep(PAUSE)
             crowd.expect()

@@ -4,9 +4,11 @@ A comfortable client needs more of a core than the server that it measures, and 
 """
 
 import asyncio
+import random
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import cycle
@@ -27,8 +29,21 @@ class Outcome:
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list)
-    #: answers other than 200
-    refused: int = 0
+    #: the times of answers other than 200, by status; they stand in `latencies`, too
+    others: dict[str, list[float]] = field(default_factory=dict)
+    #: how long after its time each request went out, where they are paced: the client's own fault
+    late: list[float] = field(default_factory=list)
+
+    @property
+    def refused(self) -> int:
+        """How many answers were others than 200."""
+        return sum(len(times) for times in self.others.values())
+
+    def take(self, status: bytes, seconds: float) -> None:
+        """An answer has come, so long after its request."""
+        self.latencies.append(seconds)
+        if status != b"200":
+            self.others.setdefault(status.decode(), []).append(seconds)
 
 
 def request(url: str, body: bytes | None = None, headers: Iterable[tuple[str, str]] = ()) -> bytes:
@@ -51,8 +66,17 @@ def for_seconds(requests: Iterable[bytes], seconds: float) -> Iterator[bytes]:
         yield one
 
 
-async def load(url: str, requests: Iterator[bytes], *, connections: int) -> Outcome:
+async def load(
+    servers: Sequence[str],
+    requests: Iterator[bytes],
+    *,
+    connections: int,
+    again: bool = False,
+    patience: float = PATIENCE,
+) -> Outcome:
     """Send these requests, each connection its next one as soon as it has the answer to the last.
+
+    With `again` one that is not answered 200 is sent once more, until it is.
 
     :raises Failed: a connection broke, or it took far too long.
     """
@@ -66,33 +90,115 @@ async def load(url: str, requests: Iterator[bytes], *, connections: int) -> Outc
         if following is not None:
             connection.send(following)
             return
+        connection.close()  # the server would do so, while it works for the others
         busy -= 1
         if not busy and not ended.done():
             ended.set_result(time.perf_counter())
 
     def answered(connection: _Connection, status: bytes, body: bytes) -> None:
-        outcome.latencies.append(time.perf_counter() - connection.sent)
-        outcome.refused += status != b"200"
-        go(connection)
+        outcome.take(status, time.perf_counter() - connection.sent)
+        if again and status != b"200":
+            connection.send(connection.message)
+        else:
+            go(connection)
+
+    async with _opened(servers, connections, answered, ended) as opened:
+        began = time.perf_counter()
+        busy = len(opened)
+        for connection in opened:
+            go(connection)
+        outcome.seconds = await _end(ended, patience) - began
+    return outcome
+
+
+async def paced(
+    servers: Sequence[str], requests: Iterator[bytes], *, rate: float, connections: int
+) -> Outcome:
+    """Send these requests at random times, so many a second, whatever becomes of those before.
+
+    An answer's time counts from when its request should have gone out: a server that stands still for a second
+    is seen by all who come in that second, not by the few who had a connection.
+
+    :raises Failed: a connection broke, or it took far too long.
+    """
+    outcome = Outcome()
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+    arrivals = random.Random(7)
+    free: deque[_Connection] = deque()  # in turn, so that the server closes none
+    waiting: deque[tuple[float, bytes]] = deque()
+    sent: dict[_Connection, float] = {}
+    due = 0.0
+    following: bytes | None = None
+
+    def go(connection: _Connection, at: float, message: bytes) -> None:
+        sent[connection] = at
+        connection.send(message)
+
+    def answered(connection: _Connection, status: bytes, body: bytes) -> None:
+        outcome.take(status, time.perf_counter() - sent.pop(connection))
+        if waiting:
+            go(connection, *waiting.popleft())
+        else:
+            free.append(connection)
+        finish()
+
+    def tick() -> None:
+        nonlocal due, following
+        now = time.perf_counter()
+        while following is not None and due <= now:
+            outcome.late.append(now - due)
+            if free:
+                go(free.popleft(), due, following)
+            else:
+                waiting.append((due, following))
+            due += arrivals.expovariate(rate)
+            following = next(requests, None)
+        if following is not None:
+            loop.call_later(due - now, tick)
+        finish()
+
+    def finish() -> None:
+        if following is None and not sent and not waiting and not ended.done():
+            ended.set_result(time.perf_counter())
+
+    async with _opened(servers, connections, answered, ended) as opened:
+        free += opened
+        began = due = time.perf_counter()
+        following = next(requests, None)
+        tick()
+        outcome.seconds = await _end(ended, PATIENCE) - began
+    return outcome
+
+
+@asynccontextmanager
+async def _opened(
+    servers: Sequence[str],
+    connections: int,
+    answered: "Callable[[_Connection, bytes, bytes], None]",
+    ended: "asyncio.Future[float]",
+) -> "AsyncIterator[list[_Connection]]":
+    """So many connections, to the servers in turn; one that breaks ends the load."""
 
     def lost(why: str) -> None:
         if not ended.done():
             ended.set_exception(Failed(f"a connection of the load broke: {why}"))
 
-    opened = await asyncio.gather(*(_open(url, answered, lost) for _ in range(connections)))
+    to = (server for server, _ in zip(cycle(servers), range(connections), strict=False))
+    opened = await asyncio.gather(*(_open(server, answered, lost) for server in to))
     try:
-        began = time.perf_counter()
-        busy = len(opened)
-        for connection in opened:
-            go(connection)
-        async with asyncio.timeout(PATIENCE):
-            outcome.seconds = await ended - began
-    except TimeoutError:
-        raise Failed(f"the load was not answered in {PATIENCE:.0f} s") from None
+        yield opened
     finally:
         for connection in opened:
             connection.close()
-    return outcome
+
+
+async def _end(ended: "asyncio.Future[float]", patience: float) -> float:
+    try:
+        async with asyncio.timeout(patience):
+            return await ended
+    except TimeoutError:
+        raise Failed(f"the load was not answered in {patience:.0f} s") from None
 
 
 @asynccontextmanager
@@ -138,6 +244,7 @@ class _Connection(asyncio.Protocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._received = b""
+        self.message = b""
         self.sent = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -145,6 +252,7 @@ class _Connection(asyncio.Protocol):
 
     def send(self, message: bytes) -> None:
         assert self._transport is not None
+        self.message = message
         self.sent = time.perf_counter()
         self._transport.write(message)
 

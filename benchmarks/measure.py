@@ -37,18 +37,23 @@ class Row:
     """One line of the table: ours against the limit, pair by pair."""
 
     name: str
-    #: what it is measured against
+    #: what it is measured against; "" where nothing but our own figures is asked for
     limit: str
     ours: Sequence[Sample]
+    #: none where there is no limit
     theirs: Sequence[Sample]
     #: what was checked of the data, and whether it held
     checks: Mapping[str, bool]
     #: what is known of the whole row, such as a percentile
     figures: Mapping[str, float] = field(default_factory=dict)
+    #: what we want it to be, for a reader: no speed fails a run
+    wanted: str = ""
 
     @property
     def ratios(self) -> list[float]:
         """Ours over the limit, of each pair."""
+        if not self.theirs:
+            return []
         return [
             ours.rate / theirs.rate for ours, theirs in zip(self.ours, self.theirs, strict=True)
         ]
@@ -58,14 +63,10 @@ class Row:
         return {
             "name": self.name,
             "limit": self.limit,
-            "ratio": {
-                "median": median(self.ratios),
-                "min": min(self.ratios),
-                "max": max(self.ratios),
-                "pairs": self.ratios,
-            },
+            "wanted": self.wanted,
+            "ratio": _spread(self.ratios),
             "ours": _samples(self.ours),
-            "theirs": _samples(self.theirs),
+            "theirs": _samples(self.theirs) if self.theirs else None,
             "figures": dict(self.figures),
             "checks": dict(self.checks),
         }
@@ -82,6 +83,14 @@ def typical(
 def percentile(values: Sequence[float], share: float) -> float:
     """The value that this share of the values does not exceed."""
     return sorted(values)[min(int(len(values) * share), len(values) - 1)]
+
+
+def milliseconds(latencies: Sequence[float], of: str = "") -> dict[str, float]:
+    """Median and 99th percentile of these seconds, as figures of a row."""
+    return {
+        f"{of} {name} ms".strip(): percentile(latencies, share) * 1000
+        for name, share in (("p50", 0.50), ("p99", 0.99))
+    }
 
 
 async def interleaved(
@@ -131,6 +140,12 @@ class Cpu:
             words = stat.read_text().rpartition(")")[2].split()
             looked[name] = (int(words[11]) + int(words[12])) / tick
         return looked
+
+
+def _spread(values: Sequence[float]) -> dict[str, Any] | None:
+    if not values:
+        return None
+    return {"median": median(values), "min": min(values), "max": max(values), "pairs": values}
 
 
 def _samples(samples: Sequence[Sample]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import orjson
 from benchmarks import http_load, walk
 from benchmarks.bare import same_instant
 from benchmarks.environment import Environment
-from benchmarks.measure import Failed, Row, Sample, interleaved, percentile
+from benchmarks.measure import Failed, Row, Sample, interleaved, milliseconds
+from benchmarks.walk import Walk
 from gql_server.domain import ids
 
 CONNECTIONS = 16
@@ -35,8 +36,10 @@ async def measure(
 ) -> list[Row]:
     """The row."""
     # A report is read when receipts have come: each message has the whole history by then.
-    receipts = walk.posts(env.webhook, walk.over(env.paged.messages), body=100)
-    refused = (await http_load.load(env.base, receipts, connections=4)).refused
+    paged = env.data.paged.messages
+    steps = Walk(paged).take(len(paged) * len(walk.STATUSES))
+    receipts = walk.posts(env.webhook, steps, body=100)
+    refused = (await http_load.load([env.ours.base], receipts, connections=4)).refused
     graphql, bare, same = await _requests(env)
     latencies: dict[str, list[float]] = {"server": [], "bare": []}
 
@@ -44,7 +47,7 @@ async def measure(
         nonlocal refused
         cpu = env.cpu(side)
         outcome = await http_load.load(
-            address, http_load.for_seconds(requests, seconds * share), connections=CONNECTIONS
+            [address], http_load.for_seconds(requests, seconds * share), connections=CONNECTIONS
         )
         refused += outcome.refused
         if share == 1:
@@ -54,8 +57,8 @@ async def measure(
 
     samples = await interleaved(
         pairs,
-        lambda share: run(share, "server", env.base, graphql),
-        lambda share: run(share, "bare", env.bare, bare),
+        lambda share: run(share, "server", env.ours.base, graphql),
+        lambda share: run(share, "bare", env.bare.base, bare),
         advance,
     )
     return [
@@ -68,11 +71,10 @@ async def measure(
                 "every request was answered 200": refused == 0,
                 f"both answer the same messages on {PAGES} pages": same,
             },
-            figures={"connections": CONNECTIONS}
-            | {
-                f"{side} {name}": percentile(latencies[key], share) * 1000
-                for side, key in (("ours", "server"), ("limit's", "bare"))
-                for name, share in (("p50 ms", 0.5), ("p99 ms", 0.99))
+            figures={
+                "connections": CONNECTIONS,
+                **milliseconds(latencies["server"]),
+                **milliseconds(latencies["bare"], "the limit's"),
             },
         )
     ]
@@ -80,21 +82,23 @@ async def measure(
 
 async def _requests(env: Environment) -> tuple[list[bytes], list[bytes], bool]:
     """The requests of both sides for the first pages, and whether they are answered alike."""
-    campaign = env.paged.id
+    campaign = env.data.paged.id
     graphql: list[bytes] = []
     bare: list[bytes] = []
     same = True
     after: str | None = None
     last = f"{campaign}-"
-    async with http_load.asking(env.base) as ask, http_load.asking(env.bare) as ask_bare:
+    async with http_load.asking(env.ours.base) as ask, http_load.asking(env.bare.base) as ask_bare:
         while len(graphql) < PAGES:
             body = {
                 "query": QUERY,
                 "variables": {"campaign": ids.to_global("Campaign", campaign), "after": after},
             }
-            headers = [("Authorization", f"Bearer {env.key}")]
-            graphql.append(http_load.request(f"{env.base}/graphql", orjson.dumps(body), headers))
-            bare.append(http_load.request(f"{env.bare}/page?campaign={campaign}&after={last}"))
+            headers = [("Authorization", f"Bearer {env.data.key}")]
+            graphql.append(
+                http_load.request(f"{env.ours.base}/graphql", orjson.dumps(body), headers)
+            )
+            bare.append(http_load.request(f"{env.bare.base}/page?campaign={campaign}&after={last}"))
             ours = _messages(await ask(graphql[-1]))
             theirs = _messages(await ask_bare(bare[-1]))
             same = same and _alike(ours["nodes"], theirs["nodes"])

@@ -36,16 +36,17 @@ def show(rows: Sequence[Row], about: dict[str, Any]) -> None:
     console = Console()
     table = Table()
     table.add_column("what")
-    for heading in ("ours", "the limit", "ratio", "min..max"):
+    for heading in ("ours", "the limit", "ratio", "min..max", "p99 ms"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         ratios = row.ratios
         table.add_row(
             row.name,
             f"{_rate(row.ours):,.0f}",
-            f"{_rate(row.theirs):,.0f}",
-            f"{median(ratios):.2f}",
-            f"{min(ratios):.2f}..{max(ratios):.2f}",
+            f"{_rate(row.theirs):,.0f}" if ratios else "",
+            f"{median(ratios):.2f}" if ratios else "",
+            f"{min(ratios):.2f}..{max(ratios):.2f}" if ratios else "",
+            f"{row.figures['p99 ms']:,.0f}" if "p99 ms" in row.figures else "",
         )
     console.print(table)
     for row in rows:
@@ -63,8 +64,11 @@ def write(rows: Sequence[Row], about: dict[str, Any], path: Path) -> None:
 
 def _show_more(console: Console, row: Row) -> None:
     console.print(f"\n{row.name}", style="bold", highlight=False)
-    lines = [f"the limit is {row.limit}", _said(row.figures)]
+    lines = [row.limit and f"the limit is {row.limit}", row.wanted and f"wanted: {row.wanted}"]
+    lines.append(_said(row.figures))
     for side, samples in (("ours", row.ours), ("the limit", row.theirs)):
+        if not samples:
+            continue
         lines.append(_said(typical(samples, lambda sample: sample.more), side))
         shares = typical(samples, lambda sample: sample.cpu)
         costs = typical(samples, lambda sample: sample.cost)

@@ -1,0 +1,135 @@
+"""Campaigns to measure with, written by the server's own code: so rows, counters and outbox are as they always are.
+
+A million messages in less than a minute: nothing else runs meanwhile, so they are committed without transactions,
+thousands at once, and nobody waits for a majority.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+from pymongo.read_concern import ReadConcern
+from pymongo.write_concern import WriteConcern
+
+from benchmarks.measure import Failed
+from gql_server import auth
+from gql_server.commit import Plan
+from gql_server.database import Database, Transaction
+from gql_server.domain import ids
+from gql_server.domain.campaign import SmsType
+from gql_server.domain.message import registered
+from gql_server.domain.receipt import to_milliseconds
+from gql_server.domain.source import Source
+from gql_server.domain.status import DeliveryStatus
+from gql_server.intake import NewRecipient
+from gql_server.registration import NewCampaign
+from gql_server.services import Services, utc_now
+from gql_server.store import keys, sources, workspaces
+from gql_server.store.messages import NewMessage
+
+WORKSPACE = "bench"
+AT_ONCE = 1000
+"""Recipients that the API's own registration takes."""
+IN_BULK = 5000
+SENT_BEFORE = timedelta(hours=1)
+"""Receipts may say any time since then."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A campaign that was seeded: its id, and its messages' by position."""
+
+    id: str
+    messages: Sequence[str]
+
+
+class Hasty(Database):
+    """A database whose transactions are none: for one writer with nobody beside it."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db._client, db.name)
+        self._database = self._database.with_options(
+            write_concern=WriteConcern(w=1), read_concern=ReadConcern("local")
+        )
+
+    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+        """What `body` returns, each of its writes by itself."""
+        return await body(Transaction(self._database, None))
+
+
+async def workspace(db: Database) -> tuple[str, str]:
+    """The text of a key, and the token of a source of our own webhook."""
+    now = utc_now()
+    await workspaces.ensure(db, WORKSPACE, now=now)
+    text, key = auth.new_key(WORKSPACE, auth.DEFAULT_SCOPES, now=now)
+    await keys.add(db, key)
+    token, token_hash = auth.new_token()
+    source = Source(secrets.token_hex(8), WORKSPACE, "generic", (), "UTC")
+    await sources.add(db, source, token_hash=token_hash, now=now)
+    return text, token
+
+
+async def registered_campaign(
+    services: Services, size: int, seeded: Callable[[int], None]
+) -> Campaign:
+    """A campaign with so many recipients, registered as by the API."""
+    campaign = await _campaign(services)
+    messages: list[str] = []
+    while len(messages) < size:
+        there = len(messages)
+        recipients = [
+            NewRecipient(number=f"+336{n:08}", name=f"Contact {n}")
+            for n in range(there, min(there + AT_ONCE, size))
+        ]
+        added = await services.registration.add_recipients(WORKSPACE, campaign, recipients)
+        if added.errors:
+            raise Failed(f"a recipient was refused: {added.errors[0].code}")
+        messages += added.messages
+        seeded(len(added.messages))
+    return Campaign(campaign, messages)
+
+
+async def bulk_campaign(services: Services, size: int, seeded: Callable[[int], None]) -> Campaign:
+    """A campaign with so many messages, committed as registration does, but for reading the numbers."""
+    campaign = await _campaign(services)
+    history = registered(DeliveryStatus.WAITING, to_milliseconds(utc_now()))
+    everything = [ids.message_id(campaign, position) for position in range(size)]
+    for first in range(0, size, IN_BULK):
+        part = everything[first : first + IN_BULK]
+
+        async def prepare(
+            tx: Transaction, first: int = first, part: Sequence[str] = part
+        ) -> Plan[None]:
+            plan: Plan[None] = Plan(None)
+            draft = plan.of(WORKSPACE, campaign)
+            for number, message in enumerate(part, start=first):
+                draft.add(
+                    NewMessage(
+                        id=message,
+                        workspace=WORKSPACE,
+                        recipient=f"+336{number:08}",
+                        name=f"Contact {number}",
+                        country="FR",
+                        bound_to=None,
+                        keys=(),
+                        history=history,
+                    )
+                )
+            return plan
+
+        await services.committer.commit(prepare)
+        seeded(len(part))
+    return Campaign(campaign, everything)
+
+
+async def _campaign(services: Services) -> str:
+    sent_at = utc_now() - SENT_BEFORE
+    wanted = NewCampaign("Spring", "Hello", "ACME", SmsType.MARKETING, sent_at)
+    campaign, errors = await services.registration.create_campaign(WORKSPACE, wanted)
+    if campaign is None or errors:
+        raise Failed(f"the campaign was not made: {errors}")
+    return campaign
