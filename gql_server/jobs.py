@@ -50,7 +50,7 @@ class Jobs:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin; each job has its first turn at once."""
+        """Begin; each job has its first turn at once, but for the sample, which is in no hurry."""
         for job, seconds, alone in (
             (self._committer.settle_touched, SETTLE_EVERY, False),
             (self.settle_due, SETTLE_EVERY, False),
@@ -59,7 +59,8 @@ class Jobs:
             (self.expire, EXPIRE_EVERY, True),
             (self.recount_sample, SAMPLE_EVERY, True),
         ):
-            self._tasks.append(asyncio.create_task(self._every(seconds, job, alone=alone)))
+            first = seconds if job == self.recount_sample else 0.0
+            self._tasks.append(asyncio.create_task(self._every(seconds, job, first, alone=alone)))
         self._tasks.append(asyncio.create_task(self._recount_when_unclean()))
 
     async def close(self) -> None:
@@ -106,8 +107,9 @@ class Jobs:
                 log.warning("recount: %s", kind(error))
 
     async def _every(
-        self, seconds: float, job: Callable[[], Awaitable[object]], *, alone: bool
+        self, seconds: float, job: Callable[[], Awaitable[object]], first: float, *, alone: bool
     ) -> None:
+        await asyncio.sleep(first)
         while True:
             try:
                 if not alone or await self._is_chosen():
