@@ -6,13 +6,20 @@ sender made up, can be a phone number, so neither is ever in a message.
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import unquote_to_bytes
 from zoneinfo import ZoneInfo
 
+from jwt import PyJWS, PyJWTError
+from jwt.algorithms import HMACAlgorithm
+
 from gql_server.errors import Unreadable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LONGEST = 255
 """Characters of an id, a word or a reason; a provider's own are below 100."""
@@ -138,6 +145,14 @@ def word(source: Mapping[str, Any], name: str, field: str | None = None) -> str 
     return text(source, name, field)
 
 
+def aside(read: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | None:
+    """What `read` gives of a side remark; None where that is unreadable: the receipt is worth more."""
+    try:
+        return read(*given, **named)
+    except Unreadable:
+        return None
+
+
 def moment(written: str | None, zone: ZoneInfo, field: str) -> datetime | None:
     """A point in time, aware and in UTC, from `YYYY-MM-DDTHH:MM[:SS[.f]]` with or without offset.
 
@@ -180,6 +195,46 @@ def in_utc(at: datetime, zone: ZoneInfo) -> datetime:
     return (at if at.tzinfo else at.replace(tzinfo=zone)).astimezone(UTC)
 
 
+def basic(authorization: str) -> bytes | None:
+    """The `user:password` of a header of basic auth; None where it is none."""
+    scheme, _, written = authorization.strip().partition(" ")
+    try:
+        return b64decode(written.strip(), validate=True) if scheme.lower() == "basic" else None
+    except ValueError:
+        return None
+
+
 def digits(number: str) -> str:
     """The digits 0-9 of a number however it is written: `+33 6 00...` and `336 00...` are one."""
     return _NO_DIGIT.sub("", number)
+
+
+class _AnyLength(HMACAlgorithm):
+    """Without PyJWT's warning at each use of a short secret: the provider chose its length."""
+
+    def check_key_length(self, key: bytes) -> str | None:
+        return None
+
+
+_JWS = PyJWS(algorithms=[])
+_HMACS = {
+    "HS256": HMACAlgorithm.SHA256,
+    "HS384": HMACAlgorithm.SHA384,
+    "HS512": HMACAlgorithm.SHA512,
+}
+for _name, _hash in _HMACS.items():
+    _JWS.register_algorithm(_name, _AnyLength(_hash))
+
+
+def claims(token: str, secret: str) -> Mapping[str, Any]:
+    """The claims of a JWT that is signed with this secret by HMAC; empty where it is not.
+
+    Its times are the caller's to judge: when a request arrived, and not when it is read, counts.
+    """
+    if not secret:  # anybody can sign with an empty one
+        return {}
+    try:
+        found = json_of(_JWS.decode(raw(token), raw(secret), algorithms=list(_HMACS)))
+    except (PyJWTError, Unreadable, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}

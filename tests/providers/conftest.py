@@ -13,7 +13,7 @@ from gql_server.settings import Settings
 from gql_server.store import indexes
 from tests.conftest import Api, serving_api
 
-pytest.register_assert_rewrite("tests.providers.contract")
+pytest.register_assert_rewrite("tests.providers.contract", "tests.providers.strange")
 
 _PAYLOADS = Path(__file__).parent / "payloads"
 

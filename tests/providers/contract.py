@@ -10,13 +10,11 @@ over HTTP too: a real server, with a message bound to the case's id.
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from typing import Any, ClassVar
+from typing import ClassVar
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,13 +25,16 @@ from gql_server.errors import Unreadable
 from gql_server.metrics import REGISTRY
 from gql_server.providers import Provider, WebhookRequest
 from tests.conftest import Api
+from tests.providers.over_http import NUMBER, answered, one_message, seen, sent
+from tests.providers.strange import is_sound, payload_of, with_payload, with_strange_value
+
+__all__ = ["FORM", "JSON", "NUMBER", "PARIS", "UNKNOWN", "URL", "Case", "ProviderContract"]
+__all__ += ["SignedProviderContract", "in_header", "patient"]
 
 PARIS = ZoneInfo("Europe/Paris")
 URL = "https://reports.example/webhooks/x/token"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 JSON = {"content-type": "application/json"}
-NUMBER = "+33612345678"
-"""The recipient in every template, so that no test overlooks it in a log."""
 UNKNOWN = "4711Teleported"
 
 # A test shares its cores with others: a pause is no failure. And it is inherited: that it is run
@@ -190,7 +191,7 @@ class ProviderContract:
         # when it comes before its message, and when it comes after
         for request in forged:
             assert answered(await sent(api, request)) == (403, "BAD_SIGNATURE")
-        campaign = await self.one_message(api, case)
+        campaign = await one_message(api, self.provider, case.message_id)
         fresh = await seen(api, campaign)
         for request in forged:
             assert answered(await sent(api, request)) == (403, "BAD_SIGNATURE")
@@ -206,7 +207,7 @@ class ProviderContract:
         self, api: Api, case: Case
     ) -> None:
         webhook = await self.new_source(api)
-        campaign = await self.one_message(api, case)
+        campaign = await one_message(api, self.provider, case.message_id)
 
         assert (await sent(api, case.good(webhook))).is_success
         first = await seen(api, campaign)
@@ -217,7 +218,7 @@ class ProviderContract:
 
     async def test_an_unknown_word_is_counted_and_no_failure(self, api: Api, case: Case) -> None:
         webhook = await self.new_source(api)
-        campaign = await self.one_message(api, case)
+        campaign = await one_message(api, self.provider, case.message_id)
         before = self.unknown_words()
 
         assert (await sent(api, case.saying(UNKNOWN, webhook))).is_success
@@ -229,7 +230,7 @@ class ProviderContract:
         self, api: Api, case: Case, caplog: pytest.LogCaptureFixture
     ) -> None:
         webhook = await self.new_source(api)
-        await self.one_message(api, case)
+        await one_message(api, self.provider, case.message_id)
         token = webhook.rsplit("/", 1)[1]
 
         with caplog.at_level(logging.DEBUG, "gql_server"):
@@ -251,27 +252,6 @@ class ProviderContract:
     async def new_source(self, api: Api, secrets_: tuple[str, ...] = ()) -> str:
         """A webhook of this provider."""
         return await api.new_source(self.provider.name, secrets_=secrets_)
-
-    async def one_message(self, api: Api, case: Case) -> str:
-        """A campaign with one message, bound to the case's id."""
-        campaign = await api.new_campaign()
-        added = await api.ask(
-            "mutation($i: AddRecipientsInput!) { addRecipients(input: $i) { added } }",
-            {
-                "i": {
-                    "campaignId": campaign,
-                    "recipients": [
-                        {
-                            "number": NUMBER,
-                            "provider": self.provider.name,
-                            "providerMessageIds": [case.message_id],
-                        }
-                    ],
-                }
-            },
-        )
-        assert added == {"addRecipients": {"added": 1}}
-        return campaign
 
     def unknown_words(self) -> float:
         """How many words of this provider were not known, since the process began."""
@@ -333,18 +313,6 @@ class SignedProviderContract(ProviderContract):
         assert self.verified(signed.signed("secret"), *secrets) is True
 
 
-def payload_of(request: WebhookRequest) -> bytes:
-    """Where the receipt is: in the body, or in the address."""
-    return request.body or request.url.encode("utf-8", "surrogateescape")
-
-
-def with_payload(request: WebhookRequest, payload: bytes) -> WebhookRequest:
-    """The request with other bytes where the receipt is."""
-    if request.body:
-        return replace(request, body=payload)
-    return replace(request, url=payload.decode("utf-8", "surrogateescape"))
-
-
 def beheaded(case: Case, url: str) -> WebhookRequest:
     """A request whose identity is gone, and in which every value is a number."""
     number = NUMBER.lstrip("+")
@@ -352,82 +320,3 @@ def beheaded(case: Case, url: str) -> WebhookRequest:
     return replace(
         case.template, url=f"{url}?statut={number}", body=body if case.template.body else b""
     )
-
-
-async def sent(api: Api, request: WebhookRequest) -> httpx.Response:
-    """What the server answers to it."""
-    return await api.http.request(
-        request.method, request.url, content=request.body, headers=dict(request.headers)
-    )
-
-
-def answered(response: httpx.Response) -> tuple[int, str]:
-    """A refusal's status and code."""
-    return response.status_code, response.json()["error"]["code"]
-
-
-async def seen(api: Api, campaign: str) -> dict[str, Any]:
-    """The campaign's revision and all that is told of its one message."""
-    found = await api.ask(
-        """query($c: ID!) { campaign(id: $c) { statistics { revision } messages { nodes {
-             status statusAt errorCode provider operator history { status at errorCode } } } } }""",
-        {"c": campaign},
-    )
-    [message] = found["campaign"]["messages"]["nodes"]
-    return {"revision": found["campaign"]["statistics"]["revision"], **message}
-
-
-def is_sound(receipt: DeliveryReceipt) -> bool:
-    """Found somehow, its time aware and in UTC, and every text such that MongoDB can keep it."""
-    texts = (
-        *(receipt.reference, receipt.key, receipt.provider, receipt.part, receipt.operator),
-        *(receipt.error_code, receipt.error_reason, receipt.unknown_word),
-    )
-    for text in texts:
-        if text is not None:
-            text.encode("utf-8")
-    return bool(receipt.reference or receipt.key) and (
-        receipt.at is None or receipt.at.utcoffset() == timedelta(0)
-    )
-
-
-ANYTHING = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner),
-    max_leaves=8,
-)
-STRANGE_TEXTS = st.text(st.characters(max_codepoint=0x2FF), max_size=12) | st.sampled_from(
-    [
-        *("", " ", "0001-01-01T00:00:00", "9999-12-31 23:59:59", "2025-02-30T00:00", "24:00"),
-        *("9999999999999", "-1", "1e400", "9" * 300, "0x404", "1 of 0", "a:b:c", "%00", "\x00"),
-    ]
-)
-
-
-def with_strange_value(request: WebhookRequest, data: st.DataObject) -> WebhookRequest:
-    """The request with one of its values replaced by anything at all."""
-    try:
-        found = json.loads(request.body)
-    except ValueError:
-        head, mark, pairs = payload_of(request).decode().rpartition("?")
-        pieces = pairs.split("&")
-        at = data.draw(st.integers(0, len(pieces) - 1))
-        name = pieces[at].partition("=")[0]
-        strange = data.draw(STRANGE_TEXTS).encode().decode("ascii", "ignore")
-        pieces[at] = f"{name}={strange}"
-        return with_payload(request, f"{head}{mark}{'&'.join(pieces)}".encode())
-    holder, place = data.draw(st.sampled_from([*places(found)] or [({}, "")]))
-    holder[place] = data.draw(ANYTHING | STRANGE_TEXTS)
-    return replace(request, body=json.dumps(found).encode())
-
-
-def places(value: Any) -> Iterator[tuple[Any, Any]]:
-    """Every place in a JSON value that holds another one."""
-    inner: Mapping[Any, Any] = (
-        value
-        if isinstance(value, dict)
-        else dict(enumerate(value) if isinstance(value, list) else ())
-    )
-    for place, held in inner.items():
-        yield value, place
-        yield from places(held)

@@ -13,14 +13,8 @@ from hypothesis import strategies as st
 from gql_server import providers
 from gql_server.errors import Unreadable
 from gql_server.providers import PROVIDERS, Provider, WebhookRequest
-from tests.providers.contract import (
-    ANYTHING,
-    FORM,
-    STRANGE_TEXTS,
-    URL,
-    ProviderContract,
-    is_sound,
-)
+from tests.providers.contract import FORM, URL, ProviderContract
+from tests.providers.strange import ANYTHING, STRANGE_TEXTS, is_sound
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -57,7 +51,7 @@ def test_a_provider_stands_under_its_own_name_and_tells_its_methods() -> None:
 def test_every_file_of_a_provider_is_found() -> None:
     files = {file.stem for file in Path(providers.__file__).parent.glob("*.py")}
 
-    assert files - {"__init__", "reading", "shape"} == set(PROVIDERS)
+    assert files - {"__init__", "reading", "shape", "smsc"} == set(PROVIDERS)
 
 
 _KEYS = st.text(st.sampled_from("aF09:+ -é"), max_size=12)
