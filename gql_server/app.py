@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import TypedDict
 
@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gql_server import embedded, health
 from gql_server.database import Database, open_database
+from gql_server.fetching import Fetcher
 from gql_server.logs import log
 from gql_server.services import Services, running
 from gql_server.settings import LARGEST_BODY, Settings, origin_pattern
@@ -72,12 +73,13 @@ def create_app(settings: Settings, *, graphql: ASGIApp, db: Database | None = No
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
-        if db is not None:
-            async with running(settings, db) as services:
-                yield _state(services)
-            return
-        async with connected(settings, server=True) as own, running(settings, own) as services:
-            yield _state(services)
+        async with aclosing(Fetcher()) as fetcher:
+            if db is not None:
+                async with running(settings, db) as services:
+                    yield _state(services, fetcher)
+                return
+            async with connected(settings, server=True) as own, running(settings, own) as services:
+                yield _state(services, fetcher)
 
     return Starlette(
         routes=_routes(graphql),
@@ -86,11 +88,11 @@ def create_app(settings: Settings, *, graphql: ASGIApp, db: Database | None = No
     )
 
 
-def _state(services: Services) -> State:
+def _state(services: Services, fetcher: Fetcher) -> State:
     return {
         "services": services,
         "webhooks": Webhooks(
-            services.db, services.ingestion, public_url=services.settings.public_url
+            services.db, services.ingestion, fetcher, public_url=services.settings.public_url
         ),
         "ready": health.Ready(services.db),
     }

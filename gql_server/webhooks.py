@@ -7,27 +7,34 @@ What is answered, and why (no 4xx where a retry could help, since several provid
 * 404   no such provider or token
 * 405   the provider does not use this method
 * 400   a body that can never be read, or is larger than 1 MiB
-* 503   our own trouble, within 4 s, with Retry-After: the provider comes again
+* 503   our own trouble, or what must be fetched could not be, within 4 s, with Retry-After: the provider
+        comes again
+
+Many receipts, one a line, are `bulk.py`'s: there a 200 says nothing, and each line has its own answer.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from gql_server.auth import token_hash
+from gql_server.bulk import LARGEST_SIGNED, Bulk, Results, SpooledResults, is_bulk, spooled
 from gql_server.database import Database
-from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.source import Source
 from gql_server.errors import Overloaded, Unreadable
+from gql_server.fetching import Fetcher
 from gql_server.ingestion import Ingestion
 from gql_server.logs import kind, log
 from gql_server.metrics import WEBHOOKS
-from gql_server.providers import PROVIDERS, Provider, WebhookRequest
+from gql_server.providers import PROVIDERS, Fetching, Provider, WebhookRequest, generic, keyed
 from gql_server.store import sources
 
 LARGEST_BODY = 1024 * 1024
@@ -38,13 +45,22 @@ REMEMBERED = 5.0
 """Seconds that a source is taken as known."""
 MOST_REMEMBERED = 10_000
 
+FETCHING: Final[Mapping[str, Fetching]] = {
+    name: provider for name, provider in PROVIDERS.items() if isinstance(provider, Fetching)
+}
+"""Those whose requests name addresses that must be visited."""
+
 
 class Webhooks:
     """The endpoint behind `/webhooks/{provider}/{token}`."""
 
-    def __init__(self, db: Database, ingestion: Ingestion, *, public_url: str | None) -> None:
+    def __init__(
+        self, db: Database, ingestion: Ingestion, fetcher: Fetcher, *, public_url: str | None
+    ) -> None:
         self._db = db
         self._ingestion = ingestion
+        self._fetcher = fetcher
+        self._bulk = Bulk(ingestion, deadline=DEADLINE)
         self._public_url = public_url
         self._remembered: OrderedDict[tuple[str, bytes], tuple[float, Source]] = OrderedDict()
 
@@ -60,6 +76,8 @@ class Webhooks:
         if provider is None:
             return _refusal(404, "NOT_FOUND", "There is no such webhook.")
         try:
+            if provider.name == generic.name and is_bulk(request):
+                return await self._take_lines(request, provider)
             async with asyncio.timeout(DEADLINE):
                 return await self._take(request, provider)
         except ClientDisconnect:
@@ -73,29 +91,74 @@ class Webhooks:
         return _refusal(503, "UNAVAILABLE", "Try again later.", {"Retry-After": str(RETRY_AFTER)})
 
     async def _take(self, request: Request, provider: Provider) -> Response:
+        source = await self._known(request, provider)
+        if isinstance(source, Response):
+            return source
+        body = await _body(request)
+        if body is None:
+            return _too_large(LARGEST_BODY)
+        sent = WebhookRequest(
+            method=request.method,
+            url=self._url(request),
+            headers=request.headers,
+            body=body,
+            arrived_at=datetime.now(UTC),
+        )
+        if source.secrets:
+            sent = await self._with_certificate(sent, provider)
+            if not provider.verify(sent, source.secrets):
+                return _bad_signature()
+        try:
+            parsed = provider.parse_receipts(sent, ZoneInfo(source.time_zone))
+            receipts = [keyed(receipt, provider) for receipt in parsed]
+        except Unreadable as error:
+            log.warning("webhook %s: 400, %s", provider.name, error)
+            return _refusal(400, "UNREADABLE", str(error))
+        await self._confirm(sent, provider)
+        await self._ingestion.record(source.workspace, receipts, source=source.id)
+        answer = provider.answer(len(receipts))
+        return Response(answer.body, media_type=answer.media_type)
+
+    async def _take_lines(self, request: Request, provider: Provider) -> Response:
+        async with asyncio.timeout(DEADLINE):
+            source = await self._known(request, provider)
+        if isinstance(source, Response):
+            return source
+        if not source.secrets:
+            return Results(request, self._bulk, source)
+        signing = generic.Signing(source.secrets)
+        body = await spooled(request, signing)
+        if body is None:
+            return _too_large(LARGEST_SIGNED)
+        if not signing.matches(request.headers.get("x-signature", "")):
+            body.close()
+            return _bad_signature()
+        return SpooledResults(request, self._bulk, source, body)
+
+    async def _known(self, request: Request, provider: Provider) -> Source | Response:
+        """The source that is posted to, or a refusal."""
         source = await self._source(provider, request.path_params["token"])
         if source is None:
             return _refusal(404, "NOT_FOUND", "There is no such webhook.")
         if request.method not in provider.methods:
             allow = {"Allow": ", ".join(sorted(provider.methods))}
             return _refusal(405, "METHOD_NOT_ALLOWED", "Use another method.", allow)
-        body = await _body(request)
-        if body is None:
-            return _refusal(400, "TOO_LARGE", f"A body has at most {LARGEST_BODY} bytes.")
-        sent = WebhookRequest(
-            method=request.method, url=self._url(request), headers=request.headers, body=body
-        )
-        if source.secrets and not provider.verify(sent, source.secrets):
-            return _refusal(403, "BAD_SIGNATURE", "The signature is missing or wrong.")
-        try:
-            parsed = provider.parse_receipts(sent, ZoneInfo(source.time_zone))
-            receipts = [_keyed(receipt, provider) for receipt in parsed]
-        except Unreadable as error:
-            log.warning("webhook %s: 400, %s", provider.name, error)
-            return _refusal(400, "UNREADABLE", str(error))
-        await self._ingestion.record(source.workspace, receipts)
-        answer = provider.answer(len(receipts))
-        return Response(answer.body, media_type=answer.media_type)
+        return source
+
+    async def _with_certificate(self, sent: WebhookRequest, provider: Provider) -> WebhookRequest:
+        fetching = FETCHING.get(provider.name)
+        address = None if fetching is None else fetching.to_fetch(sent)
+        if fetching is None or address is None:
+            return sent
+        certificate = await self._fetcher.certificate(address, fetching.own_hosts)
+        return replace(sent, fetched={address: certificate})
+
+    async def _confirm(self, sent: WebhookRequest, provider: Provider) -> None:
+        fetching = FETCHING.get(provider.name)
+        address = None if fetching is None else fetching.to_confirm(sent)
+        if fetching is not None and address is not None:
+            await self._fetcher.visit(address, fetching.own_hosts)
+            log.info("webhook %s: a subscription is confirmed", provider.name)
 
     async def _source(self, provider: Provider, token: str) -> Source | None:
         digest = (provider.name, token_hash(token))
@@ -119,16 +182,6 @@ class Webhooks:
         return base.rstrip("/") + written.decode("utf-8", "surrogateescape")
 
 
-def _keyed(receipt: DeliveryReceipt, provider: Provider) -> DeliveryReceipt:
-    """A receipt that names another provider is found by that provider's key."""
-    if receipt.provider is None or receipt.provider == provider.name or receipt.key is None:
-        return receipt
-    other = PROVIDERS.get(receipt.provider)
-    if other is None:
-        raise Unreadable(f"provider: not one of {', '.join(sorted(PROVIDERS))}")
-    return replace(receipt, key=other.correlation_key(receipt.key, None))
-
-
 async def _body(request: Request) -> bytes | None:
     """The raw body; None where it is too large."""
     chunks: list[bytes] = []
@@ -145,3 +198,11 @@ def _refusal(
     status: int, code: str, message: str, headers: dict[str, str] | None = None
 ) -> Response:
     return JSONResponse({"error": {"code": code, "message": message}}, status, headers)
+
+
+def _too_large(most: int) -> Response:
+    return _refusal(400, "TOO_LARGE", f"A body has at most {most} bytes.")
+
+
+def _bad_signature() -> Response:
+    return _refusal(403, "BAD_SIGNATURE", "The signature is missing or wrong.")

@@ -228,7 +228,7 @@ async def test_our_own_trouble_gets_503_with_retry_after(
     webhook = await api.new_source("smsmode")
     callback = rest_callback("RECEIVED", ref_client="x")
 
-    async def broken(*_: object) -> None:
+    async def broken(*_: object, **__: object) -> None:
         raise ValueError(f"a bug about {NUMBER}")
 
     monkeypatch.setattr("gql_server.ingestion.Ingestion.record", broken)

@@ -18,7 +18,8 @@ POST of one receipt, or of a list of at most 1,000, as JSON in UTF-8. The names 
 
 No text is longer than 255 characters. Other names are ignored. One bad receipt makes the whole list
 unreadable (400, which tells the index and the field), for a list of which only a part is kept looks
-like one that is kept. The answer is `{"accepted": 3}`.
+like one that is kept. The answer is `{"accepted": 3}`. However many receipts, one a line with a result
+for each line, are what `gql_server/bulk.py` takes.
 
 A source with a secret demands `X-Signature: sha256=<HMAC-SHA256 of the raw body, in hex>`.
 """
@@ -62,15 +63,36 @@ _UNKNOWN = Meaning(S.WAITING)
 _PROVIDER = re.compile(r"[a-z0-9_-]{1,32}")
 
 
+class Signing:
+    """The signature of a body that comes piece by piece, with each of these secrets."""
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._macs = [
+            hmac.new(reading.raw(secret), digestmod=hashlib.sha256)
+            for secret in secrets
+            if secret  # anybody can sign with an empty one
+        ]
+
+    def add(self, piece: bytes) -> None:
+        """The next piece."""
+        for mac in self._macs:
+            mac.update(piece)
+
+    def matches(self, given: str) -> bool:
+        """Is this header `sha256=` + hex(HMAC-SHA256(any of the secrets, all pieces))?"""
+        written = reading.raw(given.strip().lower())
+        right = [
+            hmac.compare_digest(written, b"sha256=" + mac.hexdigest().encode())
+            for mac in self._macs
+        ]
+        return any(right)
+
+
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
     """Compare `X-Signature` with `sha256=` + hex(HMAC-SHA256(secret, raw body))."""
-    given = reading.raw(request.headers.get("x-signature", "").strip().lower())
-    right = [
-        hmac.compare_digest(given, b"sha256=" + _signature(secret, request.body))
-        for secret in secrets
-        if secret  # anybody can sign with an empty one
-    ]
-    return any(right)
+    signing = Signing(secrets)
+    signing.add(request.body)
+    return signing.matches(request.headers.get("x-signature", ""))
 
 
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
@@ -89,6 +111,14 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     ]
 
 
+def parse_line(line: bytes, time_zone: ZoneInfo) -> DeliveryReceipt:
+    """The receipt in a line of NDJSON.
+
+    :raises Unreadable: no JSON object, or a field is wrong.
+    """
+    return _receipt(reading.mapping(reading.json_of(line), "body"), "", time_zone)
+
+
 def correlation_key(message_id: str, recipient: str | None) -> str:
     """The id as it is: whoever posts here chose it."""
     return message_id
@@ -97,10 +127,6 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """`{"accepted": n}`: how many receipts were read and kept."""
     return Answer(b'{"accepted": %d}' % receipts, "application/json")
-
-
-def _signature(secret: str, body: bytes) -> bytes:
-    return hmac.digest(reading.raw(secret), body, hashlib.sha256).hex().encode()
 
 
 def _receipt(given: Mapping[str, Any], where: str, time_zone: ZoneInfo) -> DeliveryReceipt:

@@ -1,5 +1,6 @@
 """The shape that every provider's file has, and what goes in and out of it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -124,6 +125,11 @@ class Fetching(Protocol):
 
     It tells the addresses, and only those that are the provider's own; the webhook visits them.
     """
+
+    @property
+    def own_hosts(self) -> re.Pattern[str]:
+        """The whole name of each host that may be visited for it; no other ever is."""
+        ...
 
     def to_fetch(self, request: WebhookRequest) -> str | None:
         """The https address of what `verify` needs (a certificate); it is then in `fetched`."""
