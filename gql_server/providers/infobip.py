@@ -1,0 +1,249 @@
+"""Infobip: SMS delivery reports.
+
+POST of JSON, `{"results": [{"messageId" (the key), "bulkId", "callbackData" (ours), "to", "doneAt",
+"sentAt": ISO 8601 with offset, "mccMnc", "status": {"groupId", "groupName", "id", "name",
+"description"}, "error": {"id", "name", "description", "permanent"}}]}`. A single result, or the list
+alone, is read as well. A result with `receivedAt` or `text` is an incoming message.
+
+The status is `name`; where that is missing its `id`, then the group. A name that we do not know is not
+guessed from its group: DELIVERED may be the operator or the handset. Error code = `error.id`, else the
+name of a status that is an error; the words are Infobip's.
+
+`permanent` does not say that the number is the cause (it is true of "unknown" and of "expired"), so the
+tables do. A `doneAt` that is no time is left out. Infobip does not sign by default: what it can do is set
+up per account, and not documented, so the secret is the token in the URL.
+
+https://www.infobip.com/docs/api/channels/sms (Receive outbound SMS message reports)
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.status import DeliveryStatus as S
+from gql_server.errors import Unreadable
+from gql_server.providers import reading
+from gql_server.providers.shape import Answer, Meaning, WebhookRequest
+
+name: Final = "infobip"
+methods: Final = frozenset({"POST"})
+signed: Final = False
+parted: Final = False
+
+_WAITING = Meaning(S.WAITING)
+_OTHER = Meaning(S.OTHER_ERROR)
+_ROUTE = Meaning(S.ROUTING_ERROR)
+_EXPIRED = Meaning(S.ABSENCE_TEMPORARY_ERROR)
+_REFUSED = Meaning(S.BLACKLISTED, number_caused=True)
+_NO_NUMBER = Meaning(S.ABSENCE_PERMANENT_ERROR, number_caused=True)
+
+# https://www.infobip.com/docs/developer-resources/api-fundamentals/message-status-codes: `id`, `name`.
+# UNDELIVERABLE and EXPIRED are refined by the error.
+STATUSES: Final[Mapping[str, tuple[str, Meaning]]] = {
+    "MESSAGE_ACCEPTED": ("0", _WAITING),
+    "PENDING_TIME_VIOLATION": ("1", _WAITING),
+    "DELIVERED_TO_OPERATOR": ("2", Meaning(S.DELIVERED_OPERATOR)),
+    "PENDING_WAITING_DELIVERY": ("3", _WAITING),
+    "UNDELIVERABLE_REJECTED_OPERATOR": ("4", _ROUTE),
+    "DELIVERED_TO_HANDSET": ("5", Meaning(S.RECEIVED)),
+    "REJECTED_NETWORK": ("6", _ROUTE),  # not covered, or not set up on our account
+    "PENDING_ENROUTE": ("7", _WAITING),
+    "REJECTED_PREFIX_MISSING": ("8", Meaning(S.ROUTING_ERROR, number_caused=True)),
+    "UNDELIVERABLE_NOT_DELIVERED": ("9", _OTHER),
+    "REJECTED_DND": ("10", _REFUSED),
+    "REJECTED_SOURCE": ("11", _OTHER),
+    "REJECTED_NOT_ENOUGH_CREDITS": ("12", _OTHER),
+    "REJECTED_SENDER": ("13", _OTHER),
+    "REJECTED_DESTINATION": ("14", _REFUSED),
+    "EXPIRED_EXPIRED": ("15", _EXPIRED),
+    "REJECTED_NOT_REACHABLE": ("16", Meaning(S.OPERATOR_TEMPORARY_ERROR)),
+    "REJECTED_PREPAID_PACKAGE_EXPIRED": ("17", _OTHER),
+    "REJECTED_DESTINATION_NOT_REGISTERED": ("18", _OTHER),  # of a free trial
+    "REJECTED_ROUTE_NOT_AVAILABLE": ("19", _ROUTE),
+    "REJECTED_FLOODING_FILTER": ("20", _OTHER),
+    "REJECTED_SYSTEM_ERROR": ("21", _OTHER),
+    "EXPIRED_UNKNOWN": ("22", _EXPIRED),
+    "REJECTED_DUPLICATE_MESSAGE_ID": ("23", _OTHER),
+    "REJECTED_INVALID_UDH": ("24", _OTHER),
+    "REJECTED_MESSAGE_TOO_LONG": ("25", _OTHER),
+    "PENDING_ACCEPTED": ("26", _WAITING),
+    "EXPIRED_DLR_UNKNOWN": ("29", _EXPIRED),
+    "REJECTED_INVALID_DESTINATION": ("52", _NO_NUMBER),
+}
+
+# The groups, where there is neither a name nor an id. DELIVERED claims no more than the operator.
+GROUPS: Final[Mapping[str, tuple[str, Meaning]]] = {
+    "ACCEPTED": ("0", _WAITING),
+    "PENDING": ("1", _WAITING),
+    "UNDELIVERABLE": ("2", _OTHER),
+    "DELIVERED": ("3", Meaning(S.DELIVERED_OPERATOR)),
+    "EXPIRED": ("4", _EXPIRED),
+    "REJECTED": ("5", _ROUTE),
+}
+
+_OPERATOR = Meaning(S.OPERATOR_TEMPORARY_ERROR)
+_ABSENT = Meaning(S.ABSENCE_TEMPORARY_ERROR)
+
+# `error.id`: https://www.infobip.com/docs/developer-resources/api-fundamentals/error-code-reference. Which
+# of ours each is, is our inference; so is that the number is the cause where it is not assigned (1), not
+# let into the network (9), without SMS (11), or refused by its owner (2049 to 2052).
+ERRORS: Final[Mapping[str, Meaning]] = {
+    "1": _NO_NUMBER,  # EC_UNKNOWN_SUBSCRIBER
+    "5": _ABSENT,  # EC_UNIDENTIFIED_SUBSCRIBER
+    "6": _ABSENT,  # EC_ABSENT_SUBSCRIBER_SM
+    "7": _ABSENT,  # EC_UNKNOWN_EQUIPMENT: the telephone's fault, as those from 256 on
+    "8": _ABSENT,  # EC_ROAMING_NOT_ALLOWED
+    "9": _NO_NUMBER,  # EC_ILLEGAL_SUBSCRIBER
+    "10": Meaning(S.ABSENCE_PERMANENT_ERROR),  # EC_BEARER_SERVICE_NOT_PROVISIONED
+    "11": _NO_NUMBER,  # EC_TELESERVICE_NOT_PROVISIONED
+    "12": Meaning(S.ABSENCE_PERMANENT_ERROR),  # EC_ILLEGAL_EQUIPMENT: the telephone's fault
+    "13": _ABSENT,  # EC_CALL_BARRED, not permanent
+    "20": _OPERATOR,  # EC_SS_INCOMPATIBILITY
+    "21": _OPERATOR,  # EC_FACILITY_NOT_SUPPORTED
+    "27": _ABSENT,  # EC_ABSENT_SUBSCRIBER
+    "31": _ABSENT,  # EC_SUBSCRIBER_BUSY_FOR_MT_SMS
+    "32": _OTHER,  # EC_SM_DELIVERY_FAILURE
+    "33": _OPERATOR,  # EC_MESSAGE_WAITING_LIST_FULL
+    "34": _OPERATOR,  # EC_SYSTEM_FAILURE
+    "35": _OTHER,  # EC_DATA_MISSING
+    "36": _OTHER,  # EC_UNEXPECTED_DATA_VALUE
+    "51": _OPERATOR,  # EC_RESOURCE_LIMITATION
+    "71": _OTHER,  # EC_UNKNOWN_ALPHABET
+    "72": _ABSENT,  # EC_USSD_BUSY
+    "255": _OTHER,  # EC_UNKNOWN_ERROR
+    **{str(code): _ABSENT for code in range(256, 263)},  # EC_SM_DF_...: memory full and the like
+    # protocol errors between networks: providers, MAP versions, routing of signals (EC_OR_..., EC_NNR_...)
+    **{str(code): _OPERATOR for code in (500, 501, 502, 503, 504, 507, 508, 509, 511)},
+    **{str(code): _OPERATOR for code in range(1024, 1032)},
+    **{str(code): _OPERATOR for code in range(1152, 1167)},
+    **{str(code): _OPERATOR for code in range(1281, 1285)},
+    **{str(code): _OPERATOR for code in range(1536, 1542)},
+    **{str(code): _OPERATOR for code in range(1792, 1797)},
+    "2048": _OPERATOR,  # EC_TIME_OUT
+    "2049": _REFUSED,  # EC_IMSI_BLACKLISTED
+    "2050": _REFUSED,  # EC_DEST_ADDRESS_BLACKLISTED
+    "2051": _OPERATOR,  # EC_INVALIDMSCADDRESS
+    "2052": _REFUSED,  # EC_BLACKLISTED_DESTINATIONADDRESS
+    "2053": _OTHER,  # EC_BLACKLISTED_SENDERADDRESS
+    "4096": _OTHER,  # EC_INVALIDPDUFORMAT
+    "4097": _OPERATOR,  # EC_NOTSUBMITTEDTOGMSC
+    "4100": _OTHER,  # EC_MESSAGE_CANCELED
+    "4101": _EXPIRED,  # EC_VALIDITYEXPIRED
+    "4102": _OPERATOR,  # EC_NOTSUBMITTEDTOSMPPCHANNEL
+    "4103": _OTHER,  # EC_DESTINATION_FLOODING
+    "4104": _OTHER,  # EC_DESTINATION_TXT_FLOODING
+}
+
+_NAME_OF_ID = {code: word for word, (code, _) in STATUSES.items()}
+_NAME_OF_GROUP_ID = {code: word for word, (code, _) in GROUPS.items()}
+# as older papers write them
+_SHORT = {word.removeprefix("REJECTED_"): word for word in STATUSES} | dict.fromkeys(
+    ("TOO_LONG", "REJECTED_TOO_LONG"), "REJECTED_MESSAGE_TOO_LONG"
+)
+_REFINED = ("UNDELIVERABLE", "EXPIRED")
+_OF_INBOUND = ("receivedAt", "text", "cleanText", "keyword")
+
+
+def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
+    """Never: Infobip does not sign, so a secret can only be a mistake."""
+    return False
+
+
+def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    """The receipts, in their order; none for an incoming message.
+
+    :raises Unreadable: no JSON, no results, or any one of them without id and reference, or without
+        status.
+    """
+    found = reading.json_of(request.body)
+    if isinstance(found, dict) and "results" in found:
+        found = found["results"]
+        if not isinstance(found, list):
+            raise Unreadable("results: a list is expected")
+    results = found if isinstance(found, list) else [found]
+    return [
+        receipt
+        for index, result in enumerate(results)
+        for receipt in _receipts(
+            reading.mapping(result, f"results[{index}]"), f"results[{index}].", time_zone
+        )
+    ]
+
+
+def correlation_key(message_id: str, recipient: str | None) -> str:
+    """The `messageId` as it is: one a recipient, also within a bulk."""
+    return message_id
+
+
+def answer(receipts: int) -> Answer:
+    """Nothing: Infobip looks at the status code alone."""
+    return Answer(b"", "text/plain")
+
+
+def _receipts(result: Mapping[str, Any], where: str, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    message_id = reading.word(result, "messageId", f"{where}messageId")
+    reference = reading.aside(reading.word, result, "callbackData")  # up to 4,000 of anything
+    if message_id is None and reference is None:
+        raise Unreadable(f"{where}messageId: missing, and callbackData too")
+    if result.get("status") is None and any(field in result for field in _OF_INBOUND):
+        return []
+    status = reading.mapping(result.get("status"), f"{where}status")
+    error = reading.aside(reading.mapping, result.get("error"), "error") or {}
+    word, known = _word(status, where)
+    meaning, code = known or _WAITING, None
+    reason = None
+    if meaning.is_error:
+        code = reading.aside(reading.word, error, "id")
+        if code is None or code == "0":
+            code = word
+            reason = reading.aside(reading.text, status, "description")
+        else:
+            reason = _said(error)
+        if word.startswith(_REFINED):
+            meaning = ERRORS.get(code, meaning)
+    done_at = reading.aside(reading.word, result, "doneAt")
+    return [
+        DeliveryReceipt(
+            status=meaning.status,
+            provider=name,
+            reference=reference,
+            key=None if message_id is None else correlation_key(message_id, None),
+            at=reading.aside(reading.moment, done_at, time_zone, "doneAt"),
+            error_code=code,
+            error_reason=reason,
+            operator=_operator(result),
+            unknown_word=None if known else word,
+            number_caused=meaning.number_caused,
+        )
+    ]
+
+
+def _word(status: Mapping[str, Any], where: str) -> tuple[str, Meaning | None]:
+    """The status' word, and what it means; None where we do not know it."""
+    given = reading.text(status, "name", f"{where}status.name")
+    if given is not None:
+        word = _SHORT.get(given.upper(), given.upper())
+        return (word, STATUSES[word][1]) if word in STATUSES else (given, None)
+    code = reading.word(status, "id", f"{where}status.id")
+    if code is not None:
+        word = _NAME_OF_ID.get(code, code)
+        return (word, STATUSES[word][1]) if word in STATUSES else (word, None)
+    given = reading.text(status, "groupName", f"{where}status.groupName")
+    group = reading.word(status, "groupId", f"{where}status.groupId")
+    if given is None and group is None:
+        raise Unreadable(f"{where}status.name: missing, groupName too")
+    word = given.upper() if given is not None else _NAME_OF_GROUP_ID.get(group or "", group or "")
+    return (word, GROUPS[word][1]) if word in GROUPS else (given or word, None)
+
+
+def _said(error: Mapping[str, Any]) -> str | None:
+    return reading.aside(reading.text, error, "description") or reading.aside(
+        reading.text, error, "name"
+    )
+
+
+def _operator(result: Mapping[str, Any]) -> str | None:
+    """Its MCC-MNC; Infobip writes "null" where it has none."""
+    found = reading.aside(reading.word, result, "mccMnc")
+    return None if found == "null" else found

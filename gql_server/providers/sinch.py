@@ -1,0 +1,211 @@
+"""Sinch: delivery reports of the SMS API.
+
+POST of JSON, in either form that a batch can ask for:
+
+* a batch report: `{"type": "delivery_report_sms", "batch_id", "client_reference" (ours), "statuses":
+  [{"code", "status", "count", "recipients": ["4423..."]}]}`. A "summary" has no `recipients`, so it
+  tells of no message.
+* a recipient's report: `{"type": "recipient_delivery_report_sms", "batch_id", "recipient", "code",
+  "status", "at", "operator_status_at": ISO 8601, "operator": MCC-MNC, "client_reference"}`.
+
+A batch covers several recipients, so that the recipient is part of the key: `batch_id:digits`. Its
+`client_reference` covers them all, too: of a report on several it names no message and is left out.
+
+Signed, where the account manager has set it up, by HMAC. A time that is none is left out: Sinch repeats
+after 5xx and 429 (5 s, doubling, for 45 h in all), after another 4xx never.
+
+https://developers.sinch.com/docs/sms/api-reference/sms/tag/Webhooks/
+"""
+
+import hashlib
+import hmac
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.status import DeliveryStatus as S
+from gql_server.errors import Unreadable
+from gql_server.providers import reading
+from gql_server.providers.shape import Answer, Meaning, WebhookRequest
+
+name: Final = "sinch"
+methods: Final = frozenset({"POST"})
+signed: Final = True
+parted: Final = False
+
+# https://developers.sinch.com/docs/sms/api-reference/sms/tag/Delivery-reports/
+STATUSES: Final[Mapping[str, Meaning]] = {
+    "queued": Meaning(S.WAITING),
+    "dispatched": Meaning(S.SENT),  # accepted by the SMSC
+    "aborted": Meaning(S.OTHER_ERROR),  # before the SMSC
+    "cancelled": Meaning(S.OTHER_ERROR),
+    "rejected": Meaning(S.ROUTING_ERROR),  # by the SMSC
+    # "may happen if the destination is an invalid MSISDN or opted out subscriber": the number, whichever
+    "deleted": Meaning(S.ABSENCE_PERMANENT_ERROR, number_caused=True),
+    "delivered": Meaning(S.RECEIVED),
+    "failed": Meaning(S.OTHER_ERROR),
+    "expired": Meaning(S.ABSENCE_TEMPORARY_ERROR),
+    "unknown": Meaning(S.WAITING),  # no receipt came, or none that could be read: no failure
+}
+
+# The same page: `code`, in JSON the digits, in Sinch's papers hexadecimal. It refines a status that is an
+# error; which of ours each is, is our inference. Codes below 400 are the SMSC's own, and not listed.
+# None: not an error's.
+CODES: Final[Mapping[str, Meaning | None]] = {
+    "0": None,
+    "400": None,  # Queued
+    "401": None,  # Dispatched
+    "402": Meaning(S.ROUTING_ERROR, "Message unroutable"),
+    "403": Meaning(S.OTHER_ERROR, "Internal error"),
+    "404": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Temporary delivery failure"),
+    "405": Meaning(S.OTHER_ERROR, "Unmatched parameter"),
+    "406": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Expired before reaching the SMSC"),
+    "407": Meaning(S.OTHER_ERROR, "Cancelled"),
+    "408": Meaning(S.ROUTING_ERROR, "Rejected by the SMSC"),
+    "410": Meaning(S.OTHER_ERROR, "No default originator"),
+    "411": Meaning(S.OTHER_ERROR, "Exceeded parts limit"),
+    "412": Meaning(S.ROUTING_ERROR, "Unprovisioned region"),
+    "413": Meaning(S.OTHER_ERROR, "Account blocked, potentially out of credits"),
+    # MMS only
+    "414": Meaning(S.OTHER_ERROR, "Bad media"),
+    "415": Meaning(S.ROUTING_ERROR, "Rejected by the MMS gateway or the network"),
+    "416": Meaning(S.OTHER_ERROR, "MMS not supported"),
+    "417": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Network or subscriber cannot be reached"),
+    "418": Meaning(S.OTHER_ERROR, "The handset does not recognise the message's content"),
+}
+
+_UNKNOWN = Meaning(S.WAITING)
+_HASHES = {"hmacsha256": hashlib.sha256, "hmacsha384": hashlib.sha384, "hmacsha512": hashlib.sha512}
+_HEADER = "x-sinch-webhook-signature"
+_HEX = range(0x400, 0x419)
+_REPORTS = ("delivery_report", "recipient_delivery_report")
+
+
+def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
+    """Is `x-sinch-webhook-signature` = base64(HMAC(secret, body + "." + nonce + "." + timestamp))?
+
+    The hash is what `...-algorithm` says, SHA-256 where it says nothing. The age of the timestamp does
+    not matter: what is signed can only be said again, and Sinch names no limit but repeats for days.
+
+    https://developers.sinch.com/docs/conversation/callbacks/#validating-callbacks
+    """
+    headers = request.headers
+    algorithm = headers.get(f"{_HEADER}-algorithm", "HmacSHA256").strip().lower()
+    given = reading.raw(headers.get(_HEADER, "").strip())
+    ends = (headers.get(f"{_HEADER}-nonce", ""), headers.get(f"{_HEADER}-timestamp", ""))
+    hashed = _HASHES.get(algorithm)
+    if hashed is None or not all(ends):
+        return False
+    text = b".".join([request.body, *map(reading.raw, ends)])
+    right = [
+        hmac.compare_digest(given, b64encode(hmac.digest(reading.raw(secret), text, hashed)))
+        for secret in secrets
+        if secret  # anybody can sign with an empty one
+    ]
+    return any(right)
+
+
+def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    """A receipt for each recipient that is named; none for a summary or an incoming message.
+
+    :raises Unreadable: no JSON, no `batch_id`, or a recipient's report without recipient or status.
+    """
+    found = reading.json_of(request.body)
+    reports = found if isinstance(found, list) else [found]
+    return [r for report in reports for r in _report(reading.mapping(report, "body"), time_zone)]
+
+
+def correlation_key(message_id: str, recipient: str | None) -> str:
+    """`batch_id:digits of the number`; what has a colon is a key already.
+
+    A batch without a recipient is all of its messages and so finds none.
+    """
+    batch, colon, number = message_id.rpartition(":")
+    if colon:
+        return f"{batch}:{reading.digits(number)}"
+    return message_id if recipient is None else f"{message_id}:{reading.digits(recipient)}"
+
+
+def answer(receipts: int) -> Answer:
+    """Nothing: Sinch looks at the status code alone."""
+    return Answer(b"", "text/plain")
+
+
+def _report(report: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    kind = reading.text(report, "type")
+    if kind is not None and not kind.lower().startswith(_REPORTS):
+        return []  # an incoming message (mo_text, mo_binary, ...)
+    batch = reading.word(report, "batch_id")
+    if batch is None:
+        raise Unreadable("batch_id: missing")
+    statuses = report.get("statuses")
+    if statuses is None:
+        return [_receipt(report, "", batch, reading.word(report, "recipient"), report, time_zone)]
+    if not isinstance(statuses, list):
+        raise Unreadable("statuses: a list is expected")
+    named = [
+        (status, f"statuses[{index}].", recipient)
+        for index, one in enumerate(statuses)
+        for status in (reading.mapping(one, f"statuses[{index}]"),)
+        for recipient in _recipients(status, f"statuses[{index}].recipients")
+    ]
+    shared = report if len(named) == 1 else {**report, "client_reference": None}
+    return [
+        _receipt(status, where, batch, recipient, shared, time_zone)
+        for status, where, recipient in named
+    ]
+
+
+def _recipients(status: Mapping[str, Any], field: str) -> list[str | None]:
+    """Who is named; nobody in a summary."""
+    found = status.get("recipients")
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise Unreadable(f"{field}: a list is expected")
+    return [reading.word({field: one}, field) for one in found]
+
+
+def _receipt(
+    status: Mapping[str, Any],
+    where: str,
+    batch: str,
+    recipient: str | None,
+    report: Mapping[str, Any],
+    time_zone: ZoneInfo,
+) -> DeliveryReceipt:
+    if recipient is None:
+        raise Unreadable(f"{where}recipient: missing")
+    word = reading.text(status, "status", f"{where}status")
+    if word is None:
+        raise Unreadable(f"{where}status: missing")
+    known = STATUSES.get(word.lower())
+    meaning = known or _UNKNOWN
+    code = _code(status) if meaning.is_error else None
+    meaning = CODES.get(code or "") or meaning
+    times = (reading.aside(reading.word, report, field) for field in ("at", "operator_status_at"))
+    moments = [reading.aside(reading.moment, written, time_zone, "at") for written in times]
+    return DeliveryReceipt(
+        status=meaning.status,
+        provider=name,
+        reference=reading.aside(reading.word, report, "client_reference"),
+        key=correlation_key(batch, recipient),
+        at=next((at for at in moments if at is not None), None),
+        error_code=code,
+        error_reason=meaning.reason,
+        operator=reading.aside(reading.word, report, "operator"),
+        unknown_word=None if known else word,
+        number_caused=meaning.number_caused,
+    )
+
+
+def _code(status: Mapping[str, Any]) -> str | None:
+    """The code's digits, also where it is given as the number that they are in hexadecimal."""
+    code = reading.aside(reading.word, status, "code")
+    if code is None or code == "0":
+        return None
+    code = code.lower().removeprefix("0x")
+    is_hex = code.isascii() and code.isdigit() and int(code) in _HEX
+    return f"{int(code):x}" if is_hex else code

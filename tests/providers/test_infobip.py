@@ -1,0 +1,293 @@
+"""Infobip: SMS delivery reports."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.status import DeliveryStatus as S
+from gql_server.errors import Unreadable
+from gql_server.providers import Answer, WebhookRequest, infobip
+from tests.conftest import Api
+from tests.providers.contract import JSON, URL, Case, ProviderContract
+from tests.providers.over_http import status_after
+
+PARIS = ZoneInfo("Europe/Paris")
+
+
+class TestInfobip(ProviderContract):
+    """It keeps what every provider keeps."""
+
+    provider = infobip
+    cases = (
+        Case(
+            WebhookRequest(
+                "POST",
+                URL,
+                JSON,
+                json.dumps(
+                    {
+                        "results": [
+                            {
+                                "messageId": "MESSAGE-1",
+                                "to": "33612345678",
+                                "doneAt": "2023-08-01T16:10:00+05:30",
+                                "status": {"name": "{word}"},
+                                "error": {"id": 0, "name": "NO_ERROR", "permanent": False},
+                            }
+                        ]
+                    }
+                ).encode(),
+            ),
+            good_word="DELIVERED_TO_HANDSET",
+            message_id="MESSAGE-1",
+        ),
+    )
+
+
+def posted(body: object) -> list[DeliveryReceipt]:
+    written = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return infobip.parse_receipts(WebhookRequest("POST", URL, JSON, written), PARIS)
+
+
+def result(status: object = None, error: object = None, **more: Any) -> DeliveryReceipt:
+    status = {"name": "DELIVERED_TO_HANDSET"} if status is None else status
+    [receipt] = posted({"results": [{"messageId": "M1", "status": status, "error": error, **more}]})
+    return receipt
+
+
+def test_the_documented_report_gives_everything_that_it_tells(
+    payload: Callable[[str], bytes],
+) -> None:
+    assert posted(payload("infobip/delivered.json")) == [
+        DeliveryReceipt(
+            status=S.RECEIVED,
+            provider="infobip",
+            key="MESSAGE-ID-123-xyz",
+            at=datetime(2023, 8, 1, 10, 40, tzinfo=UTC),
+        )
+    ]
+
+
+async def test_the_documented_report_reaches_its_message(
+    api: Api, payload: Callable[[str], bytes]
+) -> None:
+    request = WebhookRequest("POST", "", JSON, payload("infobip/delivered.json"))
+
+    assert await status_after(api, infobip, request, "MESSAGE-ID-123-xyz") == "RECEIVED"
+
+
+# id, name, status, is the number the cause
+STATUSES = [
+    ("0", "MESSAGE_ACCEPTED", S.WAITING, False),
+    ("1", "PENDING_TIME_VIOLATION", S.WAITING, False),
+    ("2", "DELIVERED_TO_OPERATOR", S.DELIVERED_OPERATOR, False),
+    ("3", "PENDING_WAITING_DELIVERY", S.WAITING, False),
+    ("4", "UNDELIVERABLE_REJECTED_OPERATOR", S.ROUTING_ERROR, False),
+    ("5", "DELIVERED_TO_HANDSET", S.RECEIVED, False),
+    ("6", "REJECTED_NETWORK", S.ROUTING_ERROR, False),
+    ("7", "PENDING_ENROUTE", S.WAITING, False),
+    ("8", "REJECTED_PREFIX_MISSING", S.ROUTING_ERROR, True),
+    ("9", "UNDELIVERABLE_NOT_DELIVERED", S.OTHER_ERROR, False),
+    ("10", "REJECTED_DND", S.BLACKLISTED, True),
+    ("11", "REJECTED_SOURCE", S.OTHER_ERROR, False),
+    ("12", "REJECTED_NOT_ENOUGH_CREDITS", S.OTHER_ERROR, False),
+    ("13", "REJECTED_SENDER", S.OTHER_ERROR, False),
+    ("14", "REJECTED_DESTINATION", S.BLACKLISTED, True),
+    ("15", "EXPIRED_EXPIRED", S.ABSENCE_TEMPORARY_ERROR, False),
+    ("16", "REJECTED_NOT_REACHABLE", S.OPERATOR_TEMPORARY_ERROR, False),
+    ("17", "REJECTED_PREPAID_PACKAGE_EXPIRED", S.OTHER_ERROR, False),
+    ("18", "REJECTED_DESTINATION_NOT_REGISTERED", S.OTHER_ERROR, False),
+    ("19", "REJECTED_ROUTE_NOT_AVAILABLE", S.ROUTING_ERROR, False),
+    ("20", "REJECTED_FLOODING_FILTER", S.OTHER_ERROR, False),
+    ("21", "REJECTED_SYSTEM_ERROR", S.OTHER_ERROR, False),
+    ("22", "EXPIRED_UNKNOWN", S.ABSENCE_TEMPORARY_ERROR, False),
+    ("23", "REJECTED_DUPLICATE_MESSAGE_ID", S.OTHER_ERROR, False),
+    ("24", "REJECTED_INVALID_UDH", S.OTHER_ERROR, False),
+    ("25", "REJECTED_MESSAGE_TOO_LONG", S.OTHER_ERROR, False),
+    ("26", "PENDING_ACCEPTED", S.WAITING, False),
+    ("29", "EXPIRED_DLR_UNKNOWN", S.ABSENCE_TEMPORARY_ERROR, False),
+    ("52", "REJECTED_INVALID_DESTINATION", S.ABSENCE_PERMANENT_ERROR, True),
+]
+GROUPS = [
+    ("0", "ACCEPTED", S.WAITING),
+    ("1", "PENDING", S.WAITING),
+    ("2", "UNDELIVERABLE", S.OTHER_ERROR),
+    ("3", "DELIVERED", S.DELIVERED_OPERATOR),
+    ("4", "EXPIRED", S.ABSENCE_TEMPORARY_ERROR),
+    ("5", "REJECTED", S.ROUTING_ERROR),
+]
+
+
+@pytest.mark.parametrize(("code", "word", "status", "number_caused"), STATUSES)
+def test_every_status_has_its_status_by_its_name_and_by_its_id(
+    code: str, word: str, status: S, number_caused: bool
+) -> None:
+    by_name = result({"name": word.lower(), "id": 999, "groupId": 999})
+
+    assert (by_name.status, by_name.number_caused) == (status, number_caused)
+    assert result({"id": int(code)}) == result({"id": code}) == by_name
+
+
+@pytest.mark.parametrize(("code", "word", "status"), GROUPS)
+def test_every_group_has_its_status_where_there_is_no_other_word(
+    code: str, word: str, status: S
+) -> None:
+    assert result({"groupName": word.lower()}).status is status
+    assert result({"groupId": int(code)}).status is status
+
+
+# code, status, is the number the cause
+ABSENT = ("5", "6", "7", "8", "13", "27", "31", "72", *map(str, range(256, 263)), "4101")
+OPERATOR = (
+    *("20", "21", "33", "34", "51", "2048", "2051", "4097", "4102"),
+    *("500", "501", "502", "503", "504", "507", "508", "509", "511"),
+    *map(str, [*range(1024, 1032), *range(1152, 1167), *range(1281, 1285)]),
+    *map(str, [*range(1536, 1542), *range(1792, 1797)]),
+)
+OTHER = ("32", "35", "36", "71", "255", "2053", "4096", "4100", "4103", "4104")
+ERRORS = [
+    *((code, S.ABSENCE_PERMANENT_ERROR, True) for code in ("1", "9", "11")),
+    *((code, S.ABSENCE_PERMANENT_ERROR, False) for code in ("10", "12")),
+    *((code, S.BLACKLISTED, True) for code in ("2049", "2050", "2052")),
+    *((code, S.ABSENCE_TEMPORARY_ERROR, False) for code in ABSENT),
+    *((code, S.OPERATOR_TEMPORARY_ERROR, False) for code in OPERATOR),
+    *((code, S.OTHER_ERROR, False) for code in OTHER),
+]
+
+
+@pytest.mark.parametrize("word", ["UNDELIVERABLE_NOT_DELIVERED", "EXPIRED_UNKNOWN"])
+@pytest.mark.parametrize(("code", "status", "number_caused"), ERRORS)
+def test_every_error_has_its_status_whatever_its_permanent_flag_says(
+    word: str, code: str, status: S, number_caused: bool
+) -> None:
+    error = {"id": int(code), "name": "EC_X", "description": "Said", "permanent": True}
+
+    receipt = result({"name": word}, error)
+
+    assert (receipt.status, receipt.number_caused) == (status, number_caused)
+    assert (receipt.error_code, receipt.error_reason) == (code, "Said")
+
+
+def test_the_tests_know_every_word_and_every_code_of_the_tables() -> None:
+    assert [(name, code) for code, name, *_ in STATUSES] == [
+        (name, code) for name, (code, _) in infobip.STATUSES.items()
+    ]
+    assert [row[1] for row in GROUPS] == list(infobip.GROUPS)
+    assert {row[0] for row in ERRORS} == set(infobip.ERRORS)
+
+
+@pytest.mark.parametrize(
+    ("word", "status"),
+    [
+        ("NOT_ENOUGH_CREDITS", S.OTHER_ERROR),
+        ("ROUTE_NOT_AVAILABLE", S.ROUTING_ERROR),
+        ("TOO_LONG", S.OTHER_ERROR),
+        ("REJECTED_TOO_LONG", S.OTHER_ERROR),
+    ],
+)
+def test_a_name_is_known_as_older_papers_write_it(word: str, status: S) -> None:
+    assert (result({"name": word}).status, result({"name": word}).unknown_word) == (status, None)
+
+
+def test_a_rejection_says_itself_what_it_is_and_an_error_beside_it_is_its_code() -> None:
+    plain = result({"name": "REJECTED_DND", "description": "On the list"})
+    both = result({"name": "REJECTED_DND"}, {"id": 6, "name": "EC_ABSENT_SUBSCRIBER_SM"})
+
+    assert (plain.error_code, plain.error_reason) == ("REJECTED_DND", "On the list")
+    assert (both.status, both.error_code) == (S.BLACKLISTED, "6")
+    assert both.error_reason == "EC_ABSENT_SUBSCRIBER_SM"
+
+
+def test_an_error_means_nothing_where_there_is_none_and_an_unknown_one_accuses_nobody() -> None:
+    delivered = result({"name": "DELIVERED_TO_HANDSET"}, {"id": 1})
+    unknown = result({"name": "UNDELIVERABLE_NOT_DELIVERED"}, {"id": 9999, "permanent": True})
+
+    assert (delivered.status, delivered.error_code) == (S.RECEIVED, None)
+    assert (unknown.status, unknown.error_code) == (S.OTHER_ERROR, "9999")
+    assert unknown.number_caused is False
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {"name": "DELIVERED_BY_PIGEON", "id": 5, "groupName": "DELIVERED"},
+        {"id": 777, "groupName": "DELIVERED"},
+        {"groupName": "LOST", "groupId": 3},
+        {"groupId": 9},
+    ],
+)
+def test_an_unknown_word_is_not_guessed_from_a_wider_one(status: dict[str, Any]) -> None:
+    receipt = result(status)
+
+    assert receipt.status is S.WAITING
+    assert receipt.unknown_word in {"DELIVERED_BY_PIGEON", "777", "LOST", "9"}
+
+
+@pytest.mark.parametrize(
+    ("written", "utc"),
+    [
+        ("2019-10-16T17:47:38.370+0000", datetime(2019, 10, 16, 17, 47, 38, 370000, tzinfo=UTC)),
+        ("2019-10-16T17:47:38.370-0300", datetime(2019, 10, 16, 20, 47, 38, 370000, tzinfo=UTC)),
+        ("2019-10-16T17:47:38", datetime(2019, 10, 16, 15, 47, 38, tzinfo=UTC)),
+        ("yesterday", None),
+        (["2019"], None),
+        (None, None),
+    ],
+)
+def test_a_time_that_is_none_loses_no_receipt(written: object, utc: datetime | None) -> None:
+    assert result(doneAt=written).at == utc
+
+
+@pytest.mark.parametrize(
+    ("given", "operator"), [("22801", "22801"), (22801, "22801"), ("null", None)]
+)
+def test_the_operator_is_its_mcc_and_mnc(given: object, operator: str | None) -> None:
+    assert result(mccMnc=given).operator == operator
+
+
+def test_our_reference_is_the_callback_data_and_other_callback_data_does_no_harm() -> None:
+    assert result(callbackData="0123456789ab-000001").reference == "0123456789ab-000001"
+    assert result(callbackData="x" * 4000).reference is None
+
+
+def test_one_result_and_a_bare_list_are_read_as_well_and_an_incoming_message_is_none() -> None:
+    one = {"messageId": 7, "status": {"id": 5}}
+    incoming = {"messageId": "M2", "from": "41793026727", "text": "STOP", "receivedAt": "2023"}
+
+    assert posted(one) == posted([one]) == posted({"results": [one, incoming]})
+    assert posted({"results": []}) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"<reportResponse/>", "body: not JSON in UTF-8"),
+        (5, "results[0]: an object is expected"),
+        ({"results": {"messageId": "M1"}}, "results: a list is expected"),
+        ({"results": [{}]}, "results[0].messageId: missing, and callbackData too"),
+        ({"results": [{"messageId": "M1"}]}, "results[0].status: an object is expected"),
+        (
+            {"results": [{"messageId": "M1", "status": {}}]},
+            "results[0].status.name: missing, groupName too",
+        ),
+        (
+            {"results": [{"messageId": "M1", "status": {"name": ["41793026727"]}}]},
+            "results[0].status.name: a text is expected",
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_refused_by_the_name_of_its_field(body: object, words: str) -> None:
+    with pytest.raises(Unreadable) as refused:
+        posted(body)
+
+    assert str(refused.value) == words
+
+
+def test_infobip_looks_at_the_status_code_alone() -> None:
+    assert infobip.answer(1) == Answer(b"", "text/plain")
+    assert infobip.correlation_key("M1", "+41793026727") == "M1"
