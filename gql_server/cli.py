@@ -12,7 +12,7 @@ from gql_server.app import connected, create_app
 from gql_server.cli_access import keys_app, sources_app
 from gql_server.cli_run import answering, clear_refusals, run, settings_of, zone_of
 from gql_server.cli_upkeep import recount_command
-from gql_server.server import address_of, listening_socket, make_server
+from gql_server.server import address_of, listening_socket, make_server, spare_the_collector
 from gql_server.settings import Settings
 
 app = typer.Typer(
@@ -64,6 +64,7 @@ async def serving(settings: Settings, on_started: Callable[[str], None]) -> None
             with answering(settings, port) as tell:
 
                 def started() -> None:
+                    spare_the_collector()
                     tell()
                     on_started(address_of(settings.host, port))
 

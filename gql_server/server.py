@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -48,6 +49,17 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._on_started()
+
+
+def spare_the_collector() -> None:
+    """Let Python's cyclic garbage collector look at what is new, not at all that was imported, and less often.
+
+    Once, when a process has started. Measured with single receipts over 256 connections: a third of the server's
+    processor time, and most of its longest pauses, went into looking at the schema again and again.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
