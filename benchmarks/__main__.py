@@ -9,13 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 import uvicorn
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import fanout, page, processes, profiling, receipts, report, singles, soak
 from benchmarks.environment import Environment, Sizes, environment
 from benchmarks.hot import Hot
 from benchmarks.measure import Failed, Row
+from benchmarks.progress import shown
 from gql_server import logs
 from gql_server.errors import StartError
 
@@ -94,7 +93,7 @@ async def _measure(
     needed = receipts.messages_needed(amounts.in_bodies, pairs)
     sizes = Sizes(large=max(amounts.messages, needed), paged=page.MESSAGES, watched=1_000)
     rows: list[Row] = []
-    with _progress() as progress:
+    with shown() as progress:
         seeding = progress.add_task("messages", total=sizes.all)
 
         def bar(name: str, total: int) -> Callable[[], None]:
@@ -145,20 +144,13 @@ async def _rows(
 async def _soak(seconds: float, messages: int) -> bool:
     logs.configure("warning")
     sizes = Sizes(large=messages, flooded=soak.MESSAGES)
-    with _progress() as progress:
+    with shown() as progress:
         seeding = progress.add_task("messages", total=sizes.all)
         task = progress.add_task("seconds", total=int(seconds))
         async with environment(sizes, lambda count: progress.advance(seeding, count)) as env:
             return await soak.run(
                 env, seconds, lambda passed: progress.update(task, completed=int(passed))
             )
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    # seldom: drawing it costs the client, which is measured beside the servers
-    console = Console(stderr=True)
-    return Progress(*columns, TimeElapsedColumn(), console=console, refresh_per_second=1)
 
 
 if __name__ == "__main__":

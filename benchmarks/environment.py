@@ -141,7 +141,7 @@ async def data(sizes: Sizes, seeded: Callable[[int], None]) -> AsyncIterator[Dat
     with tempfile.TemporaryDirectory(prefix="gql-bench-") as name:
         folder = Path(name)
         async with embedded.serving(folder / "db") as mongo:
-            await _enlarge_cache(mongo.url)
+            await enlarge_cache(mongo.url)
             db = await open_database(mongo.url, DATABASE)
             try:
                 settings = Settings(mongodb_url=mongo.url, mongodb_database=DATABASE)
@@ -151,7 +151,7 @@ async def data(sizes: Sizes, seeded: Callable[[int], None]) -> AsyncIterator[Dat
                     flooded = await seed.bulk_campaign(services, sizes.flooded, seeded)
                     paged = await seed.registered_campaign(services, sizes.paged, seeded)
                     watched = await seed.registered_campaign(services, sizes.watched, seeded)
-                version, mongod = await _about_mongod(mongo.url)
+                version, mongod = await about_mongod(mongo.url)
                 yield Data(
                     folder=folder,
                     mongodb_url=mongo.url,
@@ -169,13 +169,15 @@ async def data(sizes: Sizes, seeded: Callable[[int], None]) -> AsyncIterator[Dat
                 await db.close()
 
 
-async def _enlarge_cache(url: str) -> None:
+async def enlarge_cache(url: str) -> None:
+    """Give this mongod the cache of one that is not only for a start."""
     async with AsyncMongoClient[dict[str, object]](url) as client:
         size = {"wiredTigerEngineRuntimeConfig": f"cache_size={CACHE}"}
         await client.admin.command({"setParameter": 1, **size})
 
 
-async def _about_mongod(url: str) -> tuple[str, int]:
+async def about_mongod(url: str) -> tuple[str, int]:
+    """Its version and its process."""
     async with AsyncMongoClient[dict[str, object]](url) as client:
         # What was seeded is on the disk: its writing does not fall into what is measured.
         await client.admin.command("fsync")

@@ -51,8 +51,17 @@ def show(rows: Sequence[Row], about: dict[str, Any]) -> None:
     console.print(table)
     for row in rows:
         _show_more(console, row)
+    console.print()
+    say_about({}, about)
+
+
+def say_about(checks: Mapping[str, bool], about: Mapping[str, Any]) -> None:
+    """Print what was checked, and on what machine."""
+    console = Console()
+    for check, held in checks.items():
+        console.print(f"{'held' if held else 'DID NOT HOLD'}: {check}", highlight=False)
     said = " · ".join(f"{name} {value}" for name, value in about.items())
-    console.print(f"\n{said}", highlight=False, soft_wrap=True)
+    console.print(said, highlight=False, soft_wrap=True)
 
 
 def write(rows: Sequence[Row], about: dict[str, Any], path: Path) -> None:
