@@ -1,0 +1,183 @@
+"""MessageBird (Bird): status reports of the SMS API that `rest.messagebird.com` serves.
+
+GET with `id` (the key), `reference` (ours: without one on the message there is no report at all),
+`recipient`, `status`, `statusDatetime` (RFC 3339), `statusReason`, `statusErrorCode`, `mccmnc`; a POST
+of a form or of JSON with the same names is read as well. Parameters such as `price[amount]` are ignored,
+and so is a report without `status` but with a `body`, which is an incoming message.
+
+A message that was sent to several recipients in one call has one `id`, and its reports differ in
+`recipient` alone: MessageBird names `id` and reference as what identifies a report, so call once a
+recipient, with the message's reference.
+
+Signed: `MessageBird-Signature-JWT`. A `statusDatetime` that is none is left out: nothing is said of when
+a report is repeated.
+
+https://support.messagebird.com/hc/en-us/articles/360001869258-I-am-missing-my-delivery-reports
+https://github.com/nyaruka/courier handlers/messagebird/
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.status import DeliveryStatus as S
+from gql_server.errors import Unreadable
+from gql_server.providers import reading
+from gql_server.providers.shape import Answer, Meaning, WebhookRequest
+
+name: Final = "messagebird"
+methods: Final = frozenset({"GET", "POST"})
+signed: Final = True
+parted: Final = False
+
+# https://github.com/nyaruka/courier handlers/messagebird/handler.go
+STATUSES: Final[Mapping[str, Meaning]] = {
+    "scheduled": Meaning(S.WAITING),
+    "sent": Meaning(S.SENT),
+    "buffered": Meaning(S.SENT),  # kept at the operator for later
+    "delivered": Meaning(S.RECEIVED),
+    "expired": Meaning(S.ABSENCE_TEMPORARY_ERROR),
+    "delivery_failed": Meaning(S.OTHER_ERROR),
+}
+
+_OPERATOR = S.OPERATOR_TEMPORARY_ERROR
+_ABSENT = S.ABSENCE_TEMPORARY_ERROR
+_GONE = S.ABSENCE_PERMANENT_ERROR
+
+# `statusErrorCode` refines `expired` and `delivery_failed`. The names are those of
+# https://docs.bird.com/api/channels-api/message-status-and-interactions/message-failure-sources/sms-platform-extended-error-codes
+# and, where that is cut off, those of the GSM errors that it numbers like everybody else; which of ours
+# each is, is our inference. 103: courier takes it for a STOP.
+ERRORS: Final[Mapping[str, Meaning]] = {
+    "1": Meaning(_GONE, "Unknown subscriber", number_caused=True),
+    "2": Meaning(_OPERATOR, "Unknown base station"),
+    "3": Meaning(_OPERATOR, "Unknown MSC"),
+    "5": Meaning(_ABSENT, "Unidentified subscriber"),
+    "6": Meaning(_ABSENT, "Absent subscriber"),
+    "8": Meaning(_ABSENT, "Roaming not allowed"),
+    "9": Meaning(_GONE, "Illegal subscriber", number_caused=True),
+    "11": Meaning(_GONE, "Teleservice not provisioned", number_caused=True),
+    "12": Meaning(_GONE, "Illegal equipment"),
+    "13": Meaning(_ABSENT, "Call barred"),
+    "21": Meaning(_OPERATOR, "Facility not supported"),
+    "27": Meaning(_ABSENT, "Absent subscriber"),
+    "31": Meaning(_ABSENT, "Subscriber busy"),
+    "32": Meaning(S.OTHER_ERROR, "Delivery failure"),
+    "33": Meaning(_OPERATOR, "Message waiting list full"),
+    "34": Meaning(_OPERATOR, "System failure"),
+    "103": Meaning(S.BLACKLISTED, "Subscriber opted out", number_caused=True),
+}
+
+# `statusReason`, where the code tells nothing: the page above, and the recipient's `statusReason` in
+# MessageBird's message object.
+REASONS: Final[Mapping[str, Meaning]] = {
+    "dlr not received": Meaning(_ABSENT),
+    "expired": Meaning(_ABSENT),
+    "timeout": Meaning(_ABSENT),
+    "unavailable subscriber": Meaning(_ABSENT),
+    "incorrect number": Meaning(_GONE, number_caused=True),
+    "unknown subscriber": Meaning(_GONE, number_caused=True),
+    "opted out subscriber": Meaning(S.BLACKLISTED, number_caused=True),
+    "received network error": Meaning(_OPERATOR),
+    "generic delivery failure": Meaning(S.OTHER_ERROR),
+}
+
+CLOCK_SKEW: Final = timedelta(seconds=60)
+"""How far `nbf` and `exp` may be missed. MessageBird's own helper allows one second, and a token is good
+for a minute; who cannot sign gains nothing by the rest, and a clock that strays loses no receipt."""
+
+_UNKNOWN = Meaning(S.WAITING)
+_FIELDS = ("id", "reference", "recipient", "status", "statusDatetime", "statusReason")
+_ALL_FIELDS = (*_FIELDS, "statusErrorCode", "mccmnc", "body", "originator", "payload")
+_OF_INBOUND = ("body", "payload", "originator")
+
+
+def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
+    """Is `MessageBird-Signature-JWT` signed with the signing key, for this address and body, and now?
+
+    The claims: `iss` = MessageBird, `nbf`, `exp`, `url_hash` = hex SHA-256 of the PUBLIC address with its
+    query, `payload_hash` = that of the body, where there is one.
+
+    https://github.com/messagebird/go-rest-api signature_jwt/
+    """
+    token = request.headers.get("messagebird-signature-jwt", "").strip()
+    right = [_covers(reading.claims(token, secret), request) for secret in secrets]
+    return any(right)
+
+
+def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    """One receipt, or none for an incoming message.
+
+    :raises Unreadable: neither `id` nor `reference`; no status; a parameter given twice; JSON that is no
+        object or list of objects.
+    """
+    if request.method == "GET":
+        return _receipts(reading.singles(request.query, _ALL_FIELDS), time_zone)
+    if request.body.lstrip()[:1] not in (b"{", b"["):
+        return _receipts(reading.singles(reading.pairs(request.body), _ALL_FIELDS), time_zone)
+    found = reading.json_of(request.body)
+    each = found if isinstance(found, list) else [found]
+    return [r for one in each for r in _receipts(reading.mapping(one, "body"), time_zone)]
+
+
+def correlation_key(message_id: str, recipient: str | None) -> str:
+    """The `id` as it is."""
+    return message_id
+
+
+def answer(receipts: int) -> Answer:
+    """As the documentation's examples answer."""
+    return Answer(b"OK", "text/plain")
+
+
+def _receipts(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    message_id = reading.word(given, "id")
+    reference = reading.aside(reading.word, given, "reference")
+    if message_id is None and reference is None:
+        raise Unreadable("id: missing, and reference too")
+    word = reading.text(given, "status")
+    if word is None:
+        if any(field in given for field in _OF_INBOUND):
+            return []
+        raise Unreadable("status: missing")
+    known = STATUSES.get(word.lower())
+    meaning, code = known or _UNKNOWN, None
+    reason = None
+    if meaning.is_error:
+        code = reading.aside(reading.word, given, "statusErrorCode")
+        said = reading.aside(reading.text, given, "statusReason")
+        found = ERRORS.get(code or "") or REASONS.get((said or "").lower().replace("_", " "))
+        meaning, code = found or meaning, None if code == "0" else code
+        reason = said or meaning.reason
+    written = reading.aside(reading.word, given, "statusDatetime")
+    return [
+        DeliveryReceipt(
+            status=meaning.status,
+            provider=name,
+            reference=reference,
+            key=None if message_id is None else correlation_key(message_id, None),
+            at=reading.aside(reading.moment, written, time_zone, "statusDatetime"),
+            error_code=code,
+            error_reason=reason,
+            operator=reading.aside(reading.word, given, "mccmnc"),
+            unknown_word=None if known else word,
+            number_caused=meaning.number_caused,
+        )
+    ]
+
+
+def _covers(claims: Mapping[str, Any], request: WebhookRequest) -> bool:
+    begins, ends = claims.get("nbf"), claims.get("exp")
+    if not isinstance(begins, int | float) or not isinstance(ends, int | float):
+        return False
+    now, skew = request.arrived_at.timestamp(), CLOCK_SKEW.total_seconds()
+    if claims.get("iss") != "MessageBird" or not begins - skew <= now <= ends + skew:
+        return False
+    body = hashlib.sha256(request.body).hexdigest() if request.body else ""
+    url = hashlib.sha256(reading.raw(request.url)).hexdigest()
+    given = reading.raw(f"{claims.get('url_hash')}:{claims.get('payload_hash', '')}")
+    return hmac.compare_digest(given, f"{url}:{body}".encode())
