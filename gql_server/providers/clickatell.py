@@ -1,0 +1,238 @@
+"""Clickatell: status callbacks of its three generations of APIs.
+
+* **Platform** (SMS API): POST JSON, or GET with the same names: `{"integrationName", "messageId",
+  "requestId", "clientMessageId", "to", "from", "statusCode": 4, "status": "RECEIVED_BY_RECIPIENT",
+  "statusDescription", "timestamp": epoch milliseconds}`.
+* **One API**: POST JSON, `{"event": {"messageStatusUpdate": [{"messageId", "clientMessageId",
+  "channel", "statusCode", "status", "timestamp"}]}}`, with **other numbers** than the Platform's: 4
+  is received there and sent here. So the word goes before the number, and the shape tells which list
+  a number is of.
+* **Developers' Central** (archived): GET or POST of a form, `apiMsgId`, `cliMsgId`, `to`, `timestamp`
+  (epoch seconds), `from`, `status=004`, `charge`; or JSON, `{"data": {"apiMessageId",
+  "clientMessageId", ...}}`.
+
+Names are read in any case. Clickatell's id of the message is the key, `clientMessageId` our reference.
+Long messages are reported once. Incoming messages, which have a text and no status, hold no receipt.
+
+Authenticated, not signed: where the callback was given a user and password, it comes with basic auth,
+so a source's secret is `user:password`.
+
+https://www.clickatell.com/developers/api-documentation/rest-api-status-callback/
+https://www.clickatell.com/developers/api-documentation/one-api-message-status-codes-descriptions/
+https://archive.clickatell.com/developers/api-docs/callback-(push-status-and-cost-notification)-advanced-message-send/
+"""
+
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.status import DeliveryStatus as S
+from gql_server.errors import Unreadable
+from gql_server.providers import reading
+from gql_server.providers.shape import Answer, Meaning, WebhookRequest
+
+name: Final = "clickatell"
+methods: Final = frozenset({"GET", "POST"})
+signed: Final = True
+parted: Final = False
+
+MOST_UPDATES: Final = 1_000
+
+# Platform and Developers' Central, as quoted by https://wiki.kolmisoft.com/index.php/SMS_Addon_-_Status_codes
+# and github.com/nyaruka/courier handlers/clickatell/handler.go. None accuses the number.
+CODES: Final[Mapping[str, Meaning | None]] = {
+    "1": None,  # message unknown: "the id is incorrect, or reporting is delayed"
+    "2": Meaning(S.WAITING),  # queued
+    "3": Meaning(S.SENT),  # delivered to the gateway
+    "4": Meaning(S.RECEIVED),
+    "5": Meaning(S.OTHER_ERROR, "Error with message"),
+    "6": Meaning(S.OTHER_ERROR, "Delivery cancelled by the user"),
+    "7": Meaning(S.OTHER_ERROR, "Error delivering message"),
+    "8": Meaning(S.WAITING),  # received by Clickatell
+    "9": Meaning(S.ROUTING_ERROR, "Routing error"),
+    "10": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Message expired"),
+    "11": Meaning(S.WAITING),  # scheduled for later
+    "12": Meaning(S.OTHER_ERROR, "Out of credit"),
+    "13": Meaning(S.OTHER_ERROR, "Delivery cancelled by Clickatell"),
+    "14": Meaning(S.OTHER_ERROR, "Maximum limit exceeded"),
+}
+
+# The Platform's words, as far as they were seen in callbacks: we found no list. Where the word is not
+# known, the number counts.
+WORDS: Final[Mapping[str, str]] = {
+    "DELIVERED_TO_GATEWAY": "3",
+    "RECEIVED_BY_RECIPIENT": "4",
+}
+
+# One API, https://www.clickatell.com/developers/api-documentation/one-api-message-status-codes-descriptions/
+ONE_API: Final[Mapping[str, tuple[str, Meaning]]] = {
+    "UNKNOWN": ("1", Meaning(S.WAITING)),
+    "QUEUED": ("2", Meaning(S.WAITING)),
+    "SCHEDULED": ("3", Meaning(S.WAITING)),
+    "SENT_TO_SUPPLIER": ("4", Meaning(S.SENT)),
+    "DEVICE_ACK": ("5", Meaning(S.RECEIVED)),
+    "READ": ("6", Meaning(S.RECEIVED)),
+    "EXPIRED": ("20", Meaning(S.ABSENCE_TEMPORARY_ERROR, "Message expired")),
+    "STOPPED_BY_USER": ("21", Meaning(S.OTHER_ERROR, "Stopped by the user")),
+    "STOPPED_BY_ADMIN": ("22", Meaning(S.OTHER_ERROR, "Stopped by an administrator")),
+    "DELIVERY_FAILURE": ("23", Meaning(S.OTHER_ERROR, "Error delivering message")),
+    "EMULATED": ("24", Meaning(S.WAITING)),  # a test: nothing was sent
+    "INSUFFICIENT_ACCOUNT_BALANCE": ("25", Meaning(S.OTHER_ERROR, "Insufficient balance")),
+    "VOLUME_LIMIT": ("26", Meaning(S.OTHER_ERROR, "Volume limit exceeded")),
+    "VOLUME_LIMIT_DAILY": ("27", Meaning(S.OTHER_ERROR, "Daily volume limit exceeded")),
+    "VOLUME_LIMIT_MONTHLY": ("28", Meaning(S.OTHER_ERROR, "Monthly volume limit exceeded")),
+    "RECIPIENT_DOES_NOT_EXIST": (
+        "29",
+        Meaning(
+            S.ABSENCE_PERMANENT_ERROR, "Recipient does not exist on channel", number_caused=True
+        ),
+    ),
+    "ENCRYPTION_ACCESS_DENIED": ("60", Meaning(S.OTHER_ERROR, "Security access denied")),
+    "ENCRYPTION_CONTENT_ERROR": ("61", Meaning(S.OTHER_ERROR, "Content decryption failed")),
+    "MEDIA_NOT_FOUND": ("80", Meaning(S.OTHER_ERROR, "Media not found")),
+    "MEDIA_SIZE_ERROR": ("81", Meaning(S.OTHER_ERROR, "Media size error")),
+    "MEDIA_CHECKSUM_FAILURE": ("82", Meaning(S.OTHER_ERROR, "Media checksum failure")),
+    "MEDIA_REJECTED_BY_SUPPLIER": ("83", Meaning(S.OTHER_ERROR, "Media rejected")),
+    "MEDIA_METADATA_ERROR": ("84", Meaning(S.OTHER_ERROR, "Media metadata error")),
+    "MEDIA_ACCESS_ERROR": ("85", Meaning(S.OTHER_ERROR, "Media access error")),
+    "ROUTING_ERROR": ("100", Meaning(S.ROUTING_ERROR, "Routing error")),
+}
+
+_UNKNOWN = Meaning(S.WAITING)
+_ONE_API_CODES: Mapping[str, Meaning | None] = dict(ONE_API.values())
+_FIELDS = (
+    *("messageid", "apimessageid", "apimsgid", "clientmessageid", "climsgid"),
+    *("statuscode", "messagestatus", "status", "statusdescription", "timestamp"),
+    # only an incoming message has these
+    *("text", "momsgid"),
+)
+_NUMBER = re.compile(r"[0-9]{1,4}")
+
+
+def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
+    """Is `Authorization` basic auth with one of these `user:password`?"""
+    given = reading.basic(request.headers.get("authorization", ""))
+    if given is None:
+        return False
+    right = [
+        hmac.compare_digest(given, reading.raw(secret))
+        for secret in secrets
+        if secret.strip(": ")  # without user and password it guards nothing
+    ]
+    return any(right)
+
+
+def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    """The receipts in their order; none for an incoming message.
+
+    :raises Unreadable: no JSON object and no form; neither id nor reference; no status; a field of
+        the wrong type, or given twice.
+    """
+    if request.method == "GET":
+        return _receipts([_singles(request.query)], CODES, time_zone)
+    if not request.body.lstrip().startswith(b"{"):
+        return _receipts([_singles(reading.pairs(request.body))], CODES, time_zone)
+    found = _lowered(reading.mapping(reading.json_of(request.body), "body"))
+    if "event" in found:
+        event = _lowered(reading.mapping(found["event"], "event"))
+        updates = event.get("messagestatusupdate") or []
+        if not isinstance(updates, list):
+            updates = [updates]
+        if len(updates) > MOST_UPDATES:
+            raise Unreadable(f"event.messageStatusUpdate: more than {MOST_UPDATES:,}")
+        each = [_lowered(reading.mapping(one, "event.messageStatusUpdate")) for one in updates]
+        return _receipts(each, _ONE_API_CODES, time_zone)
+    if "data" in found:
+        found = _lowered(reading.mapping(found["data"], "data"))
+    return _receipts([found], CODES, time_zone)
+
+
+def correlation_key(message_id: str, recipient: str | None) -> str:
+    """Clickatell's id as it is: one a recipient."""
+    return message_id
+
+
+def answer(receipts: int) -> Answer:
+    """Nothing: Clickatell looks at the status code alone."""
+    return Answer(b"", "text/plain")
+
+
+def _receipts(
+    updates: Sequence[Mapping[str, Any]], codes: Mapping[str, Meaning | None], time_zone: ZoneInfo
+) -> list[DeliveryReceipt]:
+    receipts = (_receipt(update, codes, time_zone) for update in updates)
+    return [receipt for receipt in receipts if receipt is not None]
+
+
+def _receipt(
+    update: Mapping[str, Any], codes: Mapping[str, Meaning | None], time_zone: ZoneInfo
+) -> DeliveryReceipt | None:
+    word, code = _said(update)
+    if word is None and code is None:
+        if update.get("text") or update.get("momsgid"):
+            return None
+        raise Unreadable("status: missing, and statusCode too")
+    message_id = (
+        reading.word(update, "messageid", "messageId")
+        or reading.word(update, "apimessageid", "apiMessageId")
+        or reading.word(update, "apimsgid", "apiMsgId")
+    )
+    reference = reading.word(update, "clientmessageid", "clientMessageId") or reading.word(
+        update, "climsgid", "cliMsgId"
+    )
+    if message_id is None and reference is None:
+        raise Unreadable("messageId: missing, and clientMessageId too")
+    known, meaning = _meaning(word, code, codes)
+    if meaning is None:
+        return None
+    return DeliveryReceipt(
+        status=meaning.status,
+        provider=name,
+        reference=reference,
+        key=message_id,
+        at=reading.instant(reading.word(update, "timestamp"), time_zone, "timestamp"),
+        error_code=(code or word) if meaning.is_error else None,
+        error_reason=meaning.reason,
+        unknown_word=None if known else word or code,
+        number_caused=meaning.number_caused,
+    )
+
+
+def _said(update: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The status as a word and as a number without leading zeros; `status` itself may be either."""
+    words: list[str] = []
+    codes: list[str] = []
+    for field, known_as in (
+        ("status", "status"),
+        ("messagestatus", "messageStatus"),
+        ("statuscode", "statusCode"),
+    ):
+        value = reading.word(update, field, known_as)
+        if value is not None and _NUMBER.fullmatch(value):
+            codes.append(value.lstrip("0") or "0")
+        elif value is not None:
+            words.append(value)
+    return next(iter(words), None), next(iter(codes), None)
+
+
+def _meaning(
+    word: str | None, code: str | None, codes: Mapping[str, Meaning | None]
+) -> tuple[bool, Meaning | None]:
+    """Is it known, and what does it mean; None: it is no status of a message."""
+    word = (word or "").upper().replace(" ", "_")
+    if word in WORDS:
+        return True, CODES[WORDS[word]]
+    if word in ONE_API:
+        return True, ONE_API[word][1]
+    return code in codes, codes.get(code or "", _UNKNOWN)
+
+
+def _singles(given: Sequence[tuple[str, str]]) -> dict[str, str]:
+    return reading.singles([(field.lower(), value) for field, value in given], _FIELDS)
+
+
+def _lowered(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.lower(): value for field, value in found.items()}
