@@ -101,7 +101,7 @@ def _state(services: Services, fetcher: Fetcher) -> State:
 def _routes(graphql: ASGIApp) -> list[BaseRoute]:
     return [
         # First, as nothing is asked so often.
-        Route("/webhooks/{provider}/{token}", _webhook, methods=["GET", "POST"]),
+        Route("/webhooks/{provider}/{token}", _Webhook()),
         Route("/", _home, methods=["GET"]),
         # Not a Mount: it misses the websocket path.
         # It refuses a larger body by its length; this one is for bodies that do not tell it.
@@ -125,9 +125,13 @@ def _graphiql() -> list[BaseRoute]:
     ]
 
 
-async def _webhook(request: Request) -> Response:
-    webhooks: Webhooks = request.state.webhooks
-    return await webhooks.receive(request)
+class _Webhook:
+    """Bare ASGI: what Starlette wraps around a function, to answer its exceptions, `receive` does itself."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        webhooks: Webhooks = scope["state"]["webhooks"]
+        response = await webhooks.receive(Request(scope, receive))
+        await response(scope, receive, send)
 
 
 async def _ready(request: Request) -> Response:

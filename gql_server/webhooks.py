@@ -19,9 +19,11 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from prometheus_client import Counter
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -68,8 +70,7 @@ class Webhooks:
         """Answer one request of a provider."""
         provider = PROVIDERS.get(request.path_params["provider"])
         response = await self._receive(request, provider)
-        name = provider.name if provider is not None else "unknown"
-        WEBHOOKS.labels(provider=name, answer=str(response.status_code)).inc()
+        _counter(provider.name if provider is not None else "unknown", response.status_code).inc()
         return response
 
     async def _receive(self, request: Request, provider: Provider | None) -> Response:
@@ -174,12 +175,21 @@ class Webhooks:
 
     def _url(self, request: Request) -> str:
         """The address as the provider wrote it, for it may have signed that."""
-        base = self._public_url or f"{request.url.scheme}://{request.url.netloc}"
+        base = self._public_url
+        if base is None:
+            # Not `request.url`, which takes longer than all the rest of this.
+            host = request.headers.get("host")
+            base = f"{request.scope['scheme']}://{host}" if host else str(request.base_url)
         path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
         query: bytes = request.scope["query_string"]
         # As bytes it may be anything; the providers turn it back.
         written = path.partition(b"?")[0] + (b"?" + query if query else b"")
         return base.rstrip("/") + written.decode("utf-8", "surrogateescape")
+
+
+@cache
+def _counter(provider: str, status: int) -> Counter:
+    return WEBHOOKS.labels(provider=provider, answer=str(status))
 
 
 async def _body(request: Request) -> bytes | None:

@@ -86,7 +86,7 @@ def json_of(body: bytes) -> Any:
     :raises Unreadable: not JSON in UTF-8, too deep, or a name stands twice in one object.
     """
     try:
-        return json.loads(body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant)
+        return _DECODER.decode(body.decode("utf-8"))
     except (ValueError, RecursionError):
         raise Unreadable("body: not JSON in UTF-8") from None
 
@@ -101,6 +101,10 @@ def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:
 def _constant(_: str) -> None:
     # NaN and Infinity are Python's idea of JSON, not RFC 8259's
     raise ValueError
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+"""Made once: `json.loads` makes one for each call that wants anything special."""
 
 
 def mapping(value: object, field: str) -> Mapping[str, Any]:
