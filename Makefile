@@ -9,6 +9,8 @@ MAKEFLAGS += --no-print-directory
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
 RUN := .venv/bin/python -m
+# A mongod for each; the tests of one file stay together, for they share what is slow to make.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 CHAOS_RUNS ?= 10
 SOAK_SECONDS ?= 600
 
@@ -28,10 +30,10 @@ demo: ## Set up, start the server with a demo campaign whose receipts keep arriv
 	@exec $(RUN) gql_server demo
 
 test: setup ## Set up, run all tests but those that take minutes
-	$(RUN) pytest -m "not long"
+	$(RUN) pytest $(SIDE_BY_SIDE) -m "not long"
 
 test-all: setup ## Set up, run all tests, those that take minutes (the benchmarks' smoke run) included
-	$(RUN) pytest
+	$(RUN) pytest $(SIDE_BY_SIDE)
 
 check: ## Format, lint, types, imports, lock, schema, pages; changes nothing
 	@$(MAKE) -s -j2 python node-packages
