@@ -96,8 +96,6 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
     https://github.com/plivo/plivo-python plivo/utils/signature_v3.py
     """
     nonce = request.headers.get("x-plivo-signature-v3-nonce", "").strip()
-    if not nonce:
-        return False
     given = [
         reading.raw(signature.strip())
         for header in _SIGNATURES

@@ -126,7 +126,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     meaning = STATUSES.get(word.lower(), _UNKNOWN)
     if meaning is None:
         return []
-    code = reading.text(fields, "ErrorCode") if meaning.is_error else None
+    code = reading.word(fields, "ErrorCode") if meaning.is_error else None
     if code is not None and word.lower() in _REFINED:
         meaning = ERRORS.get(code, meaning)
     return [

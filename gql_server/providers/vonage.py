@@ -212,8 +212,7 @@ def answer(receipts: int) -> Answer:
 
 def _receipts(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     uuid = reading.word(given, "message_uuid")
-    sms_id = reading.word(given, "messageId") or reading.word(given, "message-id")
-    key = uuid or sms_id
+    key = uuid or reading.word(given, "messageId") or reading.word(given, "message-id")
     reference = reading.aside(reading.word, given, "client_ref")
     reference = reference or reading.aside(reading.word, given, "client-ref")
     if key is None and reference is None:
@@ -242,7 +241,7 @@ def _receipts(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRec
             operator=_operator(given),
             unknown_word=None if known else word,
             number_caused=meaning.number_caused,
-            part=sms_id if uuid is None else None,
+            part=key if uuid is None else None,
         )
     ]
 

@@ -40,7 +40,7 @@ UNKNOWN = "4711Teleported"
 # A test shares its cores with others: a pause is no failure. And it is inherited: that it is run
 # for several classes is meant.
 patient = settings(
-    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.differing_executors]
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.differing_executors]
 )
 
 

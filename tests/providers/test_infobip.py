@@ -160,17 +160,18 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("word", ["UNDELIVERABLE_NOT_DELIVERED", "EXPIRED_UNKNOWN"])
 @pytest.mark.parametrize(("code", "status", "number_caused"), ERRORS)
 def test_every_error_has_its_status_whatever_its_permanent_flag_says(
-    word: str, code: str, status: S, number_caused: bool
+    code: str, status: S, number_caused: bool
 ) -> None:
     error = {"id": int(code), "name": "EC_X", "description": "Said", "permanent": True}
 
-    receipt = result({"name": word}, error)
+    receipt = result({"name": "UNDELIVERABLE_NOT_DELIVERED"}, error)
 
     assert (receipt.status, receipt.number_caused) == (status, number_caused)
     assert (receipt.error_code, receipt.error_reason) == (code, "Said")
+    for word in ("UNDELIVERABLE_REJECTED_OPERATOR", "EXPIRED_EXPIRED", "EXPIRED_UNKNOWN"):
+        assert result({"name": word}, error) == receipt
 
 
 def test_the_tests_know_every_word_and_every_code_of_the_tables() -> None:
@@ -195,7 +196,7 @@ def test_a_name_is_known_as_older_papers_write_it(word: str, status: S) -> None:
 
 
 def test_a_rejection_says_itself_what_it_is_and_an_error_beside_it_is_its_code() -> None:
-    plain = result({"name": "REJECTED_DND", "description": "On the list"})
+    plain = result({"name": "REJECTED_DND", "description": "On the list"}, {"id": 0, "name": "NO"})
     both = result({"name": "REJECTED_DND"}, {"id": 6, "name": "EC_ABSENT_SUBSCRIBER_SM"})
 
     assert (plain.error_code, plain.error_reason) == ("REJECTED_DND", "On the list")

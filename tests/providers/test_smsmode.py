@@ -12,7 +12,9 @@ from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, smsmode
+from tests.conftest import Api
 from tests.providers.contract import JSON, NUMBER, URL, Case, ProviderContract
+from tests.providers.over_http import status_after
 
 PARIS = ZoneInfo("Europe/Paris")
 MESSAGE_ID = "e5ab32e9-caf1-464b-92ac-382a0899445f"
@@ -83,6 +85,25 @@ def test_a_blacklisted_recipient_is_told_by_the_detail_and_direction_may_be_abse
             number_caused=True,
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "message_id", "status"),
+    [
+        ("rcs_delivered.json", MESSAGE_ID, "RECEIVED"),
+        (
+            *("sms_undeliverable_blacklisted.json", "0d5c4a3e-5b0f-4f0e-9a57-6f0f3b1c9a11"),
+            "BLACKLISTED",
+        ),
+        ("rcs_reply.json", "82f71ab3-2e74-4da7-a9d8-bba0e23337a5", "WAITING"),
+    ],
+)
+async def test_the_published_bodies_reach_their_messages(
+    api: Api, payload: Callable[[str], bytes], file: str, message_id: str, status: str
+) -> None:
+    request = WebhookRequest("POST", "", JSON, payload(f"smsmode/{file}"))
+
+    assert await status_after(api, smsmode, request, message_id) == status
 
 
 def test_a_reply_is_no_receipt(payload: Callable[[str], bytes]) -> None:

@@ -16,7 +16,9 @@ from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, twilio
+from tests.conftest import Api
 from tests.providers.contract import URL, Case, SignedProviderContract, in_header
+from tests.providers.over_http import status_after
 
 PARIS = ZoneInfo("Europe/Paris")
 HOOK = "https://reports.example/webhooks/twilio/token"
@@ -223,6 +225,31 @@ def test_a_json_body_has_the_same_names() -> None:
     receipts = twilio.parse_receipts(WebhookRequest("POST", HOOK, JSON, body), PARIS)
 
     assert receipts == [DeliveryReceipt(status=S.SENT, provider="twilio", key="SM1")]
+
+
+def test_a_json_body_may_hold_its_error_as_a_number() -> None:
+    body = b'{"MessageSid": "SM1", "MessageStatus": "failed", "ErrorCode": 21610}'
+
+    [receipt] = twilio.parse_receipts(WebhookRequest("POST", HOOK, JSON, body), PARIS)
+
+    assert (receipt.status, receipt.error_code) == (S.BLACKLISTED, "21610")
+
+
+@pytest.mark.parametrize(
+    ("file", "sid", "status"),
+    [
+        ("sent.form", "SM0b6e2697aae04182a9f5b5c7a8994c7f", "SENT"),
+        ("sent_documented.form", "SM1342fe1b2c904d1ab04f0fc7a58abca9", "SENT"),
+        ("delivered_with_done_date.form", "SM1342fe1b2c904d1ab04f0fc7a58abca9", "RECEIVED"),
+        ("failed_unsubscribed.form", "SM1342fe1b2c904d1ab04f0fc7a58abca9", "BLACKLISTED"),
+    ],
+)
+async def test_the_published_bodies_reach_their_messages(
+    api: Api, payload: Callable[[str], bytes], file: str, sid: str, status: str
+) -> None:
+    request = WebhookRequest("POST", "", FORM, payload(f"twilio/{file}"))
+
+    assert await status_after(api, twilio, request, sid) == status
 
 
 @pytest.mark.parametrize(
