@@ -20,7 +20,6 @@ from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     ConfigurationError,
     ConnectionFailure,
-    DuplicateKeyError,
     ExecutionTimeout,
     OperationFailure,
     PyMongoError,
@@ -42,9 +41,16 @@ READ_PATIENCE = 5.0
 """Seconds that one read may take; also where the database is there and does not answer."""
 PING_PATIENCE = 2.0
 ABORT_PATIENCE = 1.0
+RESOLVE_PATIENCE = 60.0
+"""Seconds that a commit of unknown result is sent again when its caller has been told so already."""
 
 _MAX_TIME_MS_EXPIRED = 50
 _DUPLICATE_KEY = 11000
+_UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
+_TRANSIENT = ("TransientTransactionError", "RetryableWriteError", _UNKNOWN_COMMIT)
+# What a server says that is just coming, going or changing its catalogue (the drivers' retryable reads, and
+# SnapshotUnavailable): it is away, and neither the caller nor we did anything wrong.
+_AWAY = frozenset({6, 7, 89, 91, 134, 189, 246, 262, 9001, 10107, 11600, 11602, 13435, 13436})
 
 
 class Reads:
@@ -219,6 +225,7 @@ class Database:
             write_concern=WriteConcern("majority"),
         )
         self._running: set[asyncio.Task[Any]] = set()
+        self._resolving: set[asyncio.Task[None]] = set()
         self.latest = Reads(self._database)
         """Single reads of the newest majority-committed state."""
 
@@ -255,29 +262,45 @@ class Database:
         return await asyncio.shield(task)
 
     async def _transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+        with _translated():
+            session = await _settled(self._client.start_session())
+            try:
+                result = await self._attempts(session, body)
+            except BaseException as error:
+                if isinstance(error, PyMongoError) and error.has_error_label(_UNKNOWN_COMMIT):
+                    resolving = asyncio.create_task(_resolve(session))
+                    self._resolving.add(resolving)
+                    resolving.add_done_callback(self._resolving.discard)
+                else:
+                    await session.end_session()
+                raise
+            await session.end_session()
+            return result
+
+    async def _attempts(
+        self, session: AsyncClientSession, body: Callable[[Transaction], Awaitable[T]]
+    ) -> T:
         # Not with_transaction: Motor's never retries a commit.
         deadline = time.monotonic() + PATIENCE
         pause = 0.005
-        with _translated():
-            async with await _settled(self._client.start_session()) as session:
-                while True:
-                    try:
-                        # Not around the abort: that must go out, or the documents stay held.
-                        with pymongo.timeout(max(deadline - time.monotonic(), 0.05)):
-                            return await self._attempt(session, body, deadline)
-                    except _LostRace as error:
-                        await _abort(session)
-                        if time.monotonic() > deadline:
-                            raise Overloaded("too many writers at once") from error
-                    except PyMongoError as error:
-                        await _abort(session)
-                        if not _may_succeed(error) or time.monotonic() > deadline:
-                            raise
-                    except BaseException:
-                        await _abort(session)
-                        raise
-                    await asyncio.sleep(random.random() * pause)
-                    pause = min(pause * 1.5, 0.25)
+        while True:
+            try:
+                # Not around the abort: that must go out, or the documents stay held.
+                with pymongo.timeout(max(deadline - time.monotonic(), 0.05)):
+                    return await self._attempt(session, body, deadline)
+            except _LostRace as error:
+                await _abort(session)
+                if time.monotonic() > deadline:
+                    raise Overloaded("too many writers at once") from error
+            except PyMongoError as error:
+                await _abort(session)
+                if not _may_succeed(error) or time.monotonic() > deadline:
+                    raise
+            except BaseException:
+                await _abort(session)
+                raise
+            await asyncio.sleep(random.random() * pause)
+            pause = min(pause * 1.5, 0.25)
 
     async def _attempt(
         self,
@@ -308,6 +331,9 @@ class Database:
         """Let running transactions end, then close every connection."""
         if self._running:
             await asyncio.wait(self._running)
+        for task in self._resolving:  # their callers have had their answer
+            task.cancel()
+        await asyncio.gather(*self._resolving, return_exceptions=True)
         await _settled(self._client.close())
 
 
@@ -399,12 +425,35 @@ async def _commit(session: AsyncClientSession, deadline: float) -> None:
             await session.commit_transaction()
             return
         except PyMongoError as error:
-            unknown = error.has_error_label("UnknownTransactionCommitResult")
+            unknown = error.has_error_label(_UNKNOWN_COMMIT)
             too_late = time.monotonic() > deadline or (
                 isinstance(error, OperationFailure) and error.code == _MAX_TIME_MS_EXPIRED
             )
             if not unknown or too_late:
                 raise
+
+
+async def _resolve(session: AsyncClientSession) -> None:
+    """Send a commit again until its result is known: committed, or there is nothing to commit any more.
+
+    Nobody waits for it. But a transaction that is neither committed nor aborted holds its documents until the
+    server gives it up, by default after a minute, and until then every writer of one of them fails.
+    """
+    deadline = time.monotonic() + RESOLVE_PATIENCE
+    pause = 0.05
+    try:
+        while time.monotonic() < deadline:
+            try:
+                with pymongo.timeout(READ_PATIENCE):
+                    await session.commit_transaction()
+                return
+            except PyMongoError as error:
+                if not error.has_error_label(_UNKNOWN_COMMIT):
+                    return
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, 1.0)
+    finally:
+        await session.end_session()
 
 
 def _may_succeed(error: PyMongoError) -> bool:
@@ -423,10 +472,18 @@ def _translated() -> Iterator[None]:
     """The driver's words may hold a key, a number say: none of them goes further than this file."""
     try:
         yield
-    except (ConnectionFailure, ExecutionTimeout, DuplicateKeyError) as error:
-        raise Overloaded(f"the database did not answer ({type(error).__name__})") from None
     except PyMongoError as error:
-        if error.timeout or _may_succeed(error):
+        if _is_away(error):
             raise Overloaded(f"the database did not answer ({type(error).__name__})") from None
         code = error.code if isinstance(error, OperationFailure) else None
         raise RuntimeError(f"MongoDB: {type(error).__name__}, code {code}") from None
+
+
+def _is_away(error: PyMongoError) -> bool:
+    """Whether the same may go through a little later. What may not is a mistake, and then it is ours."""
+    # A server that has just been started says that it has no sessions: ConfigurationError.
+    if isinstance(error, (ConnectionFailure, ExecutionTimeout, ConfigurationError)):
+        return True
+    if error.timeout or _may_succeed(error) or any(map(error.has_error_label, _TRANSIENT)):
+        return True
+    return isinstance(error, OperationFailure) and error.code in _AWAY

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from pymongo import AsyncMongoClient, InsertOne, ReadPreference, UpdateOne, WriteConcern
-from pymongo.errors import ConnectionFailure
+from pymongo.errors import ConfigurationError, ConnectionFailure
 from pymongo.read_concern import ReadConcern
 
 from gql_server import database, embedded
@@ -614,8 +614,65 @@ async def test_a_commit_that_never_gets_an_answer_is_given_up_in_time(
 
     assert time.monotonic() - start < 2
     assert "the database did not answer" in str(refused.value)
-    # Nobody can abort it now, for it may have been committed: the server ends it by itself, when its
-    # transactionLifetimeLimitSeconds are over.
+    # Nobody can abort it now, for it may have been committed; see the next test.
+
+
+async def test_a_commit_that_was_given_up_holds_its_documents_only_until_the_database_answers(
+    breakable: Mongod, fragile: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE", 0.3)
+    stuck: dict[str, Any] = {"blockConnection": True, "blockTimeMS": 1000}
+
+    async with breakable.failing("commitTransaction", 1, **stuck):
+        with pytest.raises(Overloaded):
+            await fragile.transaction(add_one)
+        await asyncio.gather(*fragile._resolving)
+
+    # Without it the server would hold the thing for transactionLifetimeLimitSeconds: a minute.
+    assert await open_transactions(breakable.url) == 0
+    assert await fragile.transaction(add_one) == 2
+
+
+async def test_closing_does_not_wait_for_commits_that_were_given_up(
+    breakable: Mongod, fragile: Database, driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE", 0.3)
+    closed = await open_database(breakable.url, fragile._database.name, driver)
+    async with breakable.failing("commitTransaction", 1_000_000, closeConnection=True):
+        with pytest.raises(Overloaded):
+            await closed.transaction(add_one)
+        assert len(closed._resolving) == 1
+
+        async with asyncio.timeout(5):
+            await closed.close()
+
+        assert len(closed._resolving) == 0
+
+
+async def test_a_commit_whose_primary_goes_away_is_never_the_callers_mistake(
+    breakable: Mongod, fragile: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "PATIENCE", 0.3)
+    shutting_down = {"code": 91, "codeName": "ShutdownInProgress", "errmsg": "shutting down"}
+
+    async with breakable.failing("commitTransaction", 1_000_000, writeConcernError=shutting_down):
+        with pytest.raises(Overloaded):
+            await fragile.transaction(add_one)
+
+
+@pytest.mark.parametrize("code", [91, 134, 246, 10107, 11600, 11602, 13436])
+async def test_a_server_that_comes_or_goes_is_away_for_its_readers(
+    breakable: Mongod, fragile: Database, code: int
+) -> None:
+    # The driver itself sends a read twice.
+    async with breakable.failing("find", 2, errorCode=code):
+        with pytest.raises(Overloaded, match=r"^the database did not answer \(\w+\)$"):
+            await fragile.latest.find_one("things", {})
+
+
+async def test_a_server_that_says_it_has_no_sessions_yet_is_away() -> None:
+    with pytest.raises(Overloaded), database._translated():
+        raise ConfigurationError("Sessions are not supported by this MongoDB deployment")
 
 
 async def test_a_database_that_is_away_is_given_up_in_time(
