@@ -190,7 +190,7 @@ def test_an_instant_is_a_moment_or_seconds_or_milliseconds_since_1970(
 
 @pytest.mark.parametrize("written", ["", "-1", "1.5", "1e9", "٣", "9" * 16, "9" * 300])
 def test_what_is_no_instant_is_refused(written: str) -> None:
-    with pytest.raises(Unreadable, match="^f: no "):
+    with pytest.raises(Unreadable, match=r"^f: no "):
         reading.instant(written, PARIS, "f")
 
 
