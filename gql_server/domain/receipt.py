@@ -99,7 +99,7 @@ def accepted(
         operator=receipt.operator,
         provider=receipt.provider,
         part=receipt.part,
-        parts=receipt.parts,
+        parts=receipt.parts if receipt.part is not None else None,
     )
 
 
@@ -144,8 +144,7 @@ def merged(history: Iterable[HistoryEntry], *entries: HistoryEntry) -> History:
     for entry in (*history, *entries):
         place = (entry.status, entry.assumed, *_part(entry))
         present = best.get(place)
-        if present is None or _precedence(entry) < _precedence(present):
-            best[place] = entry
+        best[place] = entry if present is None else _first(present, entry)
     kept: Iterable[HistoryEntry] = best.values()
     if any(e.assumed for e in kept) and any(
         not e.assumed and e.status is not DeliveryStatus.WAITING for e in kept
@@ -156,6 +155,14 @@ def merged(history: Iterable[HistoryEntry], *entries: HistoryEntry) -> History:
         parts = sorted({_part(e) for e in kept if e.part is not None})[:MOST_PARTS]
         kept = [entry for entry in kept if entry.part is None or _part(entry) in parts]
     return tuple(sorted(kept, key=_order))
+
+
+def _first(one: HistoryEntry, other: HistoryEntry) -> HistoryEntry:
+    """What two entries of the same kind make together: the earlier one, and the most parts that were told."""
+    first = other if _precedence(other) < _precedence(one) else one
+    if one.parts == other.parts:
+        return first
+    return replace(first, parts=max(one.parts or 0, other.parts or 0))
 
 
 def _is_news(history: History, entry: HistoryEntry) -> bool:
