@@ -1,7 +1,8 @@
 """How a message's `_id` is best written, by index size and speed: `python -m benchmarks.message_ids`.
 
 The same messages, in the shape that the server stores them, once with each kind of `_id`, each in a collection of
-its own that is dropped before the next. The answer stands in docs/decisions.
+its own; then each kind has its turn again and again, so that a slow minute hits all alike.
+The answer stands in docs/decisions.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -75,15 +76,15 @@ class _Rows(Transaction):
         self.made = list(documents)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Figures:
     """Of one kind of `_id`."""
 
-    index_mb: dict[str, float]
-    data_mb: float
-    rates: dict[str, list[float]]
+    index_mb: dict[str, float] = field(default_factory=dict)
+    data_mb: float = 0.0
+    rates: dict[str, list[float]] = field(default_factory=dict)
     #: mongod's time for each update, read or page, in microseconds: what noise moves least
-    costs: dict[str, list[float]]
+    costs: dict[str, list[float]] = field(default_factory=dict)
 
 
 def main() -> None:
@@ -100,18 +101,25 @@ def main() -> None:
 async def _measure(stored: int, turns: int, batches: int) -> dict[str, Figures]:
     campaigns = _campaigns(max(1, stored // IN_CAMPAIGN))
     size = stored // len(campaigns)
-    figures = {}
     with tempfile.TemporaryDirectory(prefix="gql-bench-") as folder:
         async with embedded.serving(Path(folder) / "db") as mongo:
             await enlarge_cache(mongo.url)
             _, pid = await about_mongod(mongo.url)
-            for kind in KINDS:
-                began = time.perf_counter()
-                figures[kind] = await asyncio.to_thread(
-                    _one, mongo.url, pid, kind, campaigns, size, turns, batches
-                )
-                print(f"{kind}: {time.perf_counter() - began:.0f} s", flush=True)
-    return figures
+            with MongoClient[dict[str, Any]](mongo.url, tz_aware=True) as client:
+                kinds = [
+                    _Kind(client, name, _database(name), pid, campaigns, size) for name in KINDS
+                ]
+                for kind in kinds:
+                    await asyncio.to_thread(kind.fill, mongo.url)
+                    print(f"{kind.name}: there are {stored:,} messages", flush=True)
+                for turn in range(turns):
+                    for kind in kinds[turn % 3 :] + kinds[: turn % 3]:
+                        await asyncio.to_thread(kind.turn, batches)
+    return {kind.name: kind.figures for kind in kinds}
+
+
+def _database(kind: str) -> str:
+    return f"{DATABASE}_{list(KINDS).index(kind)}"
 
 
 def _campaigns(count: int) -> list[int]:
@@ -119,43 +127,107 @@ def _campaigns(count: int) -> list[int]:
     return [bits.getrandbits(60) for _ in range(count)]
 
 
-def _one(
-    url: str, pid: int, kind: str, campaigns: list[int], size: int, turns: int, batches: int
-) -> Figures:
-    # spawned: a client that is forked does not live
-    with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as pool:
-        count = len(campaigns)
-        list(pool.map(_fill, [url] * count, [kind] * count, campaigns, [size] * count))
-    with MongoClient[dict[str, Any]](url, tz_aware=True) as client:
-        stored: Messages = client[DATABASE][messages.COLLECTION]
-        stored.create_indexes(
+class _Kind:
+    """All messages with one kind of `_id`."""
+
+    def __init__(
+        self,
+        client: MongoClient[dict[str, Any]],
+        name: str,
+        database: str,
+        mongod: int,
+        campaigns: Sequence[int],
+        size: int,
+    ) -> None:
+        self.name = name
+        self.figures = Figures()
+        self._client = client
+        self._database = client[database]
+        self._stored: Messages = self._database[messages.COLLECTION]
+        self._mongod = mongod
+        self._campaigns = campaigns
+        self._size = size
+        # the same places for each kind
+        self._chosen = random.Random(7)
+
+    def fill(self, url: str) -> None:
+        """Store them, then make the indexes, and look how large all is."""
+        # spawned: a client that is forked does not live
+        with ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn")) as pool:
+            count = len(self._campaigns)
+            list(
+                pool.map(
+                    _fill, [url] * count, [self.name] * count, self._campaigns, [self._size] * count
+                )
+            )
+        self._stored.create_indexes(
             [IndexModel(list(fields), name=name, **more) for name, fields, more in messages.INDEXES]
         )
-        client.admin.command("fsync")
-        told = client[DATABASE].command("collStats", messages.COLLECTION)
-        figures = Figures(
-            {name: used / 1e6 for name, used in told["indexSizes"].items()},
-            told["size"] / 1e6,
-            {},
-            {},
-        )
-        chosen = random.Random(7)
-        for _ in range(turns):
-            for what, run in (
-                ("updates/s", _updates(client, stored, kind, campaigns, size, batches, chosen)),
-                ("reads/s", _reads(stored, kind, campaigns, size, batches, chosen)),
-                ("pages/s", _pages(stored, kind, campaigns, size, batches * 10, chosen)),
+        self._client.admin.command("fsync")
+        told = self._database.command("collStats", messages.COLLECTION)
+        self.figures.index_mb = {name: used / 1e6 for name, used in told["indexSizes"].items()}
+        self.figures.data_mb = told["size"] / 1e6
+
+    def turn(self, batches: int) -> None:
+        """Measure everything once."""
+        for what, run in (
+            ("updates/s", self._updates(batches)),
+            ("reads/s", self._reads(batches)),
+            ("pages/s", self._pages(batches * 10)),
+        ):
+            cpu = Cpu({"mongod": self._mongod})
+            began = time.perf_counter()
+            rate = sum(run) / (time.perf_counter() - began)
+            self.figures.rates.setdefault(what, []).append(rate)
+            self.figures.costs.setdefault(what, []).append(cpu.shares()["mongod"] / rate * 1e6)
+
+    def _random_ids(self, count: int) -> list[Any]:
+        """Different ones: a transaction updates each message once."""
+        size = self._size
+        places = self._chosen.sample(range(len(self._campaigns) * size), count)
+        written = KINDS[self.name]
+        return [written(self._campaigns[place // size], place % size) for place in places]
+
+    def _updates(self, batches: int) -> Iterator[int]:
+        """Conditional updates by `_id` in random order, a batch a transaction; each moves an entry of `by_status`."""
+        word = DeliveryStatus.SENT
+        entry = {"s": word.value, "at": NOW, "provider": "generic"}
+        fields = {"status": word.value, "rank": RANK[word], "at": NOW, "provider": "generic"}
+        for _ in range(batches):
+            updates = [
+                UpdateOne(
+                    {"_id": one, "rank": {"$lt": RANK[word]}},
+                    {"$set": fields, "$push": {"history": entry}},
+                )
+                for one in self._random_ids(BATCH)
+            ]
+            with (
+                self._client.start_session() as session,
+                session.start_transaction(ReadConcern("snapshot"), WriteConcern("majority")),
             ):
-                cpu = Cpu({"mongod": pid})
-                began = time.perf_counter()
-                done = sum(run)
-                rate = done / (time.perf_counter() - began)
-                figures.rates.setdefault(what, []).append(rate)
-                cost = cpu.shares()["mongod"] / rate * 1e6
-                figures.costs.setdefault(what, []).append(cost)
-        client.drop_database(DATABASE)
-        client.admin.command("fsync")
-    return figures
+                self._stored.bulk_write(updates, ordered=False, session=session)
+            yield BATCH
+
+    def _reads(self, batches: int) -> Iterator[int]:
+        """Messages by `_id`, a batch at once: what goes before each update."""
+        for _ in range(batches):
+            asked = self._random_ids(BATCH)
+            yield len(list(self._stored.find({"_id": {"$in": asked}}, ["rank"])))
+
+    def _pages(self, pages: int) -> Iterator[int]:
+        """A page of those that wait, after a random place: through `by_status`, which ends in `_id`."""
+        written = KINDS[self.name]
+        for _ in range(pages):
+            campaign = self._chosen.choice(self._campaigns)
+            after = written(campaign, self._chosen.randrange(self._size))
+            query = {
+                "campaign": ids.campaign_id(campaign),
+                "status": DeliveryStatus.WAITING.value,
+                "_id": {"$gt": after, "$lt": written(campaign, self._size)},
+            }
+            fields = ["recipient", "status", "at"]
+            list(self._stored.find(query, fields, sort=[("_id", 1)], limit=PAGE))
+            yield 1
 
 
 def _fill(url: str, kind: str, campaign: int, size: int) -> None:
@@ -165,7 +237,7 @@ def _fill(url: str, kind: str, campaign: int, size: int) -> None:
     name = ids.campaign_id(campaign)
     rows = _Rows()
     with MongoClient[dict[str, Any]](url) as client:
-        stored = client[DATABASE].get_collection(
+        stored = client[_database(kind)].get_collection(
             messages.COLLECTION, write_concern=WriteConcern(w=1)
         )
         for first in range(0, size, IN_BULK):
@@ -179,79 +251,6 @@ def _fill(url: str, kind: str, campaign: int, size: int) -> None:
             for position, row in enumerate(rows.made, start=first):
                 row["_id"] = written(campaign, position)
             stored.insert_many(rows.made, ordered=False)
-
-
-def _random_ids(
-    kind: str, campaigns: Sequence[int], size: int, chosen: random.Random, count: int
-) -> list[Any]:
-    """Different ones: a transaction updates each message once."""
-    places = chosen.sample(range(len(campaigns) * size), count)
-    return [KINDS[kind](campaigns[place // size], place % size) for place in places]
-
-
-def _updates(
-    client: MongoClient[dict[str, Any]],
-    stored: Messages,
-    kind: str,
-    campaigns: Sequence[int],
-    size: int,
-    batches: int,
-    chosen: random.Random,
-) -> Iterator[int]:
-    """Conditional updates by `_id` in random order, a batch a transaction, which move an entry of `by_status`."""
-    word = DeliveryStatus.SENT
-    entry = {"s": word.value, "at": NOW, "provider": "generic"}
-    fields = {"status": word.value, "rank": RANK[word], "at": NOW, "provider": "generic"}
-    for _ in range(batches):
-        updates = [
-            UpdateOne(
-                {"_id": one, "rank": {"$lt": RANK[word]}},
-                {"$set": fields, "$push": {"history": entry}},
-            )
-            for one in _random_ids(kind, campaigns, size, chosen, BATCH)
-        ]
-        with (
-            client.start_session() as session,
-            session.start_transaction(ReadConcern("snapshot"), WriteConcern("majority")),
-        ):
-            stored.bulk_write(updates, ordered=False, session=session)
-        yield BATCH
-
-
-def _reads(
-    stored: Messages,
-    kind: str,
-    campaigns: Sequence[int],
-    size: int,
-    batches: int,
-    chosen: random.Random,
-) -> Iterator[int]:
-    """Messages by `_id`, a batch at once: what goes before each update."""
-    for _ in range(batches):
-        asked = _random_ids(kind, campaigns, size, chosen, BATCH)
-        yield len(list(stored.find({"_id": {"$in": asked}}, ["rank"])))
-
-
-def _pages(
-    stored: Messages,
-    kind: str,
-    campaigns: Sequence[int],
-    size: int,
-    pages: int,
-    chosen: random.Random,
-) -> Iterator[int]:
-    """A page of those that wait, after a random place: through `by_status`, which ends in `_id`."""
-    for _ in range(pages):
-        campaign = chosen.choice(campaigns)
-        after = KINDS[kind](campaign, chosen.randrange(size))
-        last = KINDS[kind](campaign, size)
-        query = {
-            "campaign": ids.campaign_id(campaign),
-            "status": DeliveryStatus.WAITING.value,
-            "_id": {"$gt": after, "$lt": last},
-        }
-        list(stored.find(query, ["recipient", "status", "at"], sort=[("_id", 1)], limit=PAGE))
-        yield 1
 
 
 def _show(figures: dict[str, Figures]) -> None:
