@@ -7,14 +7,15 @@ A line is a receipt in the form of `providers/generic.py`. `result` is what beca
 durable. An error is `UNREADABLE`, which sending again does not cure, or `UNAVAILABLE`, which it does. A line
 never decides over another. Blank lines are counted and otherwise ignored.
 
-Memory is constant. Lines are committed some hundred at a time, each such batch within the deadline of a webhook;
-the body is read no faster than that. Results wait in a temporary file while the body keeps coming, and are
-sent when it pauses or ends: most clients read nothing while they send, and the kernel would give such a
-reader up after `server.STALLED_AFTER`. Where the source has a secret, the signature is over the whole body, so
-this goes to a temporary file first.
+Memory is constant. Lines are committed some hundred at a time, a few such batches at once, each within the
+deadline of a webhook; the body is read no faster than that. Results wait in a temporary file while the body
+keeps coming, and are sent when it pauses or ends: most clients read nothing while they send, and the kernel would
+give such a reader up after `server.STALLED_AFTER`. Where the source has a secret, the signature is over the whole
+body, so this goes to a temporary file first.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile, TemporaryFile
@@ -37,6 +38,8 @@ TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/js
 LONGEST_LINE = 64 * 1024
 BATCH = 500
 """Lines that are committed together: one transaction, or one of each lane."""
+AT_ONCE = 3
+"""Batches that are underway at once: while one is committed, the next ones are read and wait in the lane."""
 LARGEST_SIGNED = 1024 * 1024 * 1024
 """Bytes of a signed body: it lies on the disk until its signature is known to be right."""
 PAUSE = 0.1
@@ -200,29 +203,41 @@ class Results(Response):
         self._request = request
         self._bulk = bulk
         self._source = source
+        self._underway: deque[asyncio.Task[bytes]] = deque()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read, record and send, until the body ends or the sender is gone."""
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **start})
         unsent = Unsent()
+        lines = Lines()
         try:
-            lines = Lines()
             async for piece in self._pieces(unsent, send):
                 await self._record(lines.of(piece), unsent, send)
             await self._record(lines.last(), unsent, send)
+            await self._settle(unsent)
             await unsent.send(send)
         except ClientDisconnect:
             return
         finally:
+            for task in self._underway:
+                task.cancel()
             unsent.close()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _record(self, lines: Sequence[Line], unsent: Unsent, send: Send) -> None:
         for start in range(0, len(lines), BATCH):
-            unsent.add(await self._bulk.record(self._source, lines[start : start + BATCH]))
+            await self._settle(unsent, but=AT_ONCE - 1)
+            batch = self._bulk.record(self._source, lines[start : start + BATCH])
+            self._underway.append(asyncio.create_task(batch))
             if unsent.size > MOST_UNSENT:
                 await unsent.send(send)
+
+    async def _settle(self, unsent: Unsent, *, but: int = 0) -> None:
+        """Wait for the batches underway, the oldest first, all but so many."""
+        while len(self._underway) > but:
+            unsent.add(await self._underway[0])
+            self._underway.popleft()
 
     async def _pieces(self, unsent: Unsent, send: Send) -> AsyncIterator[bytes]:
         """The body as it comes; where nothing comes for a moment, the results so far are sent."""
@@ -232,6 +247,7 @@ class Results(Response):
             coming = asyncio.ensure_future(anext(stream, None))
             try:
                 if not (await asyncio.wait({coming}, timeout=PAUSE))[0]:
+                    await self._settle(unsent)
                     await unsent.send(send)
                     if not (await asyncio.wait({coming}, timeout=IDLE))[0]:
                         unsent.add(orjson.dumps({"error": _TIMEOUT}) + b"\n")
