@@ -16,7 +16,7 @@ from pymongo.write_concern import WriteConcern
 from benchmarks.measure import Failed
 from gql_server import auth
 from gql_server.commit import Plan
-from gql_server.database import Database, Transaction
+from gql_server.database import Database, Reads, Transaction
 from gql_server.domain import ids
 from gql_server.domain.campaign import SmsType
 from gql_server.domain.message import registered
@@ -55,6 +55,7 @@ class Hasty(Database):
         self._database = self._database.with_options(
             write_concern=WriteConcern(w=1), read_concern=ReadConcern("local")
         )
+        self.latest = Reads(self._database)
 
     async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
         """What `body` returns, each of its writes by itself."""
