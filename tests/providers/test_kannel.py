@@ -118,6 +118,7 @@ def test_an_id_that_is_ours_is_the_reference_and_no_part() -> None:
         ("myId=123456&F=77", "123456"),
         ("MSGID=k1", "k1"),
         ("id=&F=77", "77"),
+        ("id=+&myid=k1&F=77", "k1"),
     ],
 )
 def test_an_id_goes_before_the_smscs_and_that_before_kannels(query: str, key: str) -> None:
@@ -183,6 +184,12 @@ def test_the_smscs_own_word_refines_a_failure(
 
     assert (receipt.status, receipt.number_caused) == (status, number_caused)
     assert receipt.unknown_word is None
+
+
+def test_a_receipts_text_may_end_in_a_nul() -> None:
+    receipt = called_with(id="k1", status=2, answer="id:77 err:006 stat:UNDELIV\0")
+
+    assert (receipt.status, receipt.error_code) == (S.ABSENCE_TEMPORARY_ERROR, "006")
 
 
 def test_a_word_of_the_smsc_that_nobody_knows_is_no_failure() -> None:

@@ -274,7 +274,7 @@ def test_an_error_that_is_not_known_is_kept_whole_and_accuses_nobody() -> None:
         "id: 7 sub: dlvrd: submit date: done date: stat: UNDELIV err: 006 text: x",
         "id:7\tstat:UNDELIV  err:006\0",
         "\0id:7 stat:UNDELIV err:006 text:x\0\0",
-        "id:7 smsc-id:8 stat:UNDELIV err:006",
+        "smsc-id:8 id:7 stat:UNDELIV err:006",
         "  id:7 stat:UNDELIV err:006 \r\n\r\n",
         b"id:7 stat:UNDELIV err:006 text:\xe9t\xe9 \xff",
         "id:7 stat:UNDELIV err:006 text:été €",
@@ -352,6 +352,8 @@ def test_a_parameter_of_the_pdu_goes_before_the_text() -> None:
         (json.dumps({"text": WHOLE}), JSON),
         (json.dumps({"message": WHOLE}), TEXT),
         (json.dumps([WHOLE]), {}),
+        (json.dumps([WHOLE]) + "\0", JSON),
+        ("\0" + json.dumps([WHOLE]), {}),
     ],
 )
 def test_a_gateway_may_hand_it_on_in_several_ways(body: str, headers: dict[str, str]) -> None:
