@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from benchmarks.measure import Failed
 
-PATIENCE = 60.0
+PATIENCE = 300.0
 """Seconds that a whole run may take beyond what was planned for it."""
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
