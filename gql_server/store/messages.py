@@ -27,7 +27,7 @@ __all__ = ["Kept", "NewMessage"]
 COLLECTION = "messages"
 
 Update: TypeAlias = UpdateOne
-"""A conditional write that is made here and handed back to `write`; nobody else looks inside."""
+"""A write that is made here and handed back to `write`; nobody else looks inside."""
 
 
 def key_of(provider: str, key: str) -> str:
@@ -55,7 +55,7 @@ def change(
     bound_to: str | None = None,
     keys: Sequence[str] = (),
 ) -> Update:
-    """The update that gives a message this history, and what follows from it, if it is still as it was read.
+    """The update that gives a message this history, and what follows from it, in the transaction that read it.
 
     `reports` are what the history is made of; `bound_to` and `keys` make it findable by a provider's keys.
     """
@@ -77,7 +77,9 @@ def change(
     if not fields:
         # A late lower word: only the history grows.
         fields["rank"] = kept.rank
-    return UpdateOne({"_id": kept.message.id, "rank": kept.rank}, update)
+    # By the id alone, which MongoDB finds without planning. It needs no condition: had anybody changed the message
+    # since this transaction read it, the write would conflict (docs/decisions/0005).
+    return UpdateOne({"_id": kept.message.id}, update)
 
 
 def _differing(message: Message, now: Standing, rank: int) -> Document:
@@ -101,9 +103,9 @@ def _differing(message: Message, now: Standing, rank: int) -> Document:
 
 
 async def write(tx: Transaction, updates: Sequence[Update]) -> None:
-    """Write conditional updates, all of them or none."""
+    """Write updates, all of them or none."""
     if await tx.write(COLLECTION, updates) != len(updates):
-        raise tx.lost_race("a message changed since it was read")
+        raise tx.lost_race("a message is gone since it was read")
 
 
 async def one(reads: Reads, workspace: str, message: str) -> Message | None:
