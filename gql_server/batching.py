@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 from gql_server.errors import Overloaded
@@ -38,31 +38,38 @@ class _Submission(Generic[T, R]):
 
 
 class Batcher(Generic[T, R]):
-    """One lane: while one batch is flushed the next one gathers, so nobody waits for a timer.
+    """Lanes that flush what gathers in one queue; while one batch is flushed the next one gathers, without a timer.
 
-    `flush` gets at most `most` items and returns their results in the same order, an exception for an item
-    that failed alone. Where it raises, every item of that batch fails, and only of that batch. At most `depth`
-    items wait, and no more than are flushed in about `longest_wait` seconds as things are going: what would be
-    answered too late is better refused at once.
+    A second lane begins only when a whole batch waits: as long as one keeps up, larger batches cost less than more
+    of them at once. `flush` gets the lane's number and at most `most` items, and returns their results in the same
+    order, an exception for an item that failed alone. Where it raises, every item of that batch fails, and only of
+    that batch. What is the `same` for two items, they are never flushed by two lanes at once.
+
+    At most `depth` items wait, and no more than are flushed in about `longest_wait` seconds as things are going:
+    what would be answered too late is better refused at once.
     """
 
     def __init__(
         self,
-        flush: Callable[[list[T]], Awaitable[Sequence[R | Exception]]],
+        flush: Callable[[int, list[T]], Awaitable[Sequence[R | Exception]]],
         *,
         most: int,
         depth: int,
+        lanes: int = 1,
+        same: Callable[[T], Hashable] = id,
         longest_wait: float = math.inf,
     ) -> None:
         self._flush = flush
         self._most = most
         self._depth = depth
+        self._same = same
         self._longest_wait = longest_wait
-        self._seconds_a_batch = 0.0
         self._waiting: deque[tuple[T, _Submission[T, R], int]] = deque()
-        self._awake = asyncio.Event()
+        self._awake = [asyncio.Event() for _ in range(lanes)]
+        self._underway: dict[int, set[Hashable]] = {}
+        self._seconds_a_batch = 0.0
         self._closing = False
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def waiting(self) -> int:
@@ -70,15 +77,16 @@ class Batcher(Generic[T, R]):
         return len(self._waiting)
 
     def start(self) -> None:
-        """Begin to flush, in a task of the running loop."""
-        self._task = asyncio.create_task(self._run(), name="lane")
+        """Begin to flush, in tasks of the running loop."""
+        for lane in range(len(self._awake)):
+            self._tasks.append(asyncio.create_task(self._run(lane), name=f"lane {lane}"))
 
     async def close(self) -> None:
         """Flush what waits, then end. Nothing is taken in any more."""
         self._closing = True
-        self._awake.set()
-        if self._task is not None:
-            await self._task
+        for awake in self._awake:
+            awake.set()
+        await asyncio.gather(*self._tasks)
 
     async def submit(self, items: Sequence[T]) -> list[R]:
         """The results of these items, in order; a caller that is cancelled stops no flush.
@@ -90,36 +98,73 @@ class Batcher(Generic[T, R]):
         if self._closing or len(self._waiting) + len(items) > self._depth:
             raise Overloaded("the queue is full")
         # By whole batches: a small one takes nearly as long as a full one.
-        if len(self._waiting) // self._most * self._seconds_a_batch > self._longest_wait:
+        batches = len(self._waiting) // self._most / len(self._awake)
+        if batches * self._seconds_a_batch > self._longest_wait:
             raise Overloaded("the queue is too long to be answered in time")
         if not items:
             return []
         submission: _Submission[T, R] = _Submission(
             len(items), asyncio.get_running_loop().create_future()
         )
-        self._waiting.extend((item, submission, index) for index, item in enumerate(items))
-        self._awake.set()
+        self._waiting.extend([(item, submission, index) for index, item in enumerate(items)])
+        self._wake()
         await submission.done
         if submission.failure is not None:
             raise submission.failure
         return submission.results  # type: ignore[return-value] # each has one
 
-    async def _run(self) -> None:
-        while True:
-            if not self._waiting:
-                if self._closing:
+    def _wake(self) -> None:
+        if self._may_begin():
+            for lane, awake in enumerate(self._awake):
+                if lane not in self._underway:
+                    awake.set()
                     return
-                self._awake.clear()
-                await self._awake.wait()
+
+    def _may_begin(self) -> bool:
+        return bool(self._waiting) and (
+            not self._underway or self._closing or len(self._waiting) >= self._most
+        )
+
+    async def _run(self, lane: int) -> None:
+        while True:
+            batch = self._take(lane) if self._may_begin() else []
+            if not batch:
+                if self._closing and not self._waiting:
+                    return
+                self._awake[lane].clear()
+                await self._awake[lane].wait()
                 continue
-            count = min(self._most, len(self._waiting))
-            batch = [self._waiting.popleft() for _ in range(count)]
+            self._wake()
             outcomes: Sequence[R | Exception]
             began = time.monotonic()
             try:
-                outcomes = await self._flush([item for item, _, _ in batch])
+                outcomes = await self._flush(lane, [item for item, _, _ in batch])
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the waiting items' error
                 outcomes = [error] * len(batch)
             self._seconds_a_batch += (time.monotonic() - began - self._seconds_a_batch) * _WEIGHT
+            del self._underway[lane]
             for (_, submission, index), outcome in zip(batch, outcomes, strict=True):
                 submission.settle(index, outcome)
+            if self._closing:
+                # What waited because of this batch may be another lane's, which sleeps.
+                for awake in self._awake:
+                    awake.set()
+
+    def _take(self, lane: int) -> list[tuple[T, _Submission[T, R], int]]:
+        """The next batch: what waits longest, but for what another lane is flushing the same of."""
+        batch: list[tuple[T, _Submission[T, R], int]] = []
+        names: set[Hashable] = set()
+        left = []
+        others = list(self._underway.values())
+        while self._waiting and len(batch) < self._most:
+            one = self._waiting.popleft()
+            name = self._same(one[0])
+            if any(name in other for other in others):
+                left.append(one)
+            else:
+                batch.append(one)
+                names.add(name)
+        self._waiting.extendleft(reversed(left))
+        if batch:
+            self._underway[lane] = names
+        return batch

@@ -142,7 +142,8 @@ class Snapshot(Reads):
                 if self._session is None:
                     started = self._database.client.start_session(snapshot=True)
                     self._session = await _settled(started)
-                yield self._session
+                async with _doubting(self._database.client):
+                    yield self._session
 
     async def close(self) -> None:
         """Give the session back; safe to call twice."""
@@ -287,7 +288,8 @@ class Database:
             try:
                 # Not around the abort: that must go out, or the documents stay held.
                 with pymongo.timeout(max(deadline - time.monotonic(), 0.05)):
-                    return await self._attempt(session, body, deadline)
+                    async with _doubting(self._client):
+                        return await self._attempt(session, body, deadline)
             except _LostRace as error:
                 await _abort(session)
                 if time.monotonic() > deadline:
@@ -409,6 +411,23 @@ async def _settled(value: Any) -> Any:
     return await value if inspect.isawaitable(value) else value
 
 
+@asynccontextmanager
+async def _doubting(client: AsyncMongoClient[Document]) -> AsyncIterator[None]:
+    """Around what is done in a session: where a connection has none, let all connections be made anew.
+
+    A connection asks once, when it is made, what its server can do. With directConnection=true it may be made while
+    the server only starts; then it says "Sessions are not supported" for ever, and is the first to be lent again.
+    """
+    try:
+        yield
+    except ConfigurationError:
+        # The drivers have no door for it: private, and of the versions that pyproject.toml allows.
+        topology = getattr(client, "delegate", client)._topology
+        for server in topology._servers.values():
+            await _settled(server.pool.reset_without_pause())
+        raise
+
+
 async def _abort(session: AsyncClientSession) -> None:
     if session.in_transaction:
         try:
@@ -459,12 +478,14 @@ async def _resolve(session: AsyncClientSession) -> None:
 def _may_succeed(error: PyMongoError) -> bool:
     """Whether the whole transaction may go through when it is tried again.
 
-    A duplicate key may: it comes from a writer that was faster than our look, so the next look sees it.
+    A duplicate key may: it comes from a writer that was faster than our look, so the next look sees it. So may what
+    failed on a connection without sessions: see `_doubting`.
     """
     duplicate = isinstance(error, OperationFailure) and error.code == _DUPLICATE_KEY
     details = getattr(error, "details", None) or {}
     bulk = any(e.get("code") == _DUPLICATE_KEY for e in details.get("writeErrors", ()))
-    return duplicate or bulk or error.has_error_label("TransientTransactionError")
+    refused = duplicate or bulk or isinstance(error, ConfigurationError)
+    return refused or error.has_error_label("TransientTransactionError")
 
 
 @contextmanager
@@ -481,8 +502,7 @@ def _translated() -> Iterator[None]:
 
 def _is_away(error: PyMongoError) -> bool:
     """Whether the same may go through a little later. What may not is a mistake, and then it is ours."""
-    # A server that has just been started says that it has no sessions: ConfigurationError.
-    if isinstance(error, (ConnectionFailure, ExecutionTimeout, ConfigurationError)):
+    if isinstance(error, (ConnectionFailure, ExecutionTimeout)):
         return True
     if error.timeout or _may_succeed(error) or any(map(error.has_error_label, _TRANSIENT)):
         return True

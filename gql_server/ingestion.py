@@ -1,18 +1,16 @@
 """Receipts in: record, count, tell.
 
-Receipts gather in lanes and are committed together, one transaction a batch; all that concerns one message goes
-through one lane. A receipt whose message is not known is parked. Parking and registering race, for neither sees
+Receipts gather while the last batch commits, and are committed together, one transaction a batch, in a few lanes
+at once. A receipt whose message is not known is parked. Parking and registering race, for neither sees
 what the other has not committed yet; so each *commits first and then looks for the other side*, and whichever
 comes second finds the pair. A receipt that cannot be committed at all is put aside, so that it holds up no other.
 """
 
-import asyncio
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from zlib import crc32
 
 from gql_server.batching import Batcher
 from gql_server.commit import Clock, Committer, Plan
@@ -92,26 +90,25 @@ class Ingestion:
         self._db = db
         self._committer = committer
         self._clock = clock
-        self._lanes = [self._lane(n) for n in range(len(committer.slots))]
-        self._begun: dict[str, Campaign] = {}
-
-    def _lane(self, number: int) -> Batcher[Arrival, Outcome]:
-        return Batcher(
-            lambda batch: self._commit_batch(number, batch),
+        self._lanes: Batcher[Arrival, Outcome] = Batcher(
+            self._commit_batch,
             most=BATCH,
-            depth=WAITING_ROOM // len(self._committer.slots),
+            depth=WAITING_ROOM,
+            lanes=len(committer.slots),
+            # Two receipts of one message in two transactions at once: one of them would have to begin anew.
+            same=lambda arrival: arrival.message or arrival.key,
             longest_wait=LONGEST_WAIT,
         )
+        self._begun: dict[str, Campaign] = {}
 
     def start(self) -> None:
         """Begin to take receipts."""
-        QUEUE.set_function(lambda: sum(lane.waiting for lane in self._lanes))
-        for lane in self._lanes:
-            lane.start()
+        QUEUE.set_function(lambda: self._lanes.waiting)
+        self._lanes.start()
 
     async def close(self) -> None:
         """Commit what waits; take nothing more."""
-        await asyncio.gather(*(lane.close() for lane in self._lanes))
+        await self._lanes.close()
 
     async def record(
         self, workspace: str, receipts: Sequence[DeliveryReceipt], *, source: str | None = None
@@ -158,26 +155,8 @@ class Ingestion:
                 await self.join(workspace, of_messages=by_id, keys=by_key)
 
     async def submit(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
-        """The outcomes of these, in order; each goes through the lane of its message."""
-        if len(self._lanes) == 1:
-            return await self._lanes[0].submit(arrivals)
-        lanes: dict[int, list[int]] = {}
-        for index, arrival in enumerate(arrivals):
-            named = arrival.message or arrival.key or ""
-            lanes.setdefault(crc32(named.encode()) % len(self._lanes), []).append(index)
-        if len(lanes) == 1:
-            return await self._lanes[next(iter(lanes))].submit(arrivals)
-        found = await asyncio.gather(
-            *(self._lanes[n].submit([arrivals[i] for i in chosen]) for n, chosen in lanes.items()),
-            return_exceptions=True,
-        )
-        outcomes = [Outcome.PARKED] * len(arrivals)
-        for chosen, results in zip(lanes.values(), found, strict=True):
-            if isinstance(results, BaseException):
-                raise results
-            for index, outcome in zip(chosen, results, strict=True):
-                outcomes[index] = outcome
-        return outcomes
+        """The outcomes of these, in order."""
+        return await self._lanes.submit(arrivals)
 
     async def _commit_batch(self, lane: int, batch: list[Arrival]) -> list[Outcome | Exception]:
         """Commit together; where that fails for good, split down to the one that it fails for."""

@@ -14,11 +14,13 @@ class Flushing:
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
+        self.lanes: list[int] = []
         self.may = asyncio.Event()
         self.may.set()
 
-    async def __call__(self, items: list[int]) -> list[int | Exception]:
+    async def __call__(self, lane: int, items: list[int]) -> list[int | Exception]:
         self.batches.append(items)
+        self.lanes.append(lane)
         await self.may.wait()
         return [ValueError(item) if item < 0 else item * 10 for item in items]
 
@@ -73,7 +75,7 @@ async def test_more_than_there_is_room_for_is_refused_whole() -> None:
 
 async def test_what_would_wait_too_long_is_refused_at_once_and_taken_again_later() -> None:
     # given batches of one that take 50 ms each, so that ten waiting ones take half a second
-    async def slowly(items: list[int]) -> list[int]:
+    async def slowly(_: int, items: list[int]) -> list[int]:
         await asyncio.sleep(0.05)
         return items
 
@@ -92,6 +94,80 @@ async def test_what_would_wait_too_long_is_refused_at_once_and_taken_again_later
     assert time.monotonic() - began < 1.4
     assert await lane.submit([7]) == [7]
     await lane.close()
+
+
+async def test_another_lane_begins_only_when_a_whole_batch_waits() -> None:
+    flush = Flushing()
+    flush.may.clear()
+    lane = Batcher(flush, most=3, depth=100, lanes=2)
+    lane.start()
+
+    waiting = [asyncio.create_task(lane.submit([1]))]
+    await asyncio.sleep(0.01)
+    waiting.append(asyncio.create_task(lane.submit([2, 3])))
+    await asyncio.sleep(0.01)
+    assert (flush.batches, flush.lanes) == ([[1]], [0])
+    waiting.append(asyncio.create_task(lane.submit([4, 5])))
+    await asyncio.sleep(0.01)
+    assert (flush.batches, flush.lanes) == ([[1], [2, 3, 4]], [0, 1])
+    flush.may.set()
+
+    assert list(await asyncio.gather(*waiting)) == [[10], [20, 30], [40, 50]]
+    assert flush.batches[2:] == [[5]]
+    await lane.close()
+
+
+async def test_many_that_come_together_go_through_all_lanes() -> None:
+    flush = Flushing()
+    flush.may.clear()
+    lane = Batcher(flush, most=2, depth=100, lanes=3)
+    lane.start()
+
+    waiting = asyncio.create_task(lane.submit(list(range(9))))
+    await asyncio.sleep(0.01)
+
+    assert (flush.batches, flush.lanes) == ([[0, 1], [2, 3], [4, 5]], [0, 1, 2])
+    flush.may.set()
+    assert await waiting == [n * 10 for n in range(9)]
+    await lane.close()
+
+
+async def test_two_of_the_same_are_never_flushed_by_two_lanes_at_once() -> None:
+    # given two lanes, of which the first is flushing 1
+    flush = Flushing()
+    flush.may.clear()
+    lane = Batcher(flush, most=2, depth=100, lanes=2, same=lambda n: n % 10)
+    lane.start()
+    waiting = [asyncio.create_task(lane.submit([1]))]
+    await asyncio.sleep(0.01)
+
+    # when 11, the same as 1, waits at the head of a whole batch
+    waiting.append(asyncio.create_task(lane.submit([11, 2, 21, 3])))
+    await asyncio.sleep(0.01)
+
+    # then the other lane leaves it, and it comes next, in its order
+    assert flush.batches == [[1], [2, 3]]
+    flush.may.set()
+    assert list(await asyncio.gather(*waiting)) == [[10], [110, 20, 210, 30]]
+    assert flush.batches == [[1], [2, 3], [11, 21]]
+    await lane.close()
+
+
+async def test_what_waits_for_the_same_in_another_lane_is_flushed_before_it_closes() -> None:
+    flush = Flushing()
+    flush.may.clear()
+    lane = Batcher(flush, most=1, depth=100, lanes=2, same=lambda n: 0)
+    lane.start()
+    waiting = [asyncio.create_task(lane.submit([n])) for n in (1, 2, 3)]
+    await asyncio.sleep(0.01)
+
+    closing = asyncio.create_task(lane.close())
+    await asyncio.sleep(0.01)
+    flush.may.set()
+
+    async with asyncio.timeout(5):
+        await closing
+    assert list(await asyncio.gather(*waiting)) == [[10], [20], [30]]
 
 
 async def test_a_lane_that_closes_flushes_what_waits_and_takes_nothing_more() -> None:

@@ -450,8 +450,7 @@ async def test_more_than_the_waiting_room_holds_is_refused_and_nothing_changes(
 ) -> None:
     made = await campaign(still)
     (one,) = await register(still, made, "+33612345678")
-    for lane in still.ingestion._lanes:
-        monkeypatch.setattr(lane, "_depth", 2)
+    monkeypatch.setattr(still.ingestion._lanes, "_depth", 2)
 
     with pytest.raises(Overloaded):
         await still.ingestion.record(WORKSPACE, [by_reference(one, S.SENT)] * 3)
