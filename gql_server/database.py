@@ -1,7 +1,7 @@
 """Open, ping and close Mongo; refuse a deployment that could lose what we acknowledge.
 
 Motor and its successor `AsyncMongoClient` behind one face: everything in which they differ is in this
-file (`_settled`, `_connect`). The successor's types describe both.
+file (`_settled`, `_connect`, `_behind`). The successor's types describe both.
 """
 
 import asyncio
@@ -422,10 +422,14 @@ async def _doubting(client: AsyncMongoClient[Document]) -> AsyncIterator[None]:
         yield
     except ConfigurationError:
         # The drivers have no door for it: private, and of the versions that pyproject.toml allows.
-        topology = getattr(client, "delegate", client)._topology
-        for server in topology._servers.values():
+        for server in _behind(client)._topology._servers.values():
             await _settled(server.pool.reset_without_pause())
         raise
+
+
+def _behind(client: AsyncMongoClient[Document]) -> Any:
+    """The client of PyMongo's: Motor's is a coat over one."""
+    return client if isinstance(client, AsyncMongoClient) else client.delegate
 
 
 async def _abort(session: AsyncClientSession) -> None:

@@ -680,7 +680,7 @@ async def test_a_read_that_the_catalogue_is_not_ready_for_is_to_come_again(
     "error",
     [
         *(OperationFailure("", code) for code in (91, 134, 189, 11600, 11602, 13436)),
-        # what the driver makes of a server that has just been started
+        # what the driver makes of a server that is only starting
         ConfigurationError("Sessions are not supported by this MongoDB deployment"),
     ],
     ids=repr,
@@ -688,6 +688,34 @@ async def test_a_read_that_the_catalogue_is_not_ready_for_is_to_come_again(
 async def test_a_server_that_comes_or_goes_is_away(error: PyMongoError) -> None:
     with pytest.raises(Overloaded), database._translated():
         raise error
+
+
+async def test_connections_of_when_the_server_only_started_are_made_anew(
+    base: Database, mongo_url: str, driver: str
+) -> None:
+    db = await open_database(mongo_url, base._database.name, driver)
+
+    def pools() -> list[Any]:
+        servers = database._behind(db._client)._topology._servers.values()
+        return [server.pool for server in servers]
+
+    async def as_if_it_only_started() -> None:
+        await asyncio.gather(*(db.ping() for _ in range(5)))
+        made = [connection for pool in pools() for connection in pool.conns]
+        assert made
+        for connection in made:
+            connection.supports_sessions = False
+
+    await as_if_it_only_started()
+    assert await db.transaction(add_one) == 1
+
+    await as_if_it_only_started()
+    async with db.snapshot() as at:
+        with pytest.raises(Overloaded):
+            await at.find_one("things", {})
+    async with db.snapshot() as at:
+        assert await at.find_one("things", {}) == {"_id": "thing", "n": 1}
+    await db.close()
 
 
 async def test_a_database_that_is_away_is_given_up_in_time(
