@@ -15,7 +15,7 @@ from gql_server.database import Database, Transaction
 from gql_server.domain.campaign import Campaign, CampaignState, state_of
 from gql_server.domain.message import Standing, standing
 from gql_server.domain.parts import parts_of
-from gql_server.domain.receipt import History, of_parts
+from gql_server.domain.receipt import History, has_parts, of_parts
 from gql_server.domain.status import DeliveryStatus
 from gql_server.domain.tally import Counted, Dimension, Tally
 from gql_server.metrics import COMMIT_SECONDS
@@ -71,7 +71,7 @@ class Draft:
         """Give a message other reports, and with them perhaps another history and status; or more keys."""
         message = kept.message
         history = reports
-        if any(entry.part is not None for entry in reports):
+        if has_parts(reports):
             bound = messages.bound_ids({*kept.keys, *keys})
             history = of_parts(reports, bound=bound, expected=parts_of(campaign.text))
         now = standing(history, bound_to=bound_to or message.bound_to)
@@ -87,18 +87,7 @@ class Draft:
             )
         )
         self.changes.append(Change(message.id, message.status))
-        self.tally.change(
-            Counted(
-                message.status,
-                message.history,
-                message.country,
-                message.operator,
-                message.error_code,
-                message.provider,
-            ),
-            _counted(history, now, message.country),
-            campaign.sent_at,
-        )
+        self.tally.change(message, _counted(history, now, message.country), campaign.sent_at)
 
 
 def _counted(history: History, now: Standing, country: str | None) -> Counted:

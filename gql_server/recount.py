@@ -9,7 +9,7 @@ the campaign's number of corrections ensures.
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gql_server.commit import Committer, Plan
 from gql_server.database import Database, Transaction
@@ -89,7 +89,10 @@ def _difference(
     tally: Tally, kept: counters.Sums, minutes: timeline.Minutes, labels: Values
 ) -> Tally:
     """What must be added to the counters; its breakdown is by label, since that is what they count by."""
-    wanted = replace(tally, breakdown=type(tally.breakdown)())
+    wanted = Tally()
+    wanted.statuses.update(tally.statuses)
+    wanted.timeline.update(tally.timeline)
+    wanted.delivery.update(tally.delivery)
     for (dimension, value, status), count in tally.breakdown.items():
         # A value that has no place was never counted, so that it is missing wherever it goes.
         label = labels.label(dimension, value) or OTHER

@@ -45,18 +45,19 @@ class Standing:
 
 def standing(history: History, *, bound_to: str | None = None) -> Standing:
     """Status, time, error and route of a message with this history."""
-    by_rank = sorted(history, key=_rank, reverse=True)
-    entry = by_rank[0]
-    provider, operator = entry.provider, entry.operator
-    for other in by_rank:
-        provider = other.provider if provider is None else provider
-        operator = other.operator if operator is None else operator
+    highest, *others = sorted(history, key=_rank, reverse=True)
+    provider, operator = highest.provider, highest.operator
+    for other in others:
+        if provider is None:
+            provider = other.provider
+        if operator is None:
+            operator = other.operator
     return Standing(
-        entry.status,
-        entry.rank,
-        entry.at,
-        entry.error_code,
-        entry.error_reason,
+        highest.status,
+        highest.rank,
+        highest.at,
+        highest.error_code,
+        highest.error_reason,
         bound_to if provider is None else provider,
         operator,
     )

@@ -75,7 +75,8 @@ History = tuple[HistoryEntry, ...]
 
 def to_milliseconds(at: datetime) -> datetime:
     """`at` cut to the precision that MongoDB keeps and the API shows."""
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+    beyond = at.microsecond % 1000
+    return at - timedelta(microseconds=beyond) if beyond else at
 
 
 def accepted(
@@ -139,6 +140,8 @@ def merged(history: Iterable[HistoryEntry], *entries: HistoryEntry) -> History:
     What is reported of a part stands beside what is reported of the whole message: see `of_parts`.
     """
     if len(entries) == 1 and isinstance(history, tuple) and _is_news(history, entries[0]):
+        if history and history[-1].at < entries[0].at:
+            return (*history, entries[0])
         return tuple(sorted((*history, entries[0]), key=_order))
     best: dict[tuple[object, ...], HistoryEntry] = {}
     for entry in (*history, *entries):
@@ -172,9 +175,18 @@ def _is_news(history: History, entry: HistoryEntry) -> bool:
     """
     if entry.part is not None or entry.assumed:
         return False
-    return not any(
-        other.status is entry.status or other.assumed or other.part is not None for other in history
-    )
+    for other in history:  # noqa: SIM110 - twice as fast as any(), for every receipt
+        if other.status is entry.status or other.assumed or other.part is not None:
+            return False
+    return True
+
+
+def has_parts(reports: History) -> bool:
+    """Whether anything was reported of a part."""
+    for entry in reports:  # noqa: SIM110 - as above
+        if entry.part is not None:
+            return True
+    return False
 
 
 def _order(entry: HistoryEntry) -> tuple[object, ...]:
@@ -204,7 +216,7 @@ def of_parts(reports: History, *, bound: Mapping[str, int], expected: int) -> Hi
     message consists is what the provider told, else how many ids of that provider it is bound to (`bound`, by
     provider), else how many its text takes (`expected`).
     """
-    if all(entry.part is None for entry in reports):
+    if not has_parts(reports):
         return reports
     by_provider: dict[str, dict[str, list[HistoryEntry]]] = {}
     for entry in reports:
