@@ -4,7 +4,7 @@ A receipt is joined with its message by whoever commits second, at once. Only a 
 after it leaves a pair apart, and that is found here.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from gql_server.commit import Clock
 from gql_server.database import Database
@@ -15,7 +15,11 @@ from gql_server.metrics import ORPHANS, ORPHANS_DROPPED
 from gql_server.store import dead, orphans
 
 RECENT = timedelta(minutes=10)
-"""How far back a sweep looks; the first one after a start looks at everything."""
+"""How far back a sweep looks."""
+
+EVERYTHING_EVERY = timedelta(hours=1)
+"""The first sweep after a start looks at everything, and one an hour: a receipt may have been parked for days when
+its message is registered, and whoever should join the two then may end, or not reach the database."""
 
 
 class Parking:
@@ -28,11 +32,14 @@ class Parking:
         self._ingestion = ingestion
         self._clock = clock
         self._per_source = per_source
-        self._swept = False
+        self._everything_at: datetime | None = None
+        """When everything was last looked at."""
 
     async def sweep(self) -> None:
         """Join what a crash left apart; keep each source's parking bounded."""
-        since = self._clock() - RECENT if self._swept else None
+        now, before = self._clock(), self._everything_at
+        everything = before is None or now - before >= EVERYTHING_EVERY
+        since = None if everything else now - RECENT
         last = ""
         while page := await orphans.after(self._db.latest, last, since=since, limit=BATCH):
             last = page[-1].id
@@ -42,9 +49,10 @@ class Parking:
                 raise
             except Exception as error:  # noqa: BLE001 - one bad receipt must not stop the others
                 log.error("sweep: %s", kind(error))
-        if not self._swept:
+        if before is None:
             await self._revive()
-        self._swept = True
+        if everything:
+            self._everything_at = now
         await self._bound()
 
     async def _revive(self) -> None:

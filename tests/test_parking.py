@@ -1,0 +1,180 @@
+"""Receipts whose message is not known: how they are bounded, and how they find it after all."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from gql_server.database import Database
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.status import DeliveryStatus as S
+from gql_server.errors import Overloaded
+from gql_server.ingestion import Outcome
+from gql_server.intake import Binding
+from gql_server.metrics import ORPHANS, ORPHANS_DROPPED
+from gql_server.parking import Parking
+from gql_server.store import orphans
+from tests.quiet import NOW, WORKSPACE, Quiet, quiet
+
+MINUTE = timedelta(minutes=1)
+NUMBER = "+33612345678"
+
+
+@pytest.fixture
+async def process(db: Database) -> AsyncIterator[Quiet]:
+    async with quiet(db, per_source=3) as made:
+        yield made
+
+
+def unknown(key: str, status: S = S.RECEIVED) -> DeliveryReceipt:
+    return DeliveryReceipt(status, "twilio", key=key, at=NOW)
+
+
+async def park(process: Quiet, *keys: str, source: str | None, workspace: str = WORKSPACE) -> None:
+    """One after the other, a second apart."""
+    for key in keys:
+        process.now += timedelta(seconds=1)
+        outcomes = await process.ingestion.record(workspace, [unknown(key)], source=source)
+        assert outcomes == [Outcome.PARKED]
+
+
+async def parked(db: Database) -> set[tuple[str, str | None, str | None]]:
+    found = await orphans.after(db.latest, "", limit=100)
+    return {(one.workspace, one.source, one.receipt.key) for one in found}
+
+
+async def test_of_a_source_that_has_parked_too_many_the_oldest_go(
+    process: Quiet, db: Database
+) -> None:
+    # given three of each source may stay; one has parked five, one four, the others fewer
+    await park(process, "a1", "a2", source="a")
+    await park(process, "b1", "b2", source="b")
+    await park(process, "n1", "n2", "n3", "n4", source=None)
+    await park(process, "a3", "a4", "a5", source="a")
+    await park(process, "a1", source="a", workspace="other")
+    dropped = ORPHANS_DROPPED._value.get()
+
+    # when a sweep comes
+    await process.parking.sweep()
+
+    # then its oldest are gone, and nobody else's
+    assert await parked(db) == {
+        *((WORKSPACE, "a", key) for key in ("a3", "a4", "a5")),
+        *((WORKSPACE, "b", key) for key in ("b1", "b2")),
+        *((WORKSPACE, None, key) for key in ("n2", "n3", "n4")),
+        ("other", "a", "a1"),
+    }
+    assert ORPHANS_DROPPED._value.get() == dropped + 3
+    assert ORPHANS._value.get() == 9
+
+
+async def test_one_that_comes_again_and_again_is_parked_once_as_of_its_first_arrival(
+    process: Quiet, db: Database
+) -> None:
+    await park(process, "a1", "a1", "a2", "a1", "a3", "a1", source="a")
+
+    await process.parking.sweep()
+
+    assert await parked(db) == {(WORKSPACE, "a", key) for key in ("a1", "a2", "a3")}
+    (first,) = [o for o in await orphans.after(db.latest, "", limit=9) if o.receipt.key == "a1"]
+    assert first.arrived_at == NOW + timedelta(seconds=1)
+
+
+async def test_a_parked_receipt_counts_from_its_arrival_not_from_when_its_message_came(
+    process: Quiet,
+) -> None:
+    untimed = DeliveryReceipt(S.RECEIVED, "twilio", key="SM1")
+    process.now = NOW + MINUTE
+    await process.ingestion.record(WORKSPACE, [untimed])
+    process.now = NOW + timedelta(hours=3)
+    made = await process.campaign(sent_at=NOW)
+    (one,) = await process.register(made, NUMBER)
+
+    await process.registration.bind(WORKSPACE, [Binding(one, "twilio", ("SM1",))])
+
+    assert await process.history(one) == [(S.RECEIVED, NOW + MINUTE), (S.WAITING, process.now)]
+
+
+async def left_apart(process: Quiet, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A message that is bound to what was parked an hour ago; the database went away before they were joined."""
+    await park(process, "SM1", source=None)
+    made = await process.campaign()
+    (one,) = await process.register(made, NUMBER)
+    await process.parking.sweep()
+    process.now += timedelta(hours=1) - MINUTE
+
+    async def away(*_: object, **__: object) -> None:
+        raise Overloaded
+
+    with monkeypatch.context() as patched:
+        patched.setattr(process.ingestion, "join", away)
+        bound = await process.registration.bind(WORKSPACE, [Binding(one, "twilio", ("SM1",))])
+    assert (bound.bound, bound.errors) == (1, [])
+    assert (await process.kept(one)).message.status is S.WAITING
+    return one
+
+
+async def test_what_was_left_apart_is_joined_by_a_process_that_starts(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await left_apart(process, monkeypatch)
+
+    async with quiet(db) as other:
+        other.now = process.now
+        await other.parking.sweep()
+
+    assert (await process.kept(one)).message.status is S.RECEIVED
+    assert await parked(db) == set()
+
+
+async def test_what_was_left_apart_is_joined_within_the_hour_though_nobody_starts(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it was parked long before, so that a look at the newest does not find it."""
+    one = await left_apart(process, monkeypatch)
+
+    for _ in range(60):
+        process.now += MINUTE
+        await process.parking.sweep()
+
+    assert (await process.kept(one)).message.status is S.RECEIVED
+    assert await parked(db) == set()
+
+
+async def test_a_sweep_that_was_interrupted_looks_at_everything_again(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = await left_apart(process, monkeypatch)
+    started = Parking(db, process.ingestion, clock=lambda: process.now, per_source=3)
+
+    async def away(*_: object) -> None:
+        raise Overloaded
+
+    with monkeypatch.context() as patched:
+        patched.setattr(process.ingestion, "look_for_messages", away)
+        with pytest.raises(Overloaded):
+            await started.sweep()
+    await started.sweep()
+
+    assert (await process.kept(one)).message.status is S.RECEIVED
+
+
+async def test_between_two_looks_at_everything_only_the_newest_are_read(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hundred thousand may be parked, and a sweep comes each minute."""
+    await park(process, "a1", source="a")
+    await process.parking.sweep()
+    looked_at: list[str | None] = []
+
+    async def look(arrivals: list[object]) -> None:
+        looked_at.extend(arrival.key for arrival in arrivals)  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(process.ingestion, "look_for_messages", look)
+    process.now += timedelta(minutes=11)
+    await park(process, "a2", source="b")
+    looked_at.clear()
+
+    await process.parking.sweep()
+
+    assert looked_at == ["twilio:a2"]
