@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -68,6 +69,8 @@ def main() -> None:
         if given.quick
         else Amounts(messages, given.pairs or 7, 20_000, 8_000, 4.0, subscribers=300, events=50)
     )
+    # ended by whatever ends it, it takes its servers with it
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     loop_factory = uvicorn.Config(main, log_config=None).get_loop_factory()
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
@@ -107,6 +110,7 @@ async def _measure(
                 if name in only:
                     with profiling.of(env.ours.pid, name, profiles):
                         rows += await _rows(name, env, hot, amounts, bar)
+                    report.write(rows, about, path)  # who ends it early keeps what there is
             if HOT & set(only):
                 task = progress.add_task("recount", total=sizes.large)
                 checks = await hot.recounted(lambda count: progress.advance(task, count))
