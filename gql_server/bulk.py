@@ -42,6 +42,8 @@ AT_ONCE = 3
 """Batches that are underway at once: while one is committed, the next ones are read and wait in the lane."""
 LARGEST_SIGNED = 1024 * 1024 * 1024
 """Bytes of a signed body: it lies on the disk until its signature is known to be right."""
+REST = 0.5
+"""Seconds that a batch rests after it was refused, lest what follows be refused at full speed."""
 PAUSE = 0.1
 """Seconds without a byte after which the results so far are sent."""
 IDLE = 60.0
@@ -181,6 +183,7 @@ class Bulk:
                 )
         except (TimeoutError, Overloaded) as error:
             log.warning("bulk: %d lines unavailable, %s", len(receipts), kind(error))
+            await asyncio.sleep(REST)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not lose a receipt
             log.error("bulk: %d lines unavailable, %s", len(receipts), kind(error))
         else:
