@@ -116,6 +116,7 @@ async def paced(
 ) -> Outcome:
     """Send these requests at random times, so many a second, whatever becomes of those before.
 
+    One that is not answered 200 is sent once more, until it is, and still counts from its first time.
     An answer's time counts from when its request should have gone out: a server that stands still for a second
     is seen by all who come in that second, not by the few who had a connection.
 
@@ -136,8 +137,11 @@ async def paced(
         connection.send(message)
 
     def answered(connection: _Connection, status: bytes, body: bytes) -> None:
-        outcome.take(status, time.perf_counter() - sent.pop(connection))
-        if waiting:
+        at = sent.pop(connection)
+        outcome.take(status, time.perf_counter() - at)
+        if status != b"200":
+            go(connection, at, connection.message)
+        elif waiting:
             go(connection, *waiting.popleft())
         else:
             free.append(connection)

@@ -37,10 +37,13 @@ async def _row(
     body, connections, receipts = shape
     latencies: dict[int, list[float]] = {1: [], len(servers): []}
 
+    refused = {1: 0, len(servers): 0}
+
     async def run(count: int, share: float) -> Sample:
         names = {f"server {number}": server for number, server in enumerate(servers[:count], 1)}
         cpu = env.data.cpu(names)
         outcome = await hot.post(servers[:count], int(receipts * share), body, connections)
+        refused[count] += outcome.refused
         if share == 1:
             latencies[count] += outcome.latencies
         rate = int(receipts * share) / outcome.seconds
@@ -57,7 +60,9 @@ async def _row(
         checks={},
         figures={
             "connections": connections,
+            "refused": refused[len(servers)],
             **milliseconds(latencies[len(servers)]),
+            "one process refused": refused[1],
             **milliseconds(latencies[1], "one process"),
         },
         wanted="a ratio of 0.9",

@@ -41,10 +41,13 @@ async def measure(
     """The row; it must be the first one that walks over the messages."""
     theirs = Walk(env.data.large.messages, hot.walk.begin)
     latencies: list[float] = []
+    refused = 0
 
     async def through_webhook(share: float) -> Sample:
+        nonlocal refused
         cpu = env.cpu("server")
         outcome = await hot.post([env.ours], int(receipts * share), BODY, CONNECTIONS)
+        refused += outcome.refused
         if share == 1:
             latencies.extend(outcome.latencies)
         rate = int(receipts * share) / outcome.seconds
@@ -73,6 +76,7 @@ async def measure(
             },
             figures={
                 "connections": CONNECTIONS,
+                "refused": refused,
                 "messages stored": len(env.data.large.messages),
                 **milliseconds(latencies),
             },
