@@ -89,7 +89,7 @@ class Batcher(Generic[T, R]):
         await asyncio.gather(*self._tasks)
 
     async def submit(self, items: Sequence[T]) -> list[R]:
-        """The results of these items, in order; a caller that is cancelled stops no flush.
+        """The results of these items, in order. A caller that is cancelled stops no flush, but takes back what waits.
 
         Where some fail, the others still go through, and the first failure is raised at the end.
 
@@ -158,6 +158,8 @@ class Batcher(Generic[T, R]):
         others = list(self._underway.values())
         while self._waiting and len(batch) < self._most:
             one = self._waiting.popleft()
+            if one[1].done.done():
+                continue  # whoever submitted it has left: it was told to come again
             name = self._same(one[0])
             if any(name in other for other in others):
                 left.append(one)

@@ -23,8 +23,8 @@ NEWEST = 1000
 """Commits whose campaigns the settler, the sample and the recount after an unclean end look at."""
 RECOUNT_SHARE = 0.25
 """Of the time, for recounts in a server that has others to serve."""
-LEASE = 30.0
-"""Seconds that a process is the one that runs the jobs, if it does not say so again."""
+LEASE = 150.0
+"""Seconds that a process is the one that runs the long jobs, if it does not say so again; it does each minute."""
 
 
 class Jobs:

@@ -19,6 +19,7 @@ SLOTS = 64
 TTL = 30.0
 """Seconds after which a slot that was not renewed is free."""
 RENEW_EVERY = 10.0
+PREFIX = "slot:"
 
 
 class Slots:
@@ -102,12 +103,14 @@ class Slots:
     async def _clear_lapsed(self) -> None:
         """Find out once, among all processes, that one has died: its slots were not given back."""
         for lease in await leases.listed(self._db.latest):
-            if lease.lapsed and await leases.clear(self._db, lease):
+            # Others lapse in peace: the jobs' is renewed at its holder's leisure.
+            ours = lease.name.startswith(PREFIX)
+            if ours and lease.lapsed and await leases.clear(self._db, lease):
                 self.unclean.set()
 
 
 def _name(slot: int) -> str:
-    return f"slot:{slot}"
+    return f"{PREFIX}{slot}"
 
 
 def _shared() -> int:

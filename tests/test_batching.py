@@ -199,3 +199,27 @@ async def test_a_caller_that_leaves_stops_no_flush() -> None:
     assert await staying == [20]
     assert flush.batches == [[1, 2]]
     await lane.close()
+
+
+async def test_what_a_caller_left_before_its_flush_is_not_flushed() -> None:
+    # given a batch that is being flushed, and two that wait
+    flush = Flushing()
+    flush.may.clear()
+    lane = Batcher(flush, most=10, depth=100)
+    lane.start()
+    first = asyncio.create_task(lane.submit([1]))
+    await asyncio.sleep(0.01)
+    leaving = asyncio.create_task(lane.submit([2, 3]))
+    staying = asyncio.create_task(lane.submit([4]))
+    await asyncio.sleep(0.01)
+
+    # when one of them gives up, as a webhook does that has answered 503
+    leaving.cancel()
+    await asyncio.sleep(0)
+    flush.may.set()
+
+    # then its items cost nobody any time
+    assert await first == [10]
+    assert await staying == [40]
+    assert flush.batches == [[1], [4]]
+    await lane.close()

@@ -628,7 +628,7 @@ async def test_a_commit_that_was_given_up_holds_its_documents_only_until_the_dat
     monkeypatch.setattr(database, "PATIENCE", 0.3)
     stuck: dict[str, Any] = {"blockConnection": True, "blockTimeMS": 1000}
 
-    async with breakable.failing("commitTransaction", 1, **stuck):
+    async with breakable.failing("commitTransaction", 2, **stuck):
         with pytest.raises(Overloaded):
             await fragile.transaction(add_one)
         await asyncio.gather(*fragile._resolving)

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from gql_server.providers import PROVIDERS
 from tests.conftest import Api
 from tests.resolvers.mutating import ERRORS, act, error, report
 
-UNKNOWN = "This provider is not known; those that are: generic, smsmode, twilio."
+UNKNOWN = f"This provider is not known; those that are: {', '.join(sorted(PROVIDERS))}."
 TAKEN = "Another message of this workspace has this id of the provider."
 NO_MESSAGE = "There is no such message."
 LENGTH = "An id of a provider has 1 to 200 characters."

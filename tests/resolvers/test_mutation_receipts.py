@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from gql_server.domain.status import INDICATOR_OF, STATUS_LABEL, DeliveryStatus
+from gql_server.providers import PROVIDERS
 from tests.conftest import Api
 from tests.resolvers.mutating import ERRORS, act, error, report, revision
 
 AT = "2026-01-01T08:00:05Z"
-UNKNOWN = "This provider is not known; those that are: generic, smsmode, twilio."
+UNKNOWN = f"This provider is not known; those that are: {', '.join(sorted(PROVIDERS))}."
 NAMELESS = "Give messageId, or provider and providerMessageId."
 NO_ID = "This is no id or reference of a message."
 SEVERAL = (

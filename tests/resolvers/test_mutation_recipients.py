@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gql_server.providers import PROVIDERS
 from tests.conftest import Api
 from tests.resolvers.mutating import ERRORS, act, error, report, revision
 
@@ -14,7 +15,7 @@ PAYLOAD = (
 )
 INVALID = "This is no phone number; write it in international form, such as +33612345678."
 DUPLICATE = "The campaign has this number already."
-UNKNOWN = "This provider is not known; those that are: generic, smsmode, twilio."
+UNKNOWN = f"This provider is not known; those that are: {', '.join(sorted(PROVIDERS))}."
 TAKEN = "Another message of this workspace has this id of the provider."
 ONE, TWO, THREE = "+33612345678", "+33612345679", "+33612345680"
 

@@ -78,9 +78,10 @@ async def test_only_its_holder_gives_it_back(db: Database) -> None:
 
 
 async def test_one_that_has_lapsed_is_cleared_away_by_one_of_those_who_see_it(db: Database) -> None:
-    assert await leases.take(db, "a", "one", seconds=SHORT)
+    assert await leases.take(db, "a", "one", seconds=LONG)
     (held,) = await leases.listed(db.latest)
     assert not await leases.clear(db, held), "it has not lapsed"
+    assert await leases.renew(db, ["a"], "one", seconds=SHORT) == {"a"}
     await lapse()
 
     cleared = await asyncio.gather(*(leases.clear(db, held) for _ in range(6)))
