@@ -127,7 +127,7 @@ FAIL_POINTS: dict[str, FailPoint] = {
     ),
 }
 _MODES: tuple[Mapping[str, Any], ...] = (
-    *({"times": n} for n in (1, 5, 25)),
+    *({"times": n} for n in (2, 8, 40)),
     *({"activationProbability": p} for p in (0.1, 0.3, 0.6)),
 )
 
