@@ -15,7 +15,6 @@ from tests.chaos.arena import Arena, Server
 from tests.chaos.ledger import Answer, Body, Ledger, Planned
 from tests.chaos.sending import Campaign, Maker, utc_now
 
-CARRIERS = 8
 PAUSE = 0.12
 """Of a carrier between two posts, at most, in seconds."""
 RESENT = 0.7
@@ -49,13 +48,14 @@ async def ask(
 class Load:
     """Everything that writes, until it is told to stop; and one who looks whether the figures are right meanwhile."""
 
-    def __init__(self, arena: Arena, ledger: Ledger, chance: Random) -> None:
+    def __init__(self, arena: Arena, ledger: Ledger, chance: Random, carriers: int) -> None:
         self.campaigns: list[Campaign] = []
         self.differences: list[str] = []
         self.looks = 0
         self._arena = arena
         self._ledger = ledger
         self._chance = chance
+        self._carriers = carriers
         self._maker = Maker(chance)
         self._again: deque[Body] = deque()
         self._stop = asyncio.Event()
@@ -71,7 +71,7 @@ class Load:
         """Write until `stop`; register up to this share of the recipients."""
         self._stop.clear()
         async with asyncio.TaskGroup() as group:
-            for _ in range(CARRIERS):
+            for _ in range(self._carriers):
                 group.create_task(self._carry())
             for campaign in self.campaigns:
                 group.create_task(self._register(campaign, share))

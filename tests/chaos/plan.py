@@ -51,6 +51,7 @@ class Scale:
 
     campaigns: int = 2
     messages: int = 400
+    carriers: int = 8
     before: tuple[float, float] = (0.2, 1.6)
     lasting: tuple[float, float] = (1.0, 2.5)
     after: tuple[float, float] = (0.3, 0.8)
@@ -66,7 +67,8 @@ class Scale:
 QUICK = Scale(
     campaigns=1,
     messages=150,
-    before=(0.1, 0.3),
+    carriers=5,
+    before=(0.05, 0.2),
     lasting=(0.25, 0.25),
     after=(0.0, 0.0),
     every_round=False,

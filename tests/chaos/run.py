@@ -56,7 +56,7 @@ class Run:
         self._arena = arena
         self._scale = scale
         self._chance = Random(f"load {seed}")
-        self.load = Load(arena, self.ledger, self._chance)
+        self.load = Load(arena, self.ledger, self._chance, scale.carriers)
 
     async def generation(self, rounds: list[Round], advance: Callable[[Round], None]) -> None:
         """New campaigns, and these rounds on them."""
