@@ -5,10 +5,11 @@ from datetime import datetime
 from operator import attrgetter
 
 from gql_server.domain.receipt import History, HistoryEntry
+from gql_server.domain.record import record
 from gql_server.domain.status import DeliveryStatus
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """One SMS to one recipient, with everything that was ever said of it."""
 

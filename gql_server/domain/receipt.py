@@ -6,9 +6,10 @@ at what came last.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from gql_server.domain.record import record
 from gql_server.domain.status import ASSUMED_RANK, RANK, DeliveryStatus
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -18,7 +19,7 @@ MOST_PARTS = 50
 """Parts of one message whose reports are kept; no text has so many."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DeliveryReceipt:
     """What a provider REPORTED about one message, in our words.
 
@@ -47,7 +48,7 @@ class DeliveryReceipt:
     parts: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HistoryEntry:
     """One status that a message was ever given, with its earliest time (aware UTC, milliseconds)."""
 
@@ -88,10 +89,12 @@ def accepted(
     or minute precision must not move a message before its sending or into the future.
     """
     at = arrived_at if receipt.at is None else receipt.at
-    if sent_at is not None:
+    # Most times lie between sending and arrival, and need no bounds computed.
+    if sent_at is not None and at < sent_at:
         # A receipt for a sending that lies ahead happened when it came, not in the future.
         at = max(at, min(sent_at - CLOCK_TOLERANCE, arrived_at))
-    at = min(at, arrived_at + CLOCK_TOLERANCE)
+    if at > arrived_at:
+        at = min(at, arrived_at + CLOCK_TOLERANCE)
     return HistoryEntry(
         status=receipt.status,
         at=to_milliseconds(at),

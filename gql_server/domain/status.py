@@ -21,6 +21,9 @@ class DeliveryStatus(StrEnum):
     ROUTING_ERROR = "ROUTING_ERROR"
     BLACKLISTED = "BLACKLISTED"
 
+    # The same number as the enum's own, which is computed in Python: statuses are keys of all that is counted.
+    __hash__ = str.__hash__
+
 
 class DeliveryIndicator(StrEnum):
     """The five rates of a campaign, in the order in which they are shown."""

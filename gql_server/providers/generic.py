@@ -102,13 +102,17 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     """
     found = reading.json_of(request.body)
     if not isinstance(found, list):
-        return [_receipt(reading.mapping(found, "body"), "", time_zone)]
+        return [_receipt(reading.mapping(found, "body"), time_zone)]
     if len(found) > MOST_RECEIPTS:
         raise Unreadable(f"body: more than {MOST_RECEIPTS:,} receipts in one list")
-    return [
-        _receipt(reading.mapping(one, f"[{index}]"), f"[{index}].", time_zone)
-        for index, one in enumerate(found)
-    ]
+    receipts = []
+    for index, one in enumerate(found):
+        given = reading.mapping(one, f"[{index}]")
+        try:
+            receipts.append(_receipt(given, time_zone))
+        except Unreadable as error:
+            raise Unreadable(f"[{index}].{error}") from None
+    return receipts
 
 
 def parse_line(line: bytes, time_zone: ZoneInfo) -> DeliveryReceipt:
@@ -116,7 +120,7 @@ def parse_line(line: bytes, time_zone: ZoneInfo) -> DeliveryReceipt:
 
     :raises Unreadable: no JSON object, or a field is wrong.
     """
-    return _receipt(reading.mapping(reading.json_of(line), "body"), "", time_zone)
+    return _receipt(reading.mapping(reading.json_of(line), "body"), time_zone)
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -129,19 +133,17 @@ def answer(receipts: int) -> Answer:
     return Answer(b'{"accepted": %d}' % receipts, "application/json")
 
 
-def _receipt(given: Mapping[str, Any], where: str, time_zone: ZoneInfo) -> DeliveryReceipt:
-    def text(field: str) -> str | None:
-        return reading.text(given, field, where + field)
-
-    message_id, key = text("messageId"), text("providerMessageId")
+def _receipt(given: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceipt:
+    message_id = reading.text(given, "messageId")
+    key = reading.text(given, "providerMessageId")
     if message_id is None and key is None:
-        raise Unreadable(f"{where}messageId: missing, and providerMessageId too")
-    provider = (text("provider") or name).lower()
-    if not _PROVIDER.fullmatch(provider):
-        raise Unreadable(f"{where}provider: at most 32 of a-z 0-9 _ - are expected")
-    word = text("status")
+        raise Unreadable("messageId: missing, and providerMessageId too")
+    provider = (reading.text(given, "provider") or name).lower()
+    if provider != name and not _PROVIDER.fullmatch(provider):
+        raise Unreadable("provider: at most 32 of a-z 0-9 _ - are expected")
+    word = reading.text(given, "status")
     if word is None:
-        raise Unreadable(f"{where}status: missing")
+        raise Unreadable("status: missing")
     known = STATUSES.get(word.upper())
     meaning = known or _UNKNOWN
     return DeliveryReceipt(
@@ -149,10 +151,10 @@ def _receipt(given: Mapping[str, Any], where: str, time_zone: ZoneInfo) -> Deliv
         provider=provider,
         reference=message_id,
         key=key,
-        at=reading.moment(text("at"), time_zone, f"{where}at"),
-        error_code=text("errorCode"),
-        error_reason=text("errorReason"),
-        operator=text("operator"),
+        at=reading.moment(reading.text(given, "at"), time_zone, "at"),
+        error_code=reading.text(given, "errorCode"),
+        error_reason=reading.text(given, "errorReason"),
+        operator=reading.text(given, "operator"),
         unknown_word=None if known else word,
         number_caused=meaning.number_caused,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from pymongo import UpdateOne
@@ -186,7 +186,8 @@ def _campaign(row: Document) -> Campaign:
         type=SmsType(row["type"]),
         state=CampaignState(row["state"]),
         created_at=row["createdAt"],
-        sent_at=row["sentAt"],
+        # Python's own UTC, for it is compared with every receipt's time, and the driver's takes five times as long.
+        sent_at=row["sentAt"] and row["sentAt"].replace(tzinfo=UTC),
         begun=row["begun"],
     )
 

@@ -7,6 +7,7 @@ from gql_server.database import Document
 from gql_server.domain import ids
 from gql_server.domain.message import Message, Standing, standing
 from gql_server.domain.receipt import History, HistoryEntry
+from gql_server.domain.record import record
 from gql_server.domain.status import DeliveryStatus
 from gql_server.domain.tally import Counted
 
@@ -25,7 +26,7 @@ class NewMessage:
     history: History
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Kept:
     """A message as a writer needs it: what it is, and the rank that an update is conditional on."""
 

@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from gql_server.database import Reads, Transaction
+from gql_server.domain.record import record
 from gql_server.domain.status import DeliveryStatus
 
 COLLECTION = "outbox"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """A message that changed, and its status before (None: it is new)."""
 
