@@ -216,7 +216,7 @@ class AccessLog:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, and log."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not log.isEnabledFor(logging.INFO):
             await self._app(scope, receive, send)
             return
         status = 500
@@ -228,9 +228,6 @@ class AccessLog:
                 status = message["status"]
             await send(message)
 
-        if not log.isEnabledFor(logging.INFO):
-            await self._app(scope, receive, send)
-            return
         try:
             await self._app(scope, receive, noting)
         finally:

@@ -13,7 +13,6 @@ What is answered, and why (no 4xx where a retry could help, since several provid
 Many receipts, one a line, are `bulk.py`'s: there a 200 says nothing, and each line has its own answer.
 """
 
-import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -30,6 +29,7 @@ from starlette.responses import JSONResponse, Response
 from gql_server.auth import token_hash
 from gql_server.bulk import LARGEST_SIGNED, Bulk, Results, SpooledResults, is_bulk, spooled
 from gql_server.database import Database
+from gql_server.deadlines import Deadlines
 from gql_server.domain.source import Source
 from gql_server.errors import Overloaded, Unreadable
 from gql_server.fetching import Fetcher
@@ -64,6 +64,7 @@ class Webhooks:
         self._fetcher = fetcher
         self._bulk = Bulk(ingestion, deadline=DEADLINE)
         self._public_url = public_url
+        self._deadlines = Deadlines()
         self._remembered: OrderedDict[tuple[str, bytes], tuple[float, Source]] = OrderedDict()
 
     async def receive(self, request: Request) -> Response:
@@ -79,7 +80,7 @@ class Webhooks:
         try:
             if provider.name == generic.name and is_bulk(request):
                 return await self._take_lines(request, provider)
-            async with asyncio.timeout(DEADLINE):
+            with self._deadlines.within(DEADLINE):
                 return await self._take(request, provider)
         except ClientDisconnect:
             # Nobody is there to be answered, and the provider comes again.
@@ -121,7 +122,7 @@ class Webhooks:
         return Response(answer.body, media_type=answer.media_type)
 
     async def _take_lines(self, request: Request, provider: Provider) -> Response:
-        async with asyncio.timeout(DEADLINE):
+        with self._deadlines.within(DEADLINE):
             source = await self._known(request, provider)
         if isinstance(source, Response):
             return source
