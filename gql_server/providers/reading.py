@@ -191,6 +191,13 @@ def instant(written: str | None, zone: ZoneInfo, field: str) -> datetime | None:
         raise Unreadable(f"{field}: no such time") from None
 
 
+def age(timestamp: str, arrived_at: datetime) -> float | None:
+    """How many seconds before its arrival a request was signed; None where that is no time."""
+    if not (timestamp.isascii() and timestamp.isdigit()):
+        return None
+    return (arrived_at - _EPOCH).total_seconds() - int(timestamp[:20])
+
+
 def in_utc(at: datetime, zone: ZoneInfo) -> datetime:
     """`at` in UTC; in `zone` where it has no offset.
 
