@@ -111,7 +111,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
         raise Unreadable("id: missing")
     known = STATUSES.get(_plain(word))
     meaning = known or _UNKNOWN
-    reason = reading.text(fields, "failureReason") if meaning.is_error else None
+    reason = reading.aside(reading.text, fields, "failureReason") if meaning.is_error else None
     if reason is not None:
         refined = REASONS.get(_plain(reason)) or STATUSES.get(_plain(reason))
         meaning = refined if refined is not None and refined.is_error else meaning
@@ -122,7 +122,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
             key=message_id,
             error_code=(reason or word) if meaning.is_error else None,
             error_reason=meaning.reason,
-            operator=reading.word(fields, "networkCode"),
+            operator=reading.aside(reading.word, fields, "networkCode"),
             unknown_word=None if known else word,
             number_caused=meaning.number_caused,
         )

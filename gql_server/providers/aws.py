@@ -200,12 +200,13 @@ def _receipt(event: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceipt |
     description = reading.aside(reading.text, event, "messageStatusDescription")
     if meaning.status is S.BLACKLISTED and _OPTED_OUT.search(description or ""):
         meaning = Meaning(S.BLACKLISTED, "Recipient has opted out", number_caused=True)
+    written = reading.aside(reading.word, event, "eventTimestamp")
     return DeliveryReceipt(
         status=meaning.status,
         provider=name,
         reference=reference,
         key=message_id,
-        at=reading.instant(reading.word(event, "eventTimestamp"), time_zone, "eventTimestamp"),
+        at=reading.aside(reading.instant, written, time_zone, "eventTimestamp"),
         error_code=word if meaning.is_error else None,
         error_reason=description or meaning.reason if meaning.is_error else None,
         operator=_operator(event),
@@ -221,7 +222,8 @@ def _operator(event: Mapping[str, Any]) -> str | None:
 
 
 def _reference(context: object) -> str | None:
-    return reading.word(context, "reference") if isinstance(context, dict) else None
+    given = context if isinstance(context, dict) else {}
+    return reading.aside(reading.word, given, "reference")
 
 
 def _envelope(request: WebhookRequest) -> Mapping[str, Any] | None:

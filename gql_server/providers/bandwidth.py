@@ -187,18 +187,19 @@ def _receipt(callback: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceip
     if meaning is None or message.get("direction") == "in":
         return None
     message_id = reading.word(message, "id", "message.id")
-    reference = reading.word(message, "tag", "message.tag")
+    reference = reading.aside(reading.word, message, "tag")
     if message_id is None and reference is None:
         raise Unreadable("message.id: missing, and message.tag too")
-    code = reading.word(callback, "errorCode") if meaning.is_error else None
+    code = reading.aside(reading.word, callback, "errorCode") if meaning.is_error else None
     if code is not None:
         meaning = ERRORS.get(code, meaning)
+    written = reading.aside(reading.word, callback, "time")
     return DeliveryReceipt(
         status=meaning.status,
         provider=name,
         reference=reference,
         key=message_id,
-        at=reading.instant(reading.word(callback, "time"), time_zone, "time"),
+        at=reading.aside(reading.instant, written, time_zone, "time"),
         error_code=code if meaning.is_error else None,
         error_reason=meaning.reason,
         unknown_word=None if known else word,

@@ -180,20 +180,21 @@ def _receipt(
         or reading.word(update, "apimessageid", "apiMessageId")
         or reading.word(update, "apimsgid", "apiMsgId")
     )
-    reference = reading.word(update, "clientmessageid", "clientMessageId") or reading.word(
-        update, "climsgid", "cliMsgId"
+    reference = reading.aside(reading.word, update, "clientmessageid") or reading.aside(
+        reading.word, update, "climsgid"
     )
     if message_id is None and reference is None:
         raise Unreadable("messageId: missing, and clientMessageId too")
     known, meaning = _meaning(word, code, codes)
     if meaning is None:
         return None
+    written = reading.aside(reading.word, update, "timestamp")
     return DeliveryReceipt(
         status=meaning.status,
         provider=name,
         reference=reference,
         key=message_id,
-        at=reading.instant(reading.word(update, "timestamp"), time_zone, "timestamp"),
+        at=reading.aside(reading.instant, written, time_zone, "timestamp"),
         error_code=(code or word) if meaning.is_error else None,
         error_reason=meaning.reason,
         unknown_word=None if known else word or code,

@@ -11,12 +11,14 @@ JSON array is not documented, so it is Unreadable. Error code = `status.detail`,
 where it is an error, and the table's words. One `smsID` covers a whole campaign, so that the
 recipient is part of the key: `smsID:numero`.
 
-Times have no zone: the source's. Neither API signs, so the secret is the token in the URL; smsmode
+Times have no zone: the source's; one that is none is left out, and in a legacy call one as replies have it,
+`ddMMyyyy-HHmmss`, is read. Neither API signs, so the secret is the token in the URL; smsmode
 repeats what is not answered 2xx after 30 s, 2 min, 10 min, 1 h, 5 h and 24 h, then never.
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -100,6 +102,7 @@ LEGACY: Final[Mapping[str, Meaning | None]] = {
 
 _UNKNOWN = Meaning(S.WAITING)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_OF_REPLIES = re.compile(r"(\d\d)(\d\d)(\d{4})-(\d\d)(\d\d)(\d\d)", re.ASCII)
 _LEGACY_FIELDS = (
     *("numero", "date_reception", "statut", "smsID", "refClient", "mcc_mnc"),
     # only a reply (MO) has these
@@ -115,8 +118,8 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     """One receipt, or none for a reply (MO), a template or an inbox state.
 
-    :raises Unreadable: no JSON object or a field of the wrong type; neither id nor `refClient`; a
-        legacy call without `statut`, with a field given twice, or a time that is none.
+    :raises Unreadable: no JSON object; neither id nor `refClient`; a legacy call without `statut`, or with a
+        field given twice.
     """
     if request.method == "GET":
         return _legacy(reading.singles(request.query, _LEGACY_FIELDS), time_zone)
@@ -144,16 +147,17 @@ def answer(receipts: int) -> Answer:
 
 def _rest(message: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     message_id = reading.text(message, "messageId")
-    reference = reading.text(message, "refClient")
+    reference = reading.aside(reading.word, message, "refClient")
     if message_id is None and reference is None:
         raise Unreadable("messageId: missing, and refClient too")
-    status = _optional(message, "status")
+    status = reading.mapping(message.get("status") or {}, "status")
     value = reading.text(status, "value", "status.value")
     if value is None:
         return []
-    detail = reading.text(status, "detail", "status.detail")
-    delivered = reading.text(status, "deliveryDate", "status.deliveryDate")
-    to = reading.text(_optional(message, "recipient"), "to", "recipient.to")
+    detail = reading.aside(reading.word, status, "detail")
+    delivered = reading.aside(reading.word, status, "deliveryDate")
+    recipient = reading.aside(reading.mapping, message.get("recipient"), "recipient") or {}
+    to = reading.aside(reading.word, recipient, "to")
     known = REST_VALUES.get(value.upper())
     meaning = known or _UNKNOWN
     if meaning.is_error and detail is not None:
@@ -164,7 +168,7 @@ def _rest(message: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRecei
             provider=name,
             reference=reference,
             key=None if message_id is None else correlation_key(message_id, to),
-            at=reading.moment(delivered, time_zone, "status.deliveryDate"),
+            at=reading.aside(reading.moment, delivered, time_zone, "status.deliveryDate"),
             error_code=detail if meaning.is_error else None,
             error_reason=meaning.reason,
             operator=_operator(status.get("lookup")),
@@ -172,11 +176,6 @@ def _rest(message: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRecei
             number_caused=meaning.number_caused,
         )
     ]
-
-
-def _optional(source: Mapping[str, Any], field: str) -> Mapping[str, Any]:
-    value = source.get(field)
-    return {} if value is None else reading.mapping(value, field)
 
 
 def _operator(lookup: object) -> str | None:
@@ -203,7 +202,7 @@ def _legacy(fields: Mapping[str, str], time_zone: ZoneInfo) -> list[DeliveryRece
         raise Unreadable("statut: missing")
     sms_id = reading.text(fields, "smsID")
     number = reading.text(fields, "numero")
-    reference = reading.text(fields, "refClient")
+    reference = reading.aside(reading.text, fields, "refClient")
     if reference is None and sms_id is None:
         raise Unreadable("smsID: missing, and refClient too")
     if reference is None and number is None:
@@ -218,11 +217,20 @@ def _legacy(fields: Mapping[str, str], time_zone: ZoneInfo) -> list[DeliveryRece
             provider=name,
             reference=reference,
             key=correlation_key(sms_id, number) if sms_id and number else None,
-            at=reading.moment(reading.text(fields, "date_reception"), time_zone, "date_reception"),
+            at=_received_at(fields, time_zone),
             error_code=code if meaning.is_error else None,
             error_reason=meaning.reason,
-            operator=reading.text(fields, "mcc_mnc"),
+            operator=reading.aside(reading.text, fields, "mcc_mnc"),
             unknown_word=None if known else code,
             number_caused=meaning.number_caused,
         )
     ]
+
+
+def _received_at(fields: Mapping[str, str], time_zone: ZoneInfo) -> datetime | None:
+    written = reading.aside(reading.text, fields, "date_reception")
+    match = _OF_REPLIES.fullmatch(written or "")
+    if match is not None:
+        day, month, year, hour, minute, second = match.groups()
+        written = f"{year}-{month}-{day} {hour}:{minute}:{second}"
+    return reading.aside(reading.moment, written, time_zone, "date_reception")

@@ -126,7 +126,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     meaning = STATUSES.get(word.lower(), _UNKNOWN)
     if meaning is None:
         return []
-    code = reading.word(fields, "ErrorCode") if meaning.is_error else None
+    code = reading.aside(reading.word, fields, "ErrorCode") if meaning.is_error else None
     if code is not None and word.lower() in _REFINED:
         meaning = ERRORS.get(code, meaning)
     return [
@@ -135,7 +135,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
             provider=name,
             reference=reference,
             key=None if sid is None else correlation_key(sid, None),
-            at=_done_at(reading.text(fields, "RawDlrDoneDate"), time_zone),
+            at=_done_at(reading.aside(reading.word, fields, "RawDlrDoneDate"), time_zone),
             error_code=code,
             error_reason=meaning.reason,
             unknown_word=None if known else word,

@@ -289,6 +289,20 @@ def test_a_broken_side_remark_loses_no_receipt() -> None:
     assert (receipt.status, receipt.operator) == (S.RECEIVED, "004")
 
 
+@pytest.mark.parametrize("broken", [1686975103470.5, "now", [1], "9" * 20])
+def test_a_broken_time_loses_no_receipt(broken: object) -> None:
+    receipt = event(eventTimestamp=broken)
+
+    assert (receipt.status, receipt.key, receipt.at) == (S.RECEIVED, "m1", None)
+
+
+@pytest.mark.parametrize("reference", ["x" * 256, {"id": 1}, ["a"], 1.5])
+def test_a_context_that_cannot_be_our_reference_loses_no_receipt(reference: object) -> None:
+    receipt = event(context={"reference": reference})
+
+    assert (receipt.status, receipt.key, receipt.reference) == (S.RECEIVED, "m1", None)
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -300,10 +314,6 @@ def test_a_broken_side_remark_loses_no_receipt() -> None:
         ({"eventType": "TEXT_SENT"}, "messageId: missing, and context.reference too"),
         ({"eventType": 5, "messageId": "m"}, "eventType: a text is expected"),
         ({"eventType": "TEXT_SENT", "messageId": 5}, "messageId: a text is expected"),
-        (
-            {"eventType": "TEXT_SENT", "messageId": "m", "eventTimestamp": "now"},
-            "eventTimestamp: no date and time of the form YYYY-MM-DDTHH:MM:SS",
-        ),
         ({"Type": "Notification"}, "Message: a text is expected"),
         ({"Type": "Notification", "Message": "Hello"}, "body: not JSON in UTF-8"),
         ([{}] * 1_001, "body: more than 1,000 events in one list"),

@@ -122,7 +122,9 @@ def test_an_unknown_legacy_code_waits_and_is_kept() -> None:
         ("2025-07-15%2012:00:00", datetime(2025, 7, 15, 10, tzinfo=UTC)),
         # the hour that came twice: the first
         ("2025-10-26+02%3A30%3A00", datetime(2025, 10, 26, 0, 30, tzinfo=UTC)),
-        ("", None),
+        # as in replies
+        ("25032010-095217", datetime(2010, 3, 25, 8, 52, 17, tzinfo=UTC)),
+        *(("", None), ("soon", None), ("99992010-095217", None), ("1" * 300, None)),
     ],
 )
 def test_a_time_is_in_the_sources_zone(written: str, utc: datetime | None) -> None:
@@ -147,6 +149,12 @@ def test_a_legacy_call_is_read_in_either_encoding(query: str) -> None:
     assert receipt.key is None
 
 
+def test_a_broken_side_remark_loses_no_receipt() -> None:
+    plain = "numero=33600000000&smsID=a&statut=11"
+
+    assert legacy(f"{plain}&refClient={'x' * 256}&mcc_mnc={'2' * 256}") == legacy(plain)
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [
@@ -157,10 +165,6 @@ def test_a_legacy_call_is_read_in_either_encoding(query: str) -> None:
         ("smsID=a&statut=11", "numero: missing, and refClient too"),
         ("numero=33600000000&smsID=a&statut=11&statut=13", "statut: given more than once"),
         ("numero=33600000000&smsID=a&smsID=b&statut=11", "smsID: given more than once"),
-        (
-            "numero=33600000000&smsID=a&statut=11&date_reception=01012013-122233",
-            "date_reception: no date and time of the form YYYY-MM-DDTHH:MM:SS",
-        ),
     ],
 )
 def test_a_legacy_call_that_cannot_be_read_is_refused_by_the_name_of_its_field(
