@@ -97,7 +97,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
         whose fields are neither texts nor numbers.
     """
     fields: Mapping[str, Any]
-    if request.body.lstrip().startswith(b"{"):
+    if reading.is_json(request.body):
         fields = reading.mapping(reading.json_of(request.body), "body")
     else:
         fields = reading.singles(reading.pairs(request.body), _FIELDS)

@@ -154,8 +154,8 @@ def to_confirm(request: WebhookRequest) -> str | None:
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     """The receipts in their order; none for what is about a subscription, or a voice call.
 
-    :raises Unreadable: no JSON; an event that is no object, has no `eventType`, or neither
-        `messageId` nor our reference; a field of the wrong type.
+    :raises Unreadable: no JSON; no event of which one reads: an object with an `eventType`, and a `messageId` or
+        our reference.
     """
     found = reading.json_of(request.body)
     if isinstance(found, dict) and found.get("Type") in _ENVELOPES:
@@ -165,8 +165,9 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     events = found if isinstance(found, list) else [found]
     if len(events) > MOST_EVENTS:
         raise Unreadable(f"body: more than {MOST_EVENTS:,} events in one list")
-    receipts = (_receipt(reading.mapping(event, "event"), time_zone) for event in events)
-    return [receipt for receipt in receipts if receipt is not None]
+    return reading.each(
+        name, events, lambda event: _receipts(reading.mapping(event, "event"), time_zone)
+    )
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -179,7 +180,7 @@ def answer(receipts: int) -> Answer:
     return Answer(b"", "text/plain")
 
 
-def _receipt(event: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceipt | None:
+def _receipts(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     if isinstance(event.get("detail"), dict):
         event = event["detail"]
     word = reading.text(event, "eventType")
@@ -190,7 +191,7 @@ def _receipt(event: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceipt |
         word = f"TEXT_{status}"
     upper = word.upper()
     if upper.startswith(_NO_STATUS):
-        return None
+        return []
     message_id = reading.text(event, "messageId")
     reference = _reference(event.get("context"))
     if message_id is None and reference is None:
@@ -201,18 +202,20 @@ def _receipt(event: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceipt |
     if meaning.status is S.BLACKLISTED and _OPTED_OUT.search(description or ""):
         meaning = Meaning(S.BLACKLISTED, "Recipient has opted out", number_caused=True)
     written = reading.aside(reading.word, event, "eventTimestamp")
-    return DeliveryReceipt(
-        status=meaning.status,
-        provider=name,
-        reference=reference,
-        key=message_id,
-        at=reading.aside(reading.instant, written, time_zone, "eventTimestamp"),
-        error_code=word if meaning.is_error else None,
-        error_reason=description or meaning.reason if meaning.is_error else None,
-        operator=_operator(event),
-        unknown_word=None if known else word,
-        number_caused=meaning.number_caused,
-    )
+    return [
+        DeliveryReceipt(
+            status=meaning.status,
+            provider=name,
+            reference=reference,
+            key=message_id,
+            at=reading.aside(reading.instant, written, time_zone, "eventTimestamp"),
+            error_code=word if meaning.is_error else None,
+            error_reason=description or meaning.reason if meaning.is_error else None,
+            operator=_operator(event),
+            unknown_word=None if known else word,
+            number_caused=meaning.number_caused,
+        )
+    ]
 
 
 def _operator(event: Mapping[str, Any]) -> str | None:

@@ -182,8 +182,7 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     """The receipts, in their order; none for an incoming message.
 
-    :raises Unreadable: no JSON, no results, or any one of them without id and reference, or without
-        status.
+    :raises Unreadable: no JSON, or no results of which one reads: with an id or a reference, and a status.
     """
     found = reading.json_of(request.body)
     if isinstance(found, dict) and "results" in found:
@@ -191,13 +190,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
         if not isinstance(found, list):
             raise Unreadable("results: a list is expected")
     results = found if isinstance(found, list) else [found]
-    return [
-        receipt
-        for index, result in enumerate(results)
-        for receipt in _receipts(
-            reading.mapping(result, f"results[{index}]"), f"results[{index}].", time_zone
-        )
-    ]
+    return reading.each(name, enumerate(results), lambda one: _receipts(*one, time_zone))
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -210,7 +203,8 @@ def answer(receipts: int) -> Answer:
     return Answer(b"", "text/plain")
 
 
-def _receipts(result: Mapping[str, Any], where: str, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+def _receipts(index: int, given: object, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    result, where = reading.mapping(given, f"results[{index}]"), f"results[{index}]."
     message_id = reading.word(result, "messageId", f"{where}messageId")
     reference = reading.aside(reading.word, result, "callbackData")  # up to 4,000 of anything
     if message_id is None and reference is None:

@@ -141,11 +141,11 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     """
     if request.method == "GET":
         return _receipts(reading.singles(request.query, _ALL_FIELDS), time_zone)
-    if request.body.lstrip()[:1] not in (b"{", b"["):
+    if not reading.is_json(request.body):
         return _receipts(reading.singles(reading.pairs(request.body), _ALL_FIELDS), time_zone)
     found = reading.json_of(request.body)
     each = found if isinstance(found, list) else [found]
-    return [r for one in each for r in _report(reading.mapping(one, "body"), time_zone)]
+    return reading.each(name, each, lambda one: _report(reading.mapping(one, "body"), time_zone))
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:

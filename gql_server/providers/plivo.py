@@ -133,7 +133,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     query = reading.singles(request.query, _FIELDS)
     if request.method == "GET":
         fields = query
-    elif request.body.lstrip()[:1] == b"{":
+    elif reading.is_json(request.body):
         fields = reading.mapping(reading.json_of(request.body), "body")
     else:
         fields = reading.singles(reading.pairs(request.body), _FIELDS)

@@ -110,11 +110,13 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     """A receipt for each recipient that is named; none for a summary or an incoming message.
 
-    :raises Unreadable: no JSON, no `batch_id`, or a recipient's report without recipient or status.
+    :raises Unreadable: no JSON, no `batch_id`, or no report that reads: with a recipient and a status.
     """
     found = reading.json_of(request.body)
     reports = found if isinstance(found, list) else [found]
-    return [r for report in reports for r in _report(reading.mapping(report, "body"), time_zone)]
+    return reading.each(
+        name, reports, lambda report: _report(reading.mapping(report, "body"), time_zone)
+    )
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -152,10 +154,11 @@ def _report(report: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRece
         for recipient in _recipients(status, f"statuses[{index}].recipients")
     ]
     shared = report if len(named) == 1 else {**report, "client_reference": None}
-    return [
-        _receipt(status, where, batch, recipient, shared, time_zone)
-        for status, where, recipient in named
-    ]
+    return reading.each(
+        name,
+        named,
+        lambda one: [_receipt(one[0], one[1], batch, one[2], shared, time_zone)],
+    )
 
 
 def _recipients(status: Mapping[str, Any], field: str) -> list[str | None]:

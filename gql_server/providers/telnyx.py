@@ -124,11 +124,13 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     """A receipt for each of `to`; none for what is no outgoing message.
 
-    :raises Unreadable: no JSON, no payload, no id, no recipient, or one without status.
+    :raises Unreadable: no JSON, no payload, no id, or no recipient of whom one has a status.
     """
     found = reading.json_of(request.body)
     events = found if isinstance(found, list) else [found]
-    return [r for event in events for r in _event(reading.mapping(event, "body"), time_zone)]
+    return reading.each(
+        name, events, lambda event: _event(reading.mapping(event, "body"), time_zone)
+    )
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -156,29 +158,22 @@ def _event(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceip
     if not each:
         raise Unreadable("data.payload.to: empty")
     occurred_at = _at(data, payload, time_zone)
-    return [
-        receipt
-        for index, one in enumerate(each)
-        for receipt in _receipts(
-            reading.mapping(one, f"data.payload.to[{index}]"),
-            f"data.payload.to[{index}].status",
-            message_id,
-            payload,
-            occurred_at,
-        )
-    ]
+    return reading.each(
+        name, enumerate(each), lambda one: _receipts(*one, message_id, payload, occurred_at)
+    )
 
 
 def _receipts(
-    to: Mapping[str, Any],
-    field: str,
+    index: int,
+    given: object,
     message_id: str,
     payload: Mapping[str, Any],
     occurred_at: datetime | None,
 ) -> list[DeliveryReceipt]:
-    word = reading.text(to, "status", field)
+    to = reading.mapping(given, f"data.payload.to[{index}]")
+    word = reading.text(to, "status", f"data.payload.to[{index}].status")
     if word is None:
-        raise Unreadable(f"{field}: missing")
+        raise Unreadable(f"data.payload.to[{index}].status: missing")
     known = word.lower() in STATUSES
     meaning = STATUSES.get(word.lower(), _UNKNOWN)
     if meaning is None:

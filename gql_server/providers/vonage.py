@@ -200,11 +200,11 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     """
     if request.method == "GET":
         return _receipts(reading.singles(request.query, _FIELDS), time_zone)
-    if not _is_json(request.body):
+    if not reading.is_json(request.body):
         return _receipts(reading.singles(reading.pairs(request.body), _FIELDS), time_zone)
     found = reading.json_of(request.body)
     each = found if isinstance(found, list) else [found]
-    return [r for one in each for r in _receipts(reading.mapping(one, "body"), time_zone)]
+    return reading.each(name, each, lambda one: _receipts(reading.mapping(one, "body"), time_zone))
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -306,16 +306,11 @@ def _at(given: Mapping[str, Any], time_zone: ZoneInfo) -> datetime | None:
         return None
 
 
-def _is_json(body: bytes) -> bool:
-    """By its first character, which no form has: what is set as Content-Type differs by account."""
-    return body.lstrip()[:1] in (b"{", b"[")
-
-
 def _parameters(request: WebhookRequest) -> tuple[tuple[str, str], ...]:
     """Everything that may be signed by `sig`; none where it cannot be."""
     if request.method == "GET":
         return request.query
-    if not _is_json(request.body):
+    if not reading.is_json(request.body):
         return reading.pairs(request.body)
     found = reading.aside(reading.json_of, request.body)
     members = found.items() if isinstance(found, dict) else ()

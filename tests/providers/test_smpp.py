@@ -428,7 +428,7 @@ def test_a_reference_alone_will_do() -> None:
         ("stat:DELIVRD", TEXT, "id: missing"),
         ("id: sub:001 stat:DELIVRD", TEXT, "id: missing"),
         ("id:1 err:000", TEXT, "stat: missing"),
-        ("id:1 stat:DELIVRD\nid:2 err:000", TEXT, "stat: missing"),
+        ("id:1 err:000\nstat:DELIVRD", TEXT, "stat: missing"),
         ("id:" + "1" * 300 + " stat:DELIVRD", TEXT, "id: longer than 255 characters"),
         ("\n".join(["id:1 stat:DELIVRD"] * 1_001), TEXT, "body: more than 1,000 receipts"),
         ("[]", JSON, "body: no receipt"),

@@ -238,7 +238,7 @@ def test_the_time_is_that_of_the_event(
         (event(id=None), "data.payload.id: missing"),
         (event(to=[]), "data.payload.to: empty"),
         (event(to="+33612345678"), "data.payload.to[0]: an object is expected"),
-        (event(to=[{"status": "sent"}, {}]), "data.payload.to[1].status: missing"),
+        (event(to=[{}, {"status": 5}]), "data.payload.to[0].status: missing"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_the_name_of_its_field(body: object, words: str) -> None:
