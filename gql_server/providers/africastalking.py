@@ -103,7 +103,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
         fields = reading.singles(reading.pairs(request.body), _FIELDS)
     word = reading.text(fields, "status")
     if word is None:
-        if any(fields.get(other) for other in ("senderId", "text", "updateType")):
+        if any(other in fields for other in ("senderId", "text", "updateType")):
             return []
         raise Unreadable("status: missing")
     message_id = reading.word(fields, "id")

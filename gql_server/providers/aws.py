@@ -4,7 +4,8 @@ POST, JSON. An **event** is `{"eventType": "TEXT_DELIVERED", "messageId", "event
 milliseconds, "messageStatusDescription", "mcc", "mnc", "context": {"reference"}}`. SNS wraps it into
 an **envelope**, `{"Type": "Notification", "Message": the event as a text, "TopicArn", "Signature",
 "SigningCertURL", ...}`; its other types, `SubscriptionConfirmation` and `UnsubscribeConfirmation`,
-hold no receipt. What comes without the envelope is read too: a bare event (SNS's raw message
+hold no receipt; nor do an incoming message (two-way SMS may use the same topic) and whatever else is published there as
+plain text. What comes without the envelope is read too: a bare event (SNS's raw message
 delivery), a list of events, and what EventBridge wraps, `{"detail": the event}`. Our reference is what
 was given to `SendTextMessage` as `Context={"reference": ...}`.
 
@@ -161,7 +162,10 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     if isinstance(found, dict) and found.get("Type") in _ENVELOPES:
         if found["Type"] != "Notification":
             return []
-        found = reading.json_of(reading.raw(_value(found, "Message")))
+        message = reading.raw(_value(found, "Message"))
+        if not reading.is_json(message):
+            return []
+        found = reading.json_of(message)
     events = found if isinstance(found, list) else [found]
     if len(events) > MOST_EVENTS:
         raise Unreadable(f"body: more than {MOST_EVENTS:,} events in one list")
@@ -184,6 +188,8 @@ def _receipts(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRec
     if isinstance(event.get("detail"), dict):
         event = event["detail"]
     word = reading.text(event, "eventType")
+    if word is None and "inboundMessageId" in event:
+        return []
     if word is None:
         status = reading.text(event, "messageStatus")
         if status is None:

@@ -176,7 +176,7 @@ def _receipts(
 ) -> list[DeliveryReceipt]:
     word, code = _said(update)
     if word is None and code is None:
-        if update.get("text") or update.get("momsgid"):
+        if "text" in update or "momsgid" in update:
             return []
         raise Unreadable("status: missing, and statusCode too")
     message_id = (

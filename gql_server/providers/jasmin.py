@@ -56,7 +56,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     fields = reading.singles(given, _FIELDS)
     word = reading.text(fields, "message_status")
     if word is None:
-        if any(fields.get(other) for other in ("content", "binary", "origin-connector")):
+        if any(other in fields for other in ("content", "binary", "origin-connector")):
             return []
         raise Unreadable("message_status: missing")
     message_id = reading.text(fields, "id")

@@ -108,8 +108,10 @@ CLOCK_SKEW: Final = timedelta(seconds=60)
 for a minute; who cannot sign gains nothing by the rest, and a clock that strays loses no receipt."""
 
 _UNKNOWN = Meaning(S.WAITING)
-_FIELDS = ("id", "reference", "recipient", "status", "statusDatetime", "statusReason")
-_ALL_FIELDS = (*_FIELDS, "statusErrorCode", "mccmnc", "body", "originator", "payload")
+_FIELDS = (
+    *("id", "reference", "recipient", "status", "statusDatetime", "statusReason"),
+    *("statusErrorCode", "mccmnc"),
+)
 _OF_INBOUND = ("body", "payload", "originator")
 
 
@@ -139,10 +141,12 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     :raises Unreadable: neither `id` nor `reference`; no status; a parameter given twice; JSON that is no
         object or list of objects.
     """
-    if request.method == "GET":
-        return _receipts(reading.singles(request.query, _ALL_FIELDS), time_zone)
-    if not reading.is_json(request.body):
-        return _receipts(reading.singles(reading.pairs(request.body), _ALL_FIELDS), time_zone)
+    if request.method == "GET" or not reading.is_json(request.body):
+        given = request.query if request.method == "GET" else reading.pairs(request.body)
+        names = {field for field, _ in given}
+        if "status" not in names and not names.isdisjoint(_OF_INBOUND):
+            return []  # which has its id twice
+        return _receipts(reading.singles(given, _FIELDS), time_zone)
     found = reading.json_of(request.body)
     each = found if isinstance(found, list) else [found]
     return reading.each(name, each, lambda one: _report(reading.mapping(one, "body"), time_zone))

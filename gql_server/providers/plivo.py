@@ -74,9 +74,11 @@ ERRORS: Final[Mapping[str, Meaning]] = {
 
 _UNKNOWN = Meaning(S.WAITING)
 _TIMES = ("DeliveryReportTime", "SentTime", "QueuedTime", "MessageTime")
+# of SMS, MMS and WhatsApp: https://docs.plivo.com/docs/messaging/api/message/handling-incoming
+_OF_INBOUND = ("Text", "Body", "MediaCount", "Media0", "ContentType", "MessageIntent")
 _FIELDS = (
     *("MessageUUID", "ParentMessageUUID", "PartInfo", "Status", "ErrorCode", "MCC", "MNC"),
-    *(*_TIMES, "Text", "reference"),
+    *(*_TIMES, *_OF_INBOUND, "reference"),
 )
 _PART = re.compile(r"\s*(\d{1,3})\s*of\s*(\d{1,3})\s*", re.ASCII | re.IGNORECASE)
 _NO_ERROR = ("", "0", "000")
@@ -144,7 +146,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
         raise Unreadable("MessageUUID: missing, and reference in the URL too")
     word = reading.text(fields, "Status")
     if word is None:
-        if "Text" in fields:
+        if any(field in fields for field in _OF_INBOUND):
             return []
         raise Unreadable("Status: missing")
     known = word.lower() in STATUSES

@@ -41,6 +41,7 @@ _MOMENT = re.compile(
     r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)(?: ?(Z|[+-]\d\d:?\d\d))?", re.ASCII
 )
 _MARK = b"\xef\xbb\xbf"  # that some writers put before UTF-8 (a "byte order mark")
+_TO_THE_MINUTE = re.compile(r"(\d\d)" * 5, re.ASCII)
 _NO_DIGIT = re.compile(r"[^0-9]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -232,6 +233,18 @@ def instant(written: str | None, zone: ZoneInfo, field: str) -> datetime | None:
         return _EPOCH + timedelta(milliseconds=number if number >= 10**11 else number * 1000)
     except OverflowError:
         raise Unreadable(f"{field}: no such time") from None
+
+
+def to_the_minute(written: str | None, zone: ZoneInfo) -> datetime | None:
+    """`YYMMDDhhmm`, as carriers write it, in UTC; None where it is no time."""
+    match = _TO_THE_MINUTE.fullmatch(written or "")
+    if match is None:
+        return None
+    year, month, day, hour, minute = map(int, match.groups())
+    try:
+        return in_utc(datetime(2000 + year, month, day, hour, minute), zone)
+    except ValueError:
+        return None
 
 
 def age(timestamp: str, arrived_at: datetime) -> float | None:

@@ -148,10 +148,11 @@ def answer(receipts: int) -> Answer:
 def _rest(message: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     message_id = reading.text(message, "messageId")
     reference = reading.aside(reading.word, message, "refClient")
-    if message_id is None and reference is None:
-        raise Unreadable("messageId: missing, and refClient too")
     status = reading.mapping(message.get("status") or {}, "status")
     value = reading.text(status, "value", "status.value")
+    is_reply = value is None and message.get("direction") == "MO"
+    if message_id is None and reference is None and not is_reply:
+        raise Unreadable("messageId: missing, and refClient too")
     if value is None:
         return []
     detail = reading.aside(reading.word, status, "detail")

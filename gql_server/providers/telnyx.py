@@ -146,9 +146,10 @@ def answer(receipts: int) -> Answer:
 def _event(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     data = reading.mapping(event.get("data"), "data")
     kind = reading.text(data, "event_type", "data.event_type") or "message.finalized"
+    if not kind.startswith("message.") or kind == "message.received":
+        return []
     payload = reading.mapping(data.get("payload"), "data.payload")
-    is_ours = kind.startswith("message.") and kind != "message.received"
-    if not is_ours or payload.get("direction") == "inbound":
+    if payload.get("direction") == "inbound":
         return []
     message_id = reading.word(payload, "id", "data.payload.id")
     if message_id is None:

@@ -13,7 +13,8 @@ its own, so that the id is the part, too.
 "to": {"type", "number"} | "447...", "channel", "error": {"code", "reason"} | {"title": code, "detail"},
 "destination": {"network_code"}}`. One callback a message.
 
-A list of either is read, too. A time that is none is left out, for Vonage would not send the rest again:
+A list of either is read, too. A call or a post with nothing in it is how Vonage looks whether the address is
+there, when that is set; it holds no receipt. A time that is none is left out, for Vonage would not send the rest again:
 it repeats after 429 and 5xx only, from 5 s on and for 24 h.
 
 https://developer.vonage.com/en/messaging/sms/guides/delivery-receipts
@@ -22,7 +23,6 @@ https://developer.vonage.com/en/messages/concepts/messages-status-callbacks
 
 import hashlib
 import hmac
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -155,7 +155,6 @@ _TELL_NOTHING = ("1", "99", "1330")
 _NO_ERROR = ("", "0")
 # a number that WhatsApp does not know is a number all the same
 _CHANNELS_OF_NUMBERS = (None, "sms", "mms", "rcs")
-_SCTS = re.compile(r"(\d\d)" * 5, re.ASCII)
 _FIELDS = (
     *("messageId", "message-id", "status", "err-code", "network-code", "client-ref", "scts"),
     *("message-timestamp", "timestamp", "text", "keyword", "type", "concat"),
@@ -193,11 +192,13 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 
 
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
-    """One receipt; none for an incoming message; of a list, each.
+    """One receipt; none for an incoming message, or where nothing is said; of a list, each.
 
     :raises Unreadable: neither an id nor a reference of ours; no status; a parameter given twice; JSON
         that is no object or list of objects.
     """
+    if not (request.query if request.method == "GET" else request.body.strip()):
+        return []
     if request.method == "GET":
         return _receipts(reading.singles(request.query, _FIELDS), time_zone)
     if not reading.is_json(request.body):
@@ -295,15 +296,7 @@ def _at(given: Mapping[str, Any], time_zone: ZoneInfo) -> datetime | None:
         at = reading.aside(reading.instant, written, time_zone, field)
         if at is not None:
             return at
-    scts = reading.aside(reading.word, given, "scts")
-    match = _SCTS.fullmatch(scts or "")
-    if match is None:
-        return None
-    year, month, day, hour, minute = map(int, match.groups())
-    try:
-        return reading.in_utc(datetime(2000 + year, month, day, hour, minute), time_zone)
-    except ValueError:
-        return None
+    return reading.to_the_minute(reading.aside(reading.word, given, "scts"), time_zone)
 
 
 def _parameters(request: WebhookRequest) -> tuple[tuple[str, str], ...]:

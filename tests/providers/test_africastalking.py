@@ -170,6 +170,7 @@ def test_a_reason_means_nothing_where_there_is_no_error() -> None:
     [
         b"senderId=ACME&phoneNumber=%2B254711000000",
         b"id=1&from=%2B254711000000&to=21512&text=Habari&date=2017-05-03T06%3A04%3A45Z",
+        b"id=1&from=%2B254711000000&to=21512&text=&date=2017-05-03T06%3A04%3A45Z",
         b"phoneNumber=%2B254711000000&shortCode=21512&keyword=a&updateType=addition",
     ],
 )

@@ -294,7 +294,9 @@ def test_a_broken_time_and_a_broken_reference_lose_no_receipt(broken: object) ->
 
 
 def test_an_incoming_message_is_no_receipt() -> None:
-    assert posted({"messageId": "1", "fromNumber": "27711000000", "text": "Hello"}) == []
+    for text in ("Hello", "", None):
+        assert posted({"messageId": "1", "fromNumber": "27711000000", "text": text}) == []
+    assert posted(b"moMsgId=1&from=27711000000&text=") == []
 
 
 @pytest.mark.parametrize(

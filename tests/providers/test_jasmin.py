@@ -123,6 +123,7 @@ async def test_a_message_in_two_parts_is_received_with_the_second(api: Api) -> N
 
 def test_an_incoming_message_is_no_receipt(payload: Callable[[str], bytes]) -> None:
     assert form(payload("jasmin/incoming.form")) == []
+    assert form(b"id=1&from=33612345678&to=36034&origin-connector=&content=") == []
 
 
 # word, err, status, is the number the cause: those that Jasmin documents

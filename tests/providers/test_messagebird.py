@@ -293,6 +293,14 @@ def test_json_has_the_same_names_and_an_incoming_message_is_no_report() -> None:
     assert messagebird.parse_receipts(request, PARIS) == [called(status="sent")]
 
 
+def test_an_incoming_message_as_a_form_has_its_id_twice_and_is_no_report() -> None:
+    body = b"id=x&id=x&recipient=31612345678&originator=31612345678&body=&message_id=x"
+    call = WebhookRequest("GET", f"{URL}?{body.decode()}", {}, b"")
+
+    assert messagebird.parse_receipts(WebhookRequest("POST", URL, FORM, body), PARIS) == []
+    assert messagebird.parse_receipts(call, PARIS) == []
+
+
 @pytest.mark.parametrize(
     ("query", "words"),
     [

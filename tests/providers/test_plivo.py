@@ -144,7 +144,9 @@ def test_every_status_has_its_status(word: str, status: S) -> None:
 @pytest.mark.parametrize("word", NO_STATUS)
 def test_the_status_of_an_incoming_message_is_no_receipt(word: str) -> None:
     assert form(f"MessageUUID={UUID}&Status={word}".encode()) == []
-    assert form(f"MessageUUID={UUID}&From=33612345678&Text=STOP".encode()) == []
+    for said in ("Type=sms&Text=", "Type=mms&Body=&MediaCount=1", "Type=mms&Media0=x"):
+        assert form(f"MessageUUID={UUID}&From=33612345678&{said}".encode()) == []
+    assert form(f"MessageUUID={UUID}&Type=whatsapp&ContentType=media".encode()) == []
 
 
 @pytest.mark.parametrize(("code", "status", "number_caused"), ERRORS)

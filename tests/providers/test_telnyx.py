@@ -197,6 +197,8 @@ def test_a_tag_that_is_a_reference_of_ours_is_it() -> None:
         (event(kind="message.received"), 0),
         (event(direction="inbound"), 0),
         (event(kind="call.hangup", to="+33612345678"), 0),
+        ({"data": {"event_type": "10dlc.brand.update", "id": "e"}}, 0),
+        ({"data": {"event_type": "message.received"}}, 0),
         (event(to=[{"status": "delivered"}, {"status": "sent"}]), 2),
         (event(to={"status": "delivered"}), 1),
         ([event(), event("sent")], 2),

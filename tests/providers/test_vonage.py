@@ -377,10 +377,22 @@ def test_a_list_gives_its_receipts_and_an_incoming_message_none() -> None:
     assert posted({"message_uuid": UUID, "message_type": "text", "text": "STOP"}) == []
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_vonages_look_at_the_address_is_answered_2xx_but_not_where_a_signature_is_due(
+    api: Api, method: str
+) -> None:
+    open_, guarded = await api.new_source("vonage"), await api.new_source("vonage", secrets_=("s",))
+
+    assert (await api.http.request(method, open_)).status_code == 200
+    assert (await api.http.request(method, guarded)).status_code == 403
+    assert vonage.parse_receipts(WebhookRequest(method, URL, {}, b" \n"), PARIS) == []
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "messageId: missing, message_uuid and client_ref too"),
+        (b"status=failed", "messageId: missing, message_uuid and client_ref too"),
+        (b"{}", "messageId: missing, message_uuid and client_ref too"),
         (b"messageId=0B1", "status: missing"),
         (b"messageId=0B1&status=failed&status=delivered", "status: given more than once"),
         ({"messageId": "0B1", "status": 5}, "status: a text is expected"),
