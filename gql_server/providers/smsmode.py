@@ -4,12 +4,15 @@
 `{"messageId": UUID, "refClient", "recipient": {"to"}, "status": {"value", "detail",
 "deliveryDate": "YYYY-MM-DDTHH:MM:SS", "lookup": {"network", "mccMnc"}}}`. A receipt is told by
 `status.value`, since `direction` is sometimes absent; without it there is none (a reply, MO). A
-JSON array is not documented, so it is Unreadable. Error code = `status.detail`, no words.
+list of them is read as well. Error code = `status.detail`, no words.
 
-**Legacy**: GET with `numero`, `date_reception` (`yyyy-MM-dd HH:mm:ss`), `statut`, `smsID`,
+**Legacy**: GET (or POST of a form) with `numero`, `date_reception` (`yyyy-MM-dd HH:mm:ss`), `statut`, `smsID`,
 `refClient`, `mcc_mnc`; percent-encoded ISO-8859-15 or UTF-8. Error code = the number of the status,
 where it is an error, and the table's words. One `smsID` covers a whole campaign, so that the
-recipient is part of the key: `smsID:numero`.
+recipient is part of the key: `smsID:numero`. Names are read in any case.
+
+What `compteRendu.do` answers to who asks for receipts, `33600000000 11 | 33611111111 13`, is no callback; but posted
+here as it is, to the address with `?smsID=...` behind it, it is read as that many calls.
 
 Times have no zone: the source's; one that is none is left out, and in a legacy call one as replies have it,
 `ddMMyyyy-HHmmss`, is read. Neither API signs, so the secret is the token in the URL; smsmode
@@ -17,7 +20,7 @@ repeats what is not answered 2xx after 30 s, 2 min, 10 min, 1 h, 5 h and 24 h, t
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -108,6 +111,9 @@ _LEGACY_FIELDS = (
     # only a reply (MO) has these
     *("message", "responseID"),
 )
+_SPELLINGS = {field.lower(): field for field in _LEGACY_FIELDS}
+_DIALLED = re.compile("^(00)+")
+_PULLED = re.compile(rb"\s*\+?\d{6,20} +\d{1,4}\s*(\|\s*\+?\d{6,20} +\d{1,4}\s*)*")
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
@@ -116,33 +122,59 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 
 
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
-    """One receipt, or none for a reply (MO), a template or an inbox state.
+    """The receipts; none for a reply (MO), a template or an inbox state.
 
-    :raises Unreadable: no JSON object; neither id nor `refClient`; a legacy call without `statut`, or with a
-        field given twice.
+    :raises Unreadable: JSON that is no object or list of objects; neither id nor `refClient`; a legacy call
+        without `statut`, or with a field given twice.
     """
     if request.method == "GET":
-        return _legacy(reading.singles(request.query, _LEGACY_FIELDS), time_zone)
-    return _rest(reading.mapping(reading.json_of(request.body), "body"), time_zone)
+        return _legacy(_named(request.query), time_zone)
+    if reading.is_json(request.body):
+        found = reading.json_of(request.body)
+        messages = found if isinstance(found, list) else [found]
+        return reading.each(
+            name, messages, lambda one: _rest(reading.mapping(one, "body"), time_zone)
+        )
+    if _PULLED.fullmatch(request.body):
+        shared = _named(request.query)
+        pulled = [line.split() for line in request.body.decode().split("|")]
+        return reading.each(
+            name,
+            pulled,
+            lambda one: _legacy({**shared, "numero": one[0], "statut": one[1]}, time_zone),
+        )
+    return _legacy(_named(reading.pairs(request.body)), time_zone)
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
     """A REST `messageId` (a UUID) as it is; `smsID:digits of the number` for a legacy `smsID`.
 
-    What has a colon is a key already; its number is brought down to digits. A `smsID` without a
-    recipient names a whole campaign and so finds no message.
+    What has a colon is a key already; its number is brought down to digits, from the country code on. A
+    `smsID` without a recipient names a whole campaign and so finds no message.
     """
     if _UUID.fullmatch(message_id):
         return message_id
     sms_id, colon, number = message_id.rpartition(":")
     if colon:
-        return f"{sms_id}:{reading.digits(number)}"
-    return message_id if recipient is None else f"{message_id}:{reading.digits(recipient)}"
+        return f"{sms_id}:{_international(number)}"
+    return message_id if recipient is None else f"{message_id}:{_international(recipient)}"
 
 
 def answer(receipts: int) -> Answer:
     """Nothing: smsmode looks at the status code alone."""
     return Answer(b"", "text/plain")
+
+
+def _international(number: str) -> str:
+    """Its digits, without the 00 that stands for +."""
+    return _DIALLED.sub("", reading.digits(number))
+
+
+def _named(given: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The fields of a legacy call by their own names, however they are spelled."""
+    return reading.singles(
+        [(_SPELLINGS.get(field.lower(), field), value) for field, value in given], _LEGACY_FIELDS
+    )
 
 
 def _rest(message: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:

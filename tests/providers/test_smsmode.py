@@ -216,7 +216,9 @@ def test_the_operator_is_a_side_remark_that_never_makes_a_receipt_fail(
         (MESSAGE_ID.upper(), "+33600000000", MESSAGE_ID.upper()),
         ("S7EpYZ5kmS87", "+33600000000", "S7EpYZ5kmS87:33600000000"),
         ("S7EpYZ5kmS87", "33 6 00 00 00 00", "S7EpYZ5kmS87:33600000000"),
+        ("S7EpYZ5kmS87", "0033600000000", "S7EpYZ5kmS87:33600000000"),
         ("S7EpYZ5kmS87:+33600000000", None, "S7EpYZ5kmS87:33600000000"),
+        ("S7EpYZ5kmS87:0033600000000", None, "S7EpYZ5kmS87:33600000000"),
         ("S7EpYZ5kmS87:33600000000", "+33611111111", "S7EpYZ5kmS87:33600000000"),
         ("S7EpYZ5kmS87", None, "S7EpYZ5kmS87"),
     ],
@@ -237,6 +239,11 @@ def test_a_rest_message_id_of_another_form_is_keyed_as_it_would_be_bound() -> No
 
 def ok(**changes: Any) -> dict[str, Any]:
     return {"messageId": MESSAGE_ID, "status": {"value": "DELIVERED"}} | changes
+
+
+def test_a_list_of_messages_gives_their_receipts() -> None:
+    assert rest([ok(), ok(messageId="b")]) == [*rest(ok()), *rest(ok(messageId="b"))]
+    assert rest([]) == []
 
 
 @pytest.mark.parametrize(
@@ -268,9 +275,10 @@ def test_a_number_is_as_good_as_a_text_for_a_reference_and_a_recipient() -> None
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"status=DELIVERED", "body: not JSON in UTF-8"),
-        (b"null", "body: an object is expected"),
-        ([ok()], "body: an object is expected"),
+        (b"status=DELIVERED", "statut: missing"),
+        (b"null", "statut: missing"),
+        (b"{", "body: not JSON in UTF-8"),
+        ([5], "body: an object is expected"),
         (b'{"messageId": "a", "messageId": "b"}', "body: a name stands twice in one object"),
         ({}, "messageId: missing, and refClient too"),
         (ok(messageId=None), "messageId: missing, and refClient too"),
