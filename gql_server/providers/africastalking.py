@@ -78,6 +78,7 @@ REASONS: Final[Mapping[str, Meaning]] = {
 }
 
 _UNKNOWN = Meaning(S.WAITING)
+_NO_REASON = ("null", "none")  # as a form writes that there is none
 _FIELDS = (
     *("id", "status", "phoneNumber", "networkCode", "failureReason"),
     # only notifications of other kinds have these: opt-out, incoming message, subscription
@@ -112,6 +113,8 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     known = STATUSES.get(_plain(word))
     meaning = known or _UNKNOWN
     reason = reading.aside(reading.text, fields, "failureReason") if meaning.is_error else None
+    if reason is not None and reason.lower() in _NO_REASON:
+        reason = None
     if reason is not None:
         refined = REASONS.get(_plain(reason)) or STATUSES.get(_plain(reason))
         meaning = refined if refined is not None and refined.is_error else meaning

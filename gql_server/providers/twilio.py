@@ -63,6 +63,7 @@ STATUSES: Final[Mapping[str, Meaning | None]] = {
 # and shifts causes, so any other leaves OTHER_ERROR, with the code.
 ERRORS: Final[Mapping[str, Meaning]] = {
     "21211": Meaning(S.ABSENCE_PERMANENT_ERROR, "Invalid 'To' phone number", number_caused=True),
+    "21408": Meaning(S.ROUTING_ERROR, "Region not enabled for this account"),
     "21610": Meaning(S.BLACKLISTED, "Recipient has unsubscribed", number_caused=True),
     "21612": Meaning(S.ROUTING_ERROR, "No route from this sender to this number"),
     "21614": Meaning(S.ABSENCE_PERMANENT_ERROR, "'To' is not a mobile number", number_caused=True),
@@ -77,6 +78,7 @@ ERRORS: Final[Mapping[str, Meaning]] = {
     "30007": Meaning(S.OTHER_ERROR, "Message filtered"),
     "30008": Meaning(S.OTHER_ERROR, "Unknown error"),
     "30010": Meaning(S.OTHER_ERROR, "Message price exceeds max price"),
+    "30036": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Validity period expired"),
     "63018": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Rate limit exceeded for channel"),
 }
 

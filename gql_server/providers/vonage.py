@@ -10,8 +10,8 @@ Vonage's own example, so it is the last resort. Each part of a long message has 
 its own, so that the id is the part, too.
 
 **Messages API**: POST of JSON, `{"message_uuid" (the key), "status", "timestamp": ISO 8601, "client_ref",
-"to": {"type", "number"} | "447...", "channel", "error": {"code", "reason"} | {"title": code, "detail"},
-"destination": {"network_code"}}`. One callback a message.
+"to": {"type", "number"} | "447...", "channel", "error": {"code", "reason"} | {"title": code, "detail"} |
+{"type": ".../messages#code", ...}, "destination": {"network_code"}}`. One callback a message.
 
 A list of either is read, too. A call or a post with nothing in it is how Vonage looks whether the address is
 there, when that is set; it holds no receipt. A time that is none is left out, for Vonage would not send the rest again:
@@ -23,6 +23,7 @@ https://developer.vonage.com/en/messages/concepts/messages-status-callbacks
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -62,7 +63,9 @@ _GONE = S.ABSENCE_PERMANENT_ERROR
 
 # `err-code`: https://api.support.vonage.com/hc/en-us/articles/204014733. The number is the cause
 # where it says to remove it (3, 4), where the recipient must ask his carrier for SMS (14), and where
-# he refused (9, 53). 12 only asks to look at the number again.
+# he refused (9, 53). 12 only asks to look at the number again. 1 and 99, which tell nothing, are OTHER_ERROR
+# beside `failed` and `rejected`; beside `expired` the word tells more, so the message has expired (which is a
+# temporary error, too).
 SMS_ERRORS: Final[Mapping[str, Meaning]] = {
     "1": Meaning(_OTHER, "Unknown"),
     "2": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Absent subscriber - temporary"),
@@ -88,8 +91,9 @@ SMS_ERRORS: Final[Mapping[str, Meaning]] = {
 }
 
 # `error.code`, in newer callbacks `error.title`: https://developer.vonage.com/en/api-errors/messages.
-# What has a counterpart above is as there; the rest is our inference. Those of single channels
-# (templates, media) and of requests that never became a message are left to the word.
+# What has a counterpart above is as there; the rest is our inference. 1300 says that the channel does not know
+# the number: a wrong number where the channel is SMS or MMS, no more than somebody without RCS elsewhere. Those
+# of single channels (templates, media) and of requests that never became a message are left to the word.
 MESSAGES_ERRORS: Final[Mapping[str, Meaning]] = {
     "1000": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Throttled"),
     "1010": Meaning(_OTHER, "Missing parameters"),
@@ -153,6 +157,8 @@ MOST_AHEAD: Final = 5 * 60
 
 _TELL_NOTHING = ("1", "99", "1330")
 _NO_ERROR = ("", "0")
+_NOT_ON_CHANNEL = "1300"
+_OF_TYPE = re.compile(r"[^#]*#(\d{3,5})", re.ASCII)
 # a number that WhatsApp does not know is a number all the same
 _CHANNELS_OF_NUMBERS = (None, "sms", "mms", "rcs")
 _FIELDS = (
@@ -235,7 +241,10 @@ def _receipts(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRec
     if meaning.is_error:
         code, said = _error(given)
         meaning = _refined(meaning, code, said)
-        if _channel(given) not in _CHANNELS_OF_NUMBERS:
+        channel = _channel(given)
+        if channel not in _CHANNELS_OF_NUMBERS or (
+            code == _NOT_ON_CHANNEL and channel not in ("sms", "mms")
+        ):
             meaning = replace(meaning, number_caused=False)
     return [
         DeliveryReceipt(
@@ -262,8 +271,12 @@ def _error(given: Mapping[str, Any]) -> tuple[str | None, str | None]:
     if isinstance(error, dict):
         code = reading.aside(reading.word, error, "code")
         title = reading.aside(reading.word, error, "title")
+        kind = reading.aside(reading.text, error, "type")
+        of_type = _OF_TYPE.fullmatch(kind or "")
         if code is None and title is not None and title.isdigit():
             code = title
+        elif code is None and of_type is not None:
+            code = of_type[1]
         said = reading.aside(reading.text, error, "reason")
         said = said or reading.aside(reading.text, error, "detail") or title
     return (None if code in _NO_ERROR else code), said

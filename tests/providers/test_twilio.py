@@ -130,6 +130,7 @@ def test_the_status_of_an_incoming_message_is_no_receipt(word: str) -> None:
 # code, status, is the number the cause
 ERRORS = [
     ("21211", S.ABSENCE_PERMANENT_ERROR, True),
+    ("21408", S.ROUTING_ERROR, False),
     ("21610", S.BLACKLISTED, True),
     ("21612", S.ROUTING_ERROR, False),
     ("21614", S.ABSENCE_PERMANENT_ERROR, True),
@@ -143,6 +144,7 @@ ERRORS = [
     ("30007", S.OTHER_ERROR, False),
     ("30008", S.OTHER_ERROR, False),
     ("30010", S.OTHER_ERROR, False),
+    ("30036", S.ABSENCE_TEMPORARY_ERROR, False),
     ("63018", S.OPERATOR_TEMPORARY_ERROR, False),
 ]
 
