@@ -40,6 +40,8 @@ STATUSES: Final[Mapping[str, Meaning | None]] = {
     "sending": Meaning(S.WAITING),
     "sent": Meaning(S.SENT),
     "delivered": Meaning(S.RECEIVED),
+    "read": Meaning(S.RECEIVED),  # RCS, WhatsApp
+    "failed": Meaning(S.OTHER_ERROR),
     "sending_failed": Meaning(S.OTHER_ERROR),
     "delivery_failed": Meaning(S.OTHER_ERROR),
     "expired": Meaning(S.ABSENCE_TEMPORARY_ERROR),
@@ -53,7 +55,7 @@ STATUSES: Final[Mapping[str, Meaning | None]] = {
 # owner sent STOP (40300); not in 40002, 40003, 40015, 40017 (spam), 40008 ("general purpose") or 40010
 # (sender not registered).
 ERRORS: Final[Mapping[str, Meaning]] = {
-    "40001": Meaning(S.ROUTING_ERROR, "Not routable", number_caused=True),
+    "40001": Meaning(S.ABSENCE_PERMANENT_ERROR, "Not routable", number_caused=True),
     "40002": Meaning(S.OTHER_ERROR, "Blocked as spam - temporary"),
     "40003": Meaning(S.OTHER_ERROR, "Blocked as spam - permanent"),
     "40004": Meaning(S.OTHER_ERROR, "Rejected by destination"),
@@ -96,6 +98,14 @@ ERRORS: Final[Mapping[str, Meaning]] = {
     "40328": Meaning(S.OTHER_ERROR, "SMS exceeds recommended size"),
     "40329": Meaning(S.OTHER_ERROR, "Toll-free number not verified"),
     "47000": Meaning(S.OTHER_ERROR, "10DLC"),
+}
+
+# Of these two our other notes say "not in service" and "unreachable", which would turn what is done about the
+# number into its opposite. So the error's own words decide, and Telnyx's page where they say neither:
+# docs/decisions/0007-where-a-provider-and-our-notes-differ.md
+CONTESTED: Final[Mapping[str, tuple[str, Meaning]]] = {
+    "40002": ("not in service", Meaning(S.ABSENCE_PERMANENT_ERROR, number_caused=True)),
+    "40300": ("unreachable", Meaning(S.ABSENCE_TEMPORARY_ERROR)),
 }
 
 MOST_AGE: Final = 5 * 60
@@ -179,8 +189,10 @@ def _receipts(
     meaning = STATUSES.get(word.lower(), _UNKNOWN)
     if meaning is None:
         return []
-    code, said = _error(payload.get("errors")) if meaning.is_error else (None, None)
-    meaning = ERRORS.get(code or "", meaning)
+    code, said = None, None
+    if meaning.is_error:
+        code, said, refined = _error(payload.get("errors"))
+        meaning = refined or meaning
     return [
         DeliveryReceipt(
             status=meaning.status,
@@ -197,16 +209,25 @@ def _receipts(
     ]
 
 
-def _error(errors: object) -> tuple[str | None, str | None]:
-    """Code and words of the first error that we know, else of the first."""
-    found = []
+def _error(errors: object) -> tuple[str | None, str | None, Meaning | None]:
+    """Code, words and meaning of the first error that we know, else of the first."""
+    found: list[tuple[str | None, str | None, Meaning | None]] = []
     for error in errors if isinstance(errors, list) else ():
         given = error if isinstance(error, dict) else {}
         code = reading.aside(reading.word, given, "code")
         if code is not None:
-            found.append((code, reading.aside(reading.text, given, "title")))
-    known = [(code, said) for code, said in found if code in ERRORS]
-    return next(iter(known or found), (None, None))
+            said = reading.aside(reading.text, given, "title")
+            detail = reading.aside(reading.text, given, "detail")
+            found.append((code, said, _meant(code, f"{said} {detail}".lower())))
+    known = [one for one in found if one[2] is not None]
+    return next(iter(known or found), (None, None, None))
+
+
+def _meant(code: str, words: str) -> Meaning | None:
+    contested = CONTESTED.get(code)
+    if contested is not None and contested[0] in words:
+        return contested[1]
+    return ERRORS.get(code)
 
 
 def _reference(tags: object) -> str | None:

@@ -103,6 +103,8 @@ STATUSES = [
     ("sending", S.WAITING),
     ("sent", S.SENT),
     ("delivered", S.RECEIVED),
+    ("read", S.RECEIVED),
+    ("failed", S.OTHER_ERROR),
     ("sending_failed", S.OTHER_ERROR),
     ("delivery_failed", S.OTHER_ERROR),
     ("expired", S.ABSENCE_TEMPORARY_ERROR),
@@ -118,7 +120,7 @@ OTHER = (
     "47000",
 )
 ERRORS = [
-    ("40001", S.ROUTING_ERROR, True),
+    ("40001", S.ABSENCE_PERMANENT_ERROR, True),
     ("40005", S.ABSENCE_TEMPORARY_ERROR, False),
     ("40007", S.ROUTING_ERROR, False),
     ("40012", S.ABSENCE_PERMANENT_ERROR, True),
@@ -176,6 +178,31 @@ def test_of_several_errors_the_first_one_that_we_know_counts(
 
     assert (receipt.error_code, receipt.error_reason) == (code, reason)
     assert receipt.number_caused is (code == "40300")
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "number_caused"),
+    [
+        ({"code": "40002", "title": "Blocked as spam - temporary"}, S.OTHER_ERROR, False),
+        ({"code": "40002", "title": "Not in service"}, S.ABSENCE_PERMANENT_ERROR, True),
+        (
+            {"code": 40002, "detail": "The number is NOT IN SERVICE."},
+            S.ABSENCE_PERMANENT_ERROR,
+            True,
+        ),
+        ({"code": "40300", "title": "Blocked due to STOP message"}, S.BLACKLISTED, True),
+        ({"code": "40300", "title": "Unreachable"}, S.ABSENCE_TEMPORARY_ERROR, False),
+        # words alone decide nothing
+        ({"code": "40008", "title": "Unreachable"}, S.OTHER_ERROR, False),
+    ],
+)
+def test_where_a_codes_meaning_is_contested_the_errors_own_words_decide(
+    error: dict[str, Any], status: S, number_caused: bool
+) -> None:
+    receipt = told("delivery_failed", errors=[error])
+
+    assert (receipt.status, receipt.number_caused) == (status, number_caused)
+    assert receipt.error_code == str(error["code"])
 
 
 def test_an_error_means_nothing_where_there_is_none() -> None:
