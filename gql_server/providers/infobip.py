@@ -16,8 +16,8 @@ of spam and of "expired"), so the table goes before it. It decides for the codes
 under an UNDELIVERABLE word: true is a ROUTING_ERROR, false OTHER_ERROR, and neither accuses the number.
 
 A `doneAt` that is no time is left out. Infobip does not sign by default: what it can do is set up per account,
-and not documented, so the secret is the token in the URL. XML, which an account may choose instead, is not
-read: its parsers fetch what a stranger names.
+and not documented, so the secret is the token in the URL. XML, which may be asked for instead, is not read: the
+standard library's parser expands whatever entities a stranger defines.
 
 https://www.infobip.com/docs/api/channels/sms (Receive outbound SMS message reports)
 """
