@@ -89,7 +89,6 @@ BAD_BODIES = [
     b"\xff\xfe",
     b'{"status": {"value": ["DELIVERED"]}, "messageId": "x"}',
     b'{"status": {"value": "DELIVERED"}, "messageId": 5}',
-    b'{"status": {"value": "DELIVERED", "deliveryDate": "yesterday"}, "messageId": "x"}',
     b'{"status": {"value": "DELIVERED"}}',
     b"[" * 100_000,
     b'{"status": {"value": "DELIVERED"}, "messageId": "' + b"9" * 2_000_000 + b'"}',

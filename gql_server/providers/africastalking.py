@@ -78,6 +78,7 @@ REASONS: Final[Mapping[str, Meaning]] = {
 }
 
 _UNKNOWN = Meaning(S.WAITING)
+_NO_REASON = ("null", "none")  # as a form writes that there is none
 _FIELDS = (
     *("id", "status", "phoneNumber", "networkCode", "failureReason"),
     # only notifications of other kinds have these: opt-out, incoming message, subscription
@@ -97,13 +98,13 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
         whose fields are neither texts nor numbers.
     """
     fields: Mapping[str, Any]
-    if request.body.lstrip().startswith(b"{"):
+    if reading.is_json(request.body):
         fields = reading.mapping(reading.json_of(request.body), "body")
     else:
         fields = reading.singles(reading.pairs(request.body), _FIELDS)
     word = reading.text(fields, "status")
     if word is None:
-        if any(fields.get(other) for other in ("senderId", "text", "updateType")):
+        if any(other in fields for other in ("senderId", "text", "updateType")):
             return []
         raise Unreadable("status: missing")
     message_id = reading.word(fields, "id")
@@ -111,7 +112,9 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
         raise Unreadable("id: missing")
     known = STATUSES.get(_plain(word))
     meaning = known or _UNKNOWN
-    reason = reading.text(fields, "failureReason") if meaning.is_error else None
+    reason = reading.aside(reading.text, fields, "failureReason") if meaning.is_error else None
+    if reason is not None and reason.lower() in _NO_REASON:
+        reason = None
     if reason is not None:
         refined = REASONS.get(_plain(reason)) or STATUSES.get(_plain(reason))
         meaning = refined if refined is not None and refined.is_error else meaning
@@ -122,7 +125,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
             key=message_id,
             error_code=(reason or word) if meaning.is_error else None,
             error_reason=meaning.reason,
-            operator=reading.word(fields, "networkCode"),
+            operator=reading.aside(reading.word, fields, "networkCode"),
             unknown_word=None if known else word,
             number_caused=meaning.number_caused,
         )

@@ -4,7 +4,8 @@ POST, JSON. An **event** is `{"eventType": "TEXT_DELIVERED", "messageId", "event
 milliseconds, "messageStatusDescription", "mcc", "mnc", "context": {"reference"}}`. SNS wraps it into
 an **envelope**, `{"Type": "Notification", "Message": the event as a text, "TopicArn", "Signature",
 "SigningCertURL", ...}`; its other types, `SubscriptionConfirmation` and `UnsubscribeConfirmation`,
-hold no receipt. What comes without the envelope is read too: a bare event (SNS's raw message
+hold no receipt; nor do an incoming message (two-way SMS may use the same topic) and whatever else is published there as
+plain text. What comes without the envelope is read too: a bare event (SNS's raw message
 delivery), a list of events, and what EventBridge wraps, `{"detail": the event}`. Our reference is what
 was given to `SendTextMessage` as `Context={"reference": ...}`.
 
@@ -154,19 +155,23 @@ def to_confirm(request: WebhookRequest) -> str | None:
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     """The receipts in their order; none for what is about a subscription, or a voice call.
 
-    :raises Unreadable: no JSON; an event that is no object, has no `eventType`, or neither
-        `messageId` nor our reference; a field of the wrong type.
+    :raises Unreadable: no JSON; no event of which one reads: an object with an `eventType`, and a `messageId` or
+        our reference.
     """
     found = reading.json_of(request.body)
     if isinstance(found, dict) and found.get("Type") in _ENVELOPES:
         if found["Type"] != "Notification":
             return []
-        found = reading.json_of(reading.raw(_value(found, "Message")))
+        message = reading.raw(_value(found, "Message"))
+        if not reading.is_json(message):
+            return []
+        found = reading.json_of(message)
     events = found if isinstance(found, list) else [found]
     if len(events) > MOST_EVENTS:
         raise Unreadable(f"body: more than {MOST_EVENTS:,} events in one list")
-    receipts = (_receipt(reading.mapping(event, "event"), time_zone) for event in events)
-    return [receipt for receipt in receipts if receipt is not None]
+    return reading.each(
+        name, events, lambda event: _receipts(reading.mapping(event, "event"), time_zone)
+    )
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -179,10 +184,12 @@ def answer(receipts: int) -> Answer:
     return Answer(b"", "text/plain")
 
 
-def _receipt(event: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceipt | None:
+def _receipts(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     if isinstance(event.get("detail"), dict):
         event = event["detail"]
     word = reading.text(event, "eventType")
+    if word is None and "inboundMessageId" in event:
+        return []
     if word is None:
         status = reading.text(event, "messageStatus")
         if status is None:
@@ -190,7 +197,7 @@ def _receipt(event: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceipt |
         word = f"TEXT_{status}"
     upper = word.upper()
     if upper.startswith(_NO_STATUS):
-        return None
+        return []
     message_id = reading.text(event, "messageId")
     reference = _reference(event.get("context"))
     if message_id is None and reference is None:
@@ -200,18 +207,21 @@ def _receipt(event: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceipt |
     description = reading.aside(reading.text, event, "messageStatusDescription")
     if meaning.status is S.BLACKLISTED and _OPTED_OUT.search(description or ""):
         meaning = Meaning(S.BLACKLISTED, "Recipient has opted out", number_caused=True)
-    return DeliveryReceipt(
-        status=meaning.status,
-        provider=name,
-        reference=reference,
-        key=message_id,
-        at=reading.instant(reading.word(event, "eventTimestamp"), time_zone, "eventTimestamp"),
-        error_code=word if meaning.is_error else None,
-        error_reason=description or meaning.reason if meaning.is_error else None,
-        operator=_operator(event),
-        unknown_word=None if known else word,
-        number_caused=meaning.number_caused,
-    )
+    written = reading.aside(reading.word, event, "eventTimestamp")
+    return [
+        DeliveryReceipt(
+            status=meaning.status,
+            provider=name,
+            reference=reference,
+            key=message_id,
+            at=reading.aside(reading.instant, written, time_zone, "eventTimestamp"),
+            error_code=word if meaning.is_error else None,
+            error_reason=description or meaning.reason if meaning.is_error else None,
+            operator=_operator(event),
+            unknown_word=None if known else word,
+            number_caused=meaning.number_caused,
+        )
+    ]
 
 
 def _operator(event: Mapping[str, Any]) -> str | None:
@@ -221,7 +231,8 @@ def _operator(event: Mapping[str, Any]) -> str | None:
 
 
 def _reference(context: object) -> str | None:
-    return reading.word(context, "reference") if isinstance(context, dict) else None
+    given = context if isinstance(context, dict) else {}
+    return reading.aside(reading.word, given, "reference")
 
 
 def _envelope(request: WebhookRequest) -> Mapping[str, Any] | None:

@@ -156,15 +156,16 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     """The receipts in their order; none for incoming messages.
 
-    :raises Unreadable: no JSON, or one of the callbacks is no object, has no `type`, or neither
-        `message.id` nor `message.tag`; a field of the wrong type.
+    :raises Unreadable: no JSON, or no callback of which one reads: an object with a `type`, and a `message.id` or
+        `message.tag`.
     """
     found = reading.json_of(request.body)
     callbacks = found if isinstance(found, list) else [found]
     if len(callbacks) > MOST_CALLBACKS:
         raise Unreadable(f"body: more than {MOST_CALLBACKS:,} callbacks in one list")
-    receipts = (_receipt(reading.mapping(one, "body"), time_zone) for one in callbacks)
-    return [receipt for receipt in receipts if receipt is not None]
+    return reading.each(
+        name, callbacks, lambda one: _receipts(reading.mapping(one, "body"), time_zone)
+    )
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -177,7 +178,7 @@ def answer(receipts: int) -> Answer:
     return Answer(b"", "text/plain")
 
 
-def _receipt(callback: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceipt | None:
+def _receipts(callback: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     word = reading.text(callback, "type")
     if word is None:
         raise Unreadable("type: missing")
@@ -185,22 +186,25 @@ def _receipt(callback: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceip
     known = word.lower() in TYPES
     meaning = TYPES.get(word.lower(), _UNKNOWN)
     if meaning is None or message.get("direction") == "in":
-        return None
+        return []
     message_id = reading.word(message, "id", "message.id")
-    reference = reading.word(message, "tag", "message.tag")
+    reference = reading.aside(reading.word, message, "tag")
     if message_id is None and reference is None:
         raise Unreadable("message.id: missing, and message.tag too")
-    code = reading.word(callback, "errorCode") if meaning.is_error else None
+    code = reading.aside(reading.word, callback, "errorCode") if meaning.is_error else None
     if code is not None:
         meaning = ERRORS.get(code, meaning)
-    return DeliveryReceipt(
-        status=meaning.status,
-        provider=name,
-        reference=reference,
-        key=message_id,
-        at=reading.instant(reading.word(callback, "time"), time_zone, "time"),
-        error_code=code if meaning.is_error else None,
-        error_reason=meaning.reason,
-        unknown_word=None if known else word,
-        number_caused=meaning.number_caused,
-    )
+    written = reading.aside(reading.word, callback, "time")
+    return [
+        DeliveryReceipt(
+            status=meaning.status,
+            provider=name,
+            reference=reference,
+            key=message_id,
+            at=reading.aside(reading.instant, written, time_zone, "time"),
+            error_code=code if meaning.is_error else None,
+            error_reason=meaning.reason,
+            unknown_word=None if known else word,
+            number_caused=meaning.number_caused,
+        )
+    ]

@@ -128,26 +128,16 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     """The receipts in their order; none for an incoming message.
 
-    :raises Unreadable: no JSON object and no form; neither id nor reference; no status; a field of
-        the wrong type, or given twice.
+    :raises Unreadable: no JSON and no form; nothing of which reads: with an id or a reference, and a status; a
+        field that is given twice.
     """
     if request.method == "GET":
-        return _receipts([_singles(request.query)], CODES, time_zone)
-    if not request.body.lstrip().startswith(b"{"):
-        return _receipts([_singles(reading.pairs(request.body))], CODES, time_zone)
-    found = _lowered(reading.mapping(reading.json_of(request.body), "body"))
-    if "event" in found:
-        event = _lowered(reading.mapping(found["event"], "event"))
-        updates = event.get("messagestatusupdate") or []
-        if not isinstance(updates, list):
-            updates = [updates]
-        if len(updates) > MOST_UPDATES:
-            raise Unreadable(f"event.messageStatusUpdate: more than {MOST_UPDATES:,}")
-        each = [_lowered(reading.mapping(one, "event.messageStatusUpdate")) for one in updates]
-        return _receipts(each, _ONE_API_CODES, time_zone)
-    if "data" in found:
-        found = _lowered(reading.mapping(found["data"], "data"))
-    return _receipts([found], CODES, time_zone)
+        return _receipts(_singles(request.query), CODES, time_zone)
+    if not reading.is_json(request.body):
+        return _receipts(_singles(reading.pairs(request.body)), CODES, time_zone)
+    found = reading.json_of(request.body)
+    callbacks = found if isinstance(found, list) else [found]
+    return reading.each(name, callbacks, lambda one: _callback(one, time_zone))
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -160,45 +150,62 @@ def answer(receipts: int) -> Answer:
     return Answer(b"", "text/plain")
 
 
+def _callback(given: object, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    """What JSON of any of the three says."""
+    found = _lowered(reading.mapping(given, "body"))
+    if "event" not in found:
+        if "data" in found:
+            found = _lowered(reading.mapping(found["data"], "data"))
+        return _receipts(found, CODES, time_zone)
+    event = _lowered(reading.mapping(found["event"], "event"))
+    updates = event.get("messagestatusupdate") or []
+    if not isinstance(updates, list):
+        updates = [updates]
+    if len(updates) > MOST_UPDATES:
+        raise Unreadable(f"event.messageStatusUpdate: more than {MOST_UPDATES:,}")
+    field = "event.messageStatusUpdate"
+    return reading.each(
+        name,
+        updates,
+        lambda one: _receipts(_lowered(reading.mapping(one, field)), _ONE_API_CODES, time_zone),
+    )
+
+
 def _receipts(
-    updates: Sequence[Mapping[str, Any]], codes: Mapping[str, Meaning | None], time_zone: ZoneInfo
-) -> list[DeliveryReceipt]:
-    receipts = (_receipt(update, codes, time_zone) for update in updates)
-    return [receipt for receipt in receipts if receipt is not None]
-
-
-def _receipt(
     update: Mapping[str, Any], codes: Mapping[str, Meaning | None], time_zone: ZoneInfo
-) -> DeliveryReceipt | None:
+) -> list[DeliveryReceipt]:
     word, code = _said(update)
     if word is None and code is None:
-        if update.get("text") or update.get("momsgid"):
-            return None
+        if "text" in update or "momsgid" in update:
+            return []
         raise Unreadable("status: missing, and statusCode too")
     message_id = (
         reading.word(update, "messageid", "messageId")
         or reading.word(update, "apimessageid", "apiMessageId")
         or reading.word(update, "apimsgid", "apiMsgId")
     )
-    reference = reading.word(update, "clientmessageid", "clientMessageId") or reading.word(
-        update, "climsgid", "cliMsgId"
+    reference = reading.aside(reading.word, update, "clientmessageid") or reading.aside(
+        reading.word, update, "climsgid"
     )
     if message_id is None and reference is None:
         raise Unreadable("messageId: missing, and clientMessageId too")
     known, meaning = _meaning(word, code, codes)
     if meaning is None:
-        return None
-    return DeliveryReceipt(
-        status=meaning.status,
-        provider=name,
-        reference=reference,
-        key=message_id,
-        at=reading.instant(reading.word(update, "timestamp"), time_zone, "timestamp"),
-        error_code=(code or word) if meaning.is_error else None,
-        error_reason=meaning.reason,
-        unknown_word=None if known else word or code,
-        number_caused=meaning.number_caused,
-    )
+        return []
+    written = reading.aside(reading.word, update, "timestamp")
+    return [
+        DeliveryReceipt(
+            status=meaning.status,
+            provider=name,
+            reference=reference,
+            key=message_id,
+            at=reading.aside(reading.instant, written, time_zone, "timestamp"),
+            error_code=(code or word) if meaning.is_error else None,
+            error_reason=meaning.reason,
+            unknown_word=None if known else word or code,
+            number_caused=meaning.number_caused,
+        )
+    ]
 
 
 def _said(update: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -1,9 +1,10 @@
 """Jasmin: the DLRs of its HTTP API, thrown to the message's `dlr-url`.
 
-GET, or POST of a form: `id` (UUID, the key: what `/send` answered), `message_status`, `level`,
-`connector`. `dlr-level` 1 tells what the SMSC said to the submission, an `ESME_...` command status;
-2 tells the receipt's state, with `id_smsc`, `subdate`, `donedate` (YYMMDDhhmm, in the source's zone),
-`sub`, `dlvrd`, `err`, `text`; 3 asks for both. What is missing is `ND`. Jasmin has no client reference.
+GET, or POST of a form (or of JSON with the same names): `id` (UUID, the key: what `/send` answered),
+`message_status`, `level`, `connector`. `dlr-level` 1 tells what the SMSC said to the submission, an
+`ESME_...` command status; 2 tells the receipt's state, with `id_smsc`, `subdate`, `donedate` (YYMMDDhhmm, in
+the source's zone), `sub`, `dlvrd`, `err`, `text`; 3 asks for both. What is missing is `ND`. Jasmin has no
+client reference.
 
 Jasmin asks the SMSC for a receipt of a long message's last part only (github.com/jookies/jasmin,
 issue 789), so it reports once a message. Whoever splits himself has an id for each part.
@@ -15,7 +16,7 @@ https://github.com/jookies/jasmin/blob/master/misc/doc/sources/apis/http/index.r
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
@@ -50,20 +51,25 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     """One receipt, or none for an incoming message.
 
-    :raises Unreadable: no `id` or `message_status`; a field given twice.
+    :raises Unreadable: no `id` or `message_status`; a field given twice; JSON that is no object.
     """
-    given = request.query if request.method == "GET" else reading.pairs(request.body)
-    fields = reading.singles(given, _FIELDS)
+    fields: Mapping[str, Any]
+    if request.method == "GET":
+        fields = reading.singles(request.query, _FIELDS)
+    elif reading.is_json(request.body):
+        fields = reading.mapping(reading.json_of(request.body), "body")
+    else:
+        fields = reading.singles(reading.pairs(request.body), _FIELDS)
     word = reading.text(fields, "message_status")
     if word is None:
-        if any(fields.get(other) for other in ("content", "binary", "origin-connector")):
+        if any(other in fields for other in ("content", "binary", "origin-connector")):
             return []
         raise Unreadable("message_status: missing")
-    message_id = reading.text(fields, "id")
+    message_id = reading.word(fields, "id")
     if message_id is None:
         raise Unreadable("id: missing")
     submitting = word.upper().startswith("ESME_")
-    code = word if submitting else smsc.error_code(reading.text(fields, "err"))
+    code = word if submitting else smsc.error_code(reading.aside(reading.word, fields, "err"))
     known = smsc.submission(word) if submitting else smsc.state(word, code)
     meaning = known or _UNKNOWN
     return [
@@ -71,7 +77,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
             status=meaning.status,
             provider=name,
             key=message_id,
-            at=smsc.done_at(reading.text(fields, "donedate"), time_zone),
+            at=smsc.done_at(reading.aside(reading.word, fields, "donedate"), time_zone),
             error_code=code if meaning.is_error else None,
             error_reason=meaning.reason,
             unknown_word=None if known else word,

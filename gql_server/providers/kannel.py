@@ -3,7 +3,7 @@
 Kannel calls by GET whatever URL was given with the message, its escape codes filled in. Give it this
 one with `dlr-mask=31` (in a call of `sendsms` it must be percent-encoded itself):
 
-    https://.../webhooks/kannel/<token>?id=<id>&status=%d&answer=%A&smsc=%F&at=%T
+    https://.../webhooks/kannel/<token>?id=<id>&status=%d&answer=%A&foreign=%F&at=%T
 
 | parameter | escape | what it is                                                                     |
 | --------- | ------ | ------------------------------------------------------------------------------ |
@@ -11,12 +11,13 @@ one with `dlr-mask=31` (in a call of `sendsms` it must be percent-encoded itself
 | `status`  | `%d`   | a bit value, see `STATUSES`                                                    |
 | `answer`  | `%A`   | what the SMSC said: a receipt's text, `ACK/...` or `NACK/0x0000000b/...`; it   |
 |           |        | refines an error                                                               |
-| `smsc`    | `%F`   | the SMSC's id of the message; the key where there is no `id`                   |
+| `foreign` | `%F`   | the SMSC's id of the message; the key where there is no `id`                   |
 | `at`      | `%T`   | when Kannel heard it: epoch seconds (`%T`), or `%t`, which is UTC              |
 
 `%I`, Kannel's own id, is another one in each report; it is the key where there is nothing else. Read
 are also the names `myId`, `type` and others that Kannel's guide and applications use, and each
-escape's own letter (`d=%d&F=%F`). Other parameters, such as `%p` and `%P`, the numbers, are ignored.
+escape's own letter (`d=%d&F=%F`). Other parameters, such as `%p` and `%P`, the numbers, are ignored; so
+is `smsc`, under which many write `%i`, the connection's name: one key for all of its messages.
 
 Kannel asks the SMSC for a receipt of a long message's first part only (gw/sms.c, `sms_split`), so it
 reports once a message. Whoever splits himself gives each part an id and binds the message to all.
@@ -74,7 +75,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
         *("dlrstatus", "dlr_status", "state", "d"),
     ),
     "answer": ("answer", "reply", "smsc_reply", "dlr_text", "text", "msg", "message", "A"),
-    "smsc": ("smsc", "foreign", "foreignid", "foreign_id", "fid", "smsc_message_id", "F"),
+    "foreign": ("foreign", "foreignid", "foreign_id", "fid", "smsc_message_id", "F"),
     "internal": ("internal", "internalid", "internal_id", "kannelid", "kannel_id", "I"),
     "at": ("at", "time", "timestamp", "ts", "date", "T", "t"),
 }
@@ -96,9 +97,9 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     if word is None:
         raise Unreadable("status: missing")
     given = reading.text(fields, "id")
-    key = given or reading.text(fields, "smsc") or reading.text(fields, "internal")
+    key = given or reading.text(fields, "foreign") or reading.text(fields, "internal")
     if key is None:
-        raise Unreadable("id: missing, and smsc too")
+        raise Unreadable("id: missing, and foreign too")
     reference = given if given is not None and ids.read_message(given) else None
     answered = fields.get("answer", "")
     told = smsc.told(answered) or smsc.Told()

@@ -1,9 +1,10 @@
-"""MessageBird (Bird): status reports of the SMS API that `rest.messagebird.com` serves.
+"""Bird (MessageBird): status reports of its SMS API, and message events of its newer Channels API.
 
-GET with `id` (the key), `reference` (ours: without one on the message there is no report at all),
-`recipient`, `status`, `statusDatetime` (RFC 3339), `statusReason`, `statusErrorCode`, `mccmnc`; a POST
-of a form or of JSON with the same names is read as well. Parameters such as `price[amount]` are ignored,
-and so is a report without `status` but with a `body`, which is an incoming message.
+**SMS API** (`rest.messagebird.com`): GET with `id` (the key), `reference` (ours: without one on the message
+there is no report at all), `recipient`, `status`, `statusDatetime` (RFC 3339), `statusReason`,
+`statusErrorCode`, `mccmnc`; a POST of a form or of JSON with the same names is read as well. Parameters such
+as `price[amount]` are ignored, and so is a report without `status` but with a `body`, which is an incoming
+message.
 
 A message that was sent to several recipients in one call has one `id`, and its reports differ in
 `recipient` alone: MessageBird names `id` and reference as what identifies a report, so call once a
@@ -12,12 +13,20 @@ recipient, with the message's reference.
 Signed: `MessageBird-Signature-JWT`. A `statusDatetime` that is none is left out: nothing is said of when
 a report is repeated.
 
+**Channels API** (`api.bird.com`): POST of JSON to a webhook subscription, `{"service": "channels", "event":
+"sms.outbound", "payload": {"id" (the key), "reference" (ours), "status", "lastStatusAt" (RFC 3339), "details",
+"failure": {"code", "source": {"name": "sms-messagebird", "code"}}}}`; only the SMS platform's own code is one of the
+table's. Other events (`sms.inbound`, `sms.interaction`, other channels) are none. Signed by `messagebird-signature`;
+repeated for 8 hours.
+
 https://support.messagebird.com/hc/en-us/articles/360001869258-I-am-missing-my-delivery-reports
 https://github.com/nyaruka/courier handlers/messagebird/
+https://docs.bird.com/api/channels-api/message-status-and-interactions
 """
 
 import hashlib
 import hmac
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -34,7 +43,9 @@ methods: Final = frozenset({"GET", "POST"})
 signed: Final = True
 parted: Final = False
 
-# https://github.com/nyaruka/courier handlers/messagebird/handler.go
+# https://github.com/nyaruka/courier handlers/messagebird/handler.go, and of the Channels API
+# https://docs.bird.com/api/channels-api/message-status-and-interactions. What was skipped or deleted was not sent on;
+# that it is OTHER_ERROR is our inference.
 STATUSES: Final[Mapping[str, Meaning]] = {
     "scheduled": Meaning(S.WAITING),
     "sent": Meaning(S.SENT),
@@ -42,13 +53,19 @@ STATUSES: Final[Mapping[str, Meaning]] = {
     "delivered": Meaning(S.RECEIVED),
     "expired": Meaning(S.ABSENCE_TEMPORARY_ERROR),
     "delivery_failed": Meaning(S.OTHER_ERROR),
+    "accepted": Meaning(S.WAITING),
+    "processing": Meaning(S.WAITING),
+    "sending_failed": Meaning(S.OTHER_ERROR),
+    "rejected": Meaning(S.OTHER_ERROR),
+    "skipped": Meaning(S.OTHER_ERROR),
+    "deleted": Meaning(S.OTHER_ERROR),
 }
 
 _OPERATOR = S.OPERATOR_TEMPORARY_ERROR
 _ABSENT = S.ABSENCE_TEMPORARY_ERROR
 _GONE = S.ABSENCE_PERMANENT_ERROR
 
-# `statusErrorCode` refines `expired` and `delivery_failed`. The names are those of
+# `statusErrorCode` and `failure.source.code` refine what is an error. The names are those of
 # https://docs.bird.com/api/channels-api/message-status-and-interactions/message-failure-sources/sms-platform-extended-error-codes
 # and, where that is cut off, those of the GSM errors that it numbers like everybody else; which of ours
 # each is, is our inference. 103: courier takes it for a STOP.
@@ -72,7 +89,7 @@ ERRORS: Final[Mapping[str, Meaning]] = {
     "103": Meaning(S.BLACKLISTED, "Subscriber opted out", number_caused=True),
 }
 
-# `statusReason`, where the code tells nothing: the page above, and the recipient's `statusReason` in
+# `statusReason` and `details`, where the code tells nothing: the page above, and the recipient's `statusReason` in
 # MessageBird's message object.
 REASONS: Final[Mapping[str, Meaning]] = {
     "dlr not received": Meaning(_ABSENT),
@@ -91,37 +108,48 @@ CLOCK_SKEW: Final = timedelta(seconds=60)
 for a minute; who cannot sign gains nothing by the rest, and a clock that strays loses no receipt."""
 
 _UNKNOWN = Meaning(S.WAITING)
-_FIELDS = ("id", "reference", "recipient", "status", "statusDatetime", "statusReason")
-_ALL_FIELDS = (*_FIELDS, "statusErrorCode", "mccmnc", "body", "originator", "payload")
+_FIELDS = (
+    *("id", "reference", "recipient", "status", "statusDatetime", "statusReason"),
+    *("statusErrorCode", "mccmnc"),
+)
 _OF_INBOUND = ("body", "payload", "originator")
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
-    """Is `MessageBird-Signature-JWT` signed with the signing key, for this address and body, and now?
+    """Is either signature made with the signing key, for this PUBLIC address and body?
 
-    The claims: `iss` = MessageBird, `nbf`, `exp`, `url_hash` = hex SHA-256 of the PUBLIC address with its
-    query, `payload_hash` = that of the body, where there is one.
-
-    https://github.com/messagebird/go-rest-api signature_jwt/
+    * `MessageBird-Signature-JWT`, and now. The claims: `iss` = MessageBird, `nbf`, `exp`, `url_hash` =
+      hex SHA-256 of the address with its query, `payload_hash` = that of the body, where there is one.
+      https://github.com/messagebird/go-rest-api signature_jwt/
+    * `messagebird-signature` = base64(HMAC-SHA256(signing key, `messagebird-request-timestamp`, address and the
+      raw SHA-256 of the body, with newlines between)). The timestamp's age does not matter: what is signed can
+      only be said again, and Bird repeats for hours.
+      https://docs.bird.com/api/notifications-api/api-reference/webhook-subscriptions/verifying-a-webhook-subscription
     """
     token = request.headers.get("messagebird-signature-jwt", "").strip()
-    right = [_covers(reading.claims(token, secret), request) for secret in secrets]
+    given = reading.raw(request.headers.get("messagebird-signature", "").strip())
+    if not token:
+        right = [_is_signed(request, given, secret) for secret in secrets]
+    else:
+        right = [_covers(reading.claims(token, secret), request) for secret in secrets]
     return any(right)
 
 
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
-    """One receipt, or none for an incoming message.
+    """One receipt, or none for an incoming message or another event.
 
     :raises Unreadable: neither `id` nor `reference`; no status; a parameter given twice; JSON that is no
         object or list of objects.
     """
-    if request.method == "GET":
-        return _receipts(reading.singles(request.query, _ALL_FIELDS), time_zone)
-    if request.body.lstrip()[:1] not in (b"{", b"["):
-        return _receipts(reading.singles(reading.pairs(request.body), _ALL_FIELDS), time_zone)
+    if request.method == "GET" or not reading.is_json(request.body):
+        given = request.query if request.method == "GET" else reading.pairs(request.body)
+        names = {field for field, _ in given}
+        if "status" not in names and not names.isdisjoint(_OF_INBOUND):
+            return []  # which has its id twice
+        return _receipts(reading.singles(given, _FIELDS), time_zone)
     found = reading.json_of(request.body)
     each = found if isinstance(found, list) else [found]
-    return [r for one in each for r in _receipts(reading.mapping(one, "body"), time_zone)]
+    return reading.each(name, each, lambda one: _report(reading.mapping(one, "body"), time_zone))
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -132,6 +160,16 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """As the documentation's examples answer."""
     return Answer(b"OK", "text/plain")
+
+
+def _report(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    """A report of the one API or the other."""
+    event = given.get("event")
+    if event is None:
+        return _receipts(given, time_zone)
+    if event != "sms.outbound":
+        return []
+    return _receipts(reading.mapping(given.get("payload"), "payload"), time_zone)
 
 
 def _receipts(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
@@ -148,12 +186,12 @@ def _receipts(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRec
     meaning, code = known or _UNKNOWN, None
     reason = None
     if meaning.is_error:
-        code = reading.aside(reading.word, given, "statusErrorCode")
-        said = reading.aside(reading.text, given, "statusReason")
+        code, said = _error(given)
         found = ERRORS.get(code or "") or REASONS.get((said or "").lower().replace("_", " "))
         meaning, code = found or meaning, None if code == "0" else code
         reason = said or meaning.reason
     written = reading.aside(reading.word, given, "statusDatetime")
+    written = written or reading.aside(reading.word, given, "lastStatusAt")
     return [
         DeliveryReceipt(
             status=meaning.status,
@@ -168,6 +206,27 @@ def _receipts(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRec
             number_caused=meaning.number_caused,
         )
     ]
+
+
+def _error(given: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The error's code and words, of whichever API."""
+    failure = reading.aside(reading.mapping, given.get("failure"), "failure")
+    if failure is None:
+        code = reading.aside(reading.word, given, "statusErrorCode")
+        return code, reading.aside(reading.text, given, "statusReason")
+    source = reading.aside(reading.mapping, failure.get("source"), "failure.source") or {}
+    told = source if source.get("name") == "sms-messagebird" else failure
+    return reading.aside(reading.word, told, "code"), reading.aside(reading.text, given, "details")
+
+
+def _is_signed(request: WebhookRequest, given: bytes, secret: str) -> bool:
+    if not secret:  # anybody can sign with an empty one
+        return False
+    timestamp = reading.raw(request.headers.get("messagebird-request-timestamp", "").strip())
+    body = hashlib.sha256(request.body).digest()
+    text = b"\n".join([timestamp, reading.raw(request.url), body])
+    right = b64encode(hmac.digest(reading.raw(secret), text, hashlib.sha256))
+    return hmac.compare_digest(given, right)
 
 
 def _covers(claims: Mapping[str, Any], request: WebhookRequest) -> bool:

@@ -11,8 +11,8 @@ messages were reported by parts, each part had an id, and the parent the id that
 with; so the parent is the key, and the part counts where there is more than one.
 https://support.plivo.com/support/solutions/articles/17000012022
 
-Plivo has no client reference; ours may ride in the callback's address as `reference=...`, which the
-signature covers. It repeats what is not answered 2xx within 8 s after 60, 120 and 240 s.
+Plivo has no client reference; ours may ride in the callback's address as `reference=...`, which a
+V3 signature covers. It repeats what is not answered 2xx within 8 s after 60, 120 and 240 s.
 
 https://docs.plivo.com/docs/messaging/api/message/message-status-callbacks
 """
@@ -74,34 +74,48 @@ ERRORS: Final[Mapping[str, Meaning]] = {
 
 _UNKNOWN = Meaning(S.WAITING)
 _TIMES = ("DeliveryReportTime", "SentTime", "QueuedTime", "MessageTime")
+# of SMS, MMS and WhatsApp: https://docs.plivo.com/docs/messaging/api/message/handling-incoming
+_OF_INBOUND = ("Text", "Body", "MediaCount", "Media0", "ContentType", "MessageIntent")
 _FIELDS = (
     *("MessageUUID", "ParentMessageUUID", "PartInfo", "Status", "ErrorCode", "MCC", "MNC"),
-    *(*_TIMES, "Text", "reference"),
+    *(*_TIMES, *_OF_INBOUND, "reference"),
 )
 _PART = re.compile(r"\s*(\d{1,3})\s*of\s*(\d{1,3})\s*", re.ASCII | re.IGNORECASE)
 _NO_ERROR = ("", "0", "000")
 # https://plivo.com/docs/voice/concepts/signature-validation: V3 by the token of the account or subaccount
-# whose message it is, MA-V3 by the main account's; the source has one of them, or both
-_SIGNATURES = ("x-plivo-signature-v3", "x-plivo-signature-ma-v3")
+# whose message it is, MA-V3 by the main account's; the source has one of them, or both. V2 likewise.
+_V3 = ("x-plivo-signature-v3", "x-plivo-signature-ma-v3")
+_V2 = ("x-plivo-signature-v2", "x-plivo-signature-ma-v2")
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
-    """Is one of the V3 signatures base64(HMAC-SHA256(auth token, what is said + "." + nonce))?
+    """Is one of the signatures base64(HMAC-SHA256(auth token, what is said and a nonce))?
 
-    Said is the PUBLIC address up to its query, then `?` and the query's parameters, sorted, as
-    `name=value&...`; of a POST then `.`, where there is a query, and the form's, sorted, as `namevalue...`
-    Several tokens give several signatures in one header, with commas between. What V2 signs does not
-    cover the form, so it does not count.
+    * V3: said is the PUBLIC address up to its query, then `?` and the query's parameters, sorted, as
+      `name=value&...`; of a POST then `.`, where there is a query, and the form's, sorted, as
+      `namevalue...`; then `.` and the nonce. Where there is such a header, no V2 counts.
+    * V2, which is all that Plivo documents for messages: said is the PUBLIC address without its query, then the
+      nonce. So it covers **neither the form nor the query**: it proves that Plivo has called this address once,
+      and whoever saw that call can say anything with it.
 
+    Several tokens give several signatures in one header, with commas between.
+
+    https://docs.plivo.com/docs/messaging/concepts/signature-validation
     https://github.com/plivo/plivo-python plivo/utils/signature_v3.py
     """
-    nonce = request.headers.get("x-plivo-signature-v3-nonce", "").strip()
+    if any(header in request.headers for header in _V3):
+        headers, said = _V3, f"{_said(request)}.{_nonce(request, 'x-plivo-signature-v3-nonce')}"
+    else:
+        nonce = _nonce(request, "x-plivo-signature-v2-nonce")
+        if not nonce.isalnum():  # lest it holds what V3 signed: "?", the form and "."
+            return False
+        headers, said = _V2, _base(request) + nonce
     given = [
         reading.raw(signature.strip())
-        for header in _SIGNATURES
+        for header in headers
         for signature in request.headers.get(header, "").split(",")
     ]
-    text = reading.raw(f"{_said(request)}.{nonce}")
+    text = reading.raw(said)
     right = [
         hmac.compare_digest(one, b64encode(hmac.digest(reading.raw(secret), text, hashlib.sha256)))
         for secret in secrets
@@ -121,7 +135,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     query = reading.singles(request.query, _FIELDS)
     if request.method == "GET":
         fields = query
-    elif request.body.lstrip()[:1] == b"{":
+    elif reading.is_json(request.body):
         fields = reading.mapping(reading.json_of(request.body), "body")
     else:
         fields = reading.singles(reading.pairs(request.body), _FIELDS)
@@ -132,7 +146,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
         raise Unreadable("MessageUUID: missing, and reference in the URL too")
     word = reading.text(fields, "Status")
     if word is None:
-        if "Text" in fields:
+        if any(field in fields for field in _OF_INBOUND):
             return []
         raise Unreadable("Status: missing")
     known = word.lower() in STATUSES
@@ -193,10 +207,18 @@ def _operator(fields: Mapping[str, Any]) -> str | None:
     return f"{mcc}{mnc}" if mcc and mnc else None
 
 
+def _nonce(request: WebhookRequest, header: str) -> str:
+    return request.headers.get(header, "").strip()
+
+
+def _base(request: WebhookRequest) -> str:
+    return request.url.partition("#")[0].partition("?")[0]
+
+
 def _said(request: WebhookRequest) -> str:
-    base = request.url.partition("#")[0].partition("?")[0]
+    """What V3 signs of a request, its nonce aside."""
     query = "&".join(f"{field}={value}" for field, value in sorted(request.query))
     pairs = () if request.method == "GET" else reading.pairs(request.body)
     form = "".join(f"{field}{value}" for field, value in sorted(pairs))
     mark = "?" if query or form else ""
-    return f"{base}{mark}{query}{'.' if query and form else ''}{form}"
+    return f"{_base(request)}{mark}{query}{'.' if query and form else ''}{form}"

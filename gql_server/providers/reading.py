@@ -5,6 +5,7 @@ sender made up, can be a phone number, so neither is ever in a message.
 """
 
 import json
+import logging
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -15,18 +16,32 @@ from zoneinfo import ZoneInfo
 
 from jwt import PyJWS, PyJWTError
 from jwt.algorithms import HMACAlgorithm
+from prometheus_client import Counter
 
 from gql_server.errors import Unreadable
+from gql_server.metrics import REGISTRY
+
+log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
+R = TypeVar("R")
+
+LEFT_OUT = Counter(
+    "gql_left_out",
+    "Elements of lists that could not be read and were left out, where others of the list could.",
+    ["provider"],
+    registry=REGISTRY,
+)
 
 LONGEST = 255
 """Characters of an id, a word or a reason; a provider's own are below 100."""
 
 _MOMENT = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?)(?: ?(Z|[+-]\d\d:?\d\d))?", re.ASCII
 )
+_MARK = b"\xef\xbb\xbf"  # that some writers put before UTF-8 (a "byte order mark")
+_TO_THE_MINUTE = re.compile(r"(\d\d)" * 5, re.ASCII)
 _NO_DIGIT = re.compile(r"[^0-9]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -76,8 +91,13 @@ def singles(given: Iterable[tuple[str, str]], names: Sequence[str]) -> dict[str,
     return found
 
 
+def is_json(body: bytes) -> bool:
+    """Is it an object or a list? By its first character, which no form has: the header is often wrong."""
+    return body.removeprefix(_MARK).lstrip()[:1] in (b"{", b"[")
+
+
 def json_of(body: bytes) -> Any:
-    """The JSON value of a body.
+    """The JSON value of a body, which may begin with a mark of its encoding.
 
     The standard library's parser, not orjson, since only it can see a name that stands twice
     (orjson keeps the last silently); the price is 1 microsecond a receipt in a list, 9 for a
@@ -86,7 +106,7 @@ def json_of(body: bytes) -> Any:
     :raises Unreadable: not JSON in UTF-8, too deep, or a name stands twice in one object.
     """
     try:
-        return _DECODER.decode(body.decode("utf-8"))
+        return _DECODER.decode(body.removeprefix(_MARK).decode("utf-8"))
     except (ValueError, RecursionError):
         raise Unreadable("body: not JSON in UTF-8") from None
 
@@ -157,10 +177,33 @@ def aside(read: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | None:
         return None
 
 
+def each(provider: str, found: Iterable[T], read: Callable[[T], Iterable[R]]) -> list[R]:
+    """What `read` gives of each of these, in their order; one that is unreadable takes no other with it.
+
+    A provider sends a list that was refused again as it is, or never: the others would be lost for good.
+    What is left out is counted, and told in the log by the name of its field.
+
+    :raises Unreadable: nothing of it reads; the first one's.
+    """
+    read_well: list[Iterable[R]] = []
+    errors: list[Unreadable] = []
+    for one in found:
+        try:
+            read_well.append(read(one))
+        except Unreadable as error:
+            errors.append(error)
+    if errors and not read_well:
+        raise errors[0]
+    if errors:
+        LEFT_OUT.labels(provider=provider).inc(len(errors))
+        log.warning("webhook %s: %d left out of a list, %s", provider, len(errors), errors[0])
+    return [given for several in read_well for given in several]
+
+
 def moment(written: str | None, zone: ZoneInfo, field: str) -> datetime | None:
     """A point in time, aware and in UTC, from `YYYY-MM-DDTHH:MM[:SS[.f]]` with or without offset.
 
-    None gives None. A blank may stand for the T. Without an offset it is in `zone`: in the hour
+    None gives None. A blank may stand for the T, and before the offset. Without an offset it is in `zone`: in the hour
     that the clocks repeat, the first is meant; in the one that they skip, the offset before holds.
 
     :raises Unreadable: it is written otherwise, or no such time exists.
@@ -169,9 +212,10 @@ def moment(written: str | None, zone: ZoneInfo, field: str) -> datetime | None:
         return None
     written = written.upper()
     try:
-        if not _MOMENT.fullmatch(written):
+        match = _MOMENT.fullmatch(written)
+        if match is None:
             raise ValueError
-        return in_utc(datetime.fromisoformat(written), zone)
+        return in_utc(datetime.fromisoformat("".join(match.groups(default=""))), zone)
     except (ValueError, OverflowError):
         raise Unreadable(f"{field}: no date and time of the form YYYY-MM-DDTHH:MM:SS") from None
 
@@ -189,6 +233,25 @@ def instant(written: str | None, zone: ZoneInfo, field: str) -> datetime | None:
         return _EPOCH + timedelta(milliseconds=number if number >= 10**11 else number * 1000)
     except OverflowError:
         raise Unreadable(f"{field}: no such time") from None
+
+
+def to_the_minute(written: str | None, zone: ZoneInfo) -> datetime | None:
+    """`YYMMDDhhmm`, as carriers write it, in UTC; None where it is no time."""
+    match = _TO_THE_MINUTE.fullmatch(written or "")
+    if match is None:
+        return None
+    year, month, day, hour, minute = map(int, match.groups())
+    try:
+        return in_utc(datetime(2000 + year, month, day, hour, minute), zone)
+    except ValueError:
+        return None
+
+
+def age(timestamp: str, arrived_at: datetime) -> float | None:
+    """How many seconds before its arrival a request was signed; None where that is no time."""
+    if not (timestamp.isascii() and timestamp.isdigit()):
+        return None
+    return (arrived_at - _EPOCH).total_seconds() - int(timestamp[:20])
 
 
 def in_utc(at: datetime, zone: ZoneInfo) -> datetime:

@@ -1,6 +1,6 @@
-"""Sinch: delivery reports of the SMS API.
+"""Sinch: delivery reports of the SMS API, and of the Conversation API.
 
-POST of JSON, in either form that a batch can ask for:
+**SMS API**: POST of JSON, in either form that a batch can ask for:
 
 * a batch report: `{"type": "delivery_report_sms", "batch_id", "client_reference" (ours), "statuses":
   [{"code", "status", "count", "recipients": ["4423..."]}]}`. A "summary" has no `recipients`, so it
@@ -11,10 +11,16 @@ POST of JSON, in either form that a batch can ask for:
 A batch covers several recipients, so that the recipient is part of the key: `batch_id:digits`. Its
 `client_reference` covers them all, too: of a report on several it names no message and is left out.
 
+**Conversation API**: POST of JSON, `{"app_id", "event_time": ISO 8601, "message_metadata" (ours),
+"message_delivery_report": {"message_id", "status", "channel_identity": {"channel": "SMS", "identity": the
+recipient}, "reason": {"code", "description"}}}`, a message a report. Its other callbacks have an `app_id`, too,
+and hold no receipt.
+
 Signed, where the account manager has set it up, by HMAC. A time that is none is left out: Sinch repeats
 after 5xx and 429 (5 s, doubling, for 45 h in all), after another 4xx never.
 
 https://developers.sinch.com/docs/sms/api-reference/sms/tag/Webhooks/
+https://developers.sinch.com/docs/conversation/callbacks/
 """
 
 import hashlib
@@ -41,6 +47,7 @@ STATUSES: Final[Mapping[str, Meaning]] = {
     "dispatched": Meaning(S.SENT),  # accepted by the SMSC
     "aborted": Meaning(S.OTHER_ERROR),  # before the SMSC
     "cancelled": Meaning(S.OTHER_ERROR),
+    "canceled": Meaning(S.OTHER_ERROR),
     "rejected": Meaning(S.ROUTING_ERROR),  # by the SMSC
     # "may happen if the destination is an invalid MSISDN or opted out subscriber": the number, whichever
     "deleted": Meaning(S.ABSENCE_PERMANENT_ERROR, number_caused=True),
@@ -76,6 +83,26 @@ CODES: Final[Mapping[str, Meaning | None]] = {
     "418": Meaning(S.OTHER_ERROR, "The handset does not recognise the message's content"),
 }
 
+# https://developers.sinch.com/docs/conversation/callbacks/ and the SDKs' `DeliveryStatus`: of the Conversation API.
+CONVERSATION: Final[Mapping[str, Meaning]] = {
+    "queued_on_channel": Meaning(S.SENT),  # by the channel: for SMS the network
+    "delivered": Meaning(S.RECEIVED),
+    "read": Meaning(S.RECEIVED),
+    "failed": Meaning(S.OTHER_ERROR),  # refined by REASONS
+    "switching_channel": Meaning(S.WAITING),  # this one failed, another is tried
+}
+
+# `reason.code` of failed, the SDKs' `ReasonCode`; which of ours each is, is our inference. A recipient whom a channel
+# does not know is a wrong number where the channel is SMS. Others leave OTHER_ERROR.
+REASONS: Final[Mapping[str, Meaning]] = {
+    "RECIPIENT_INVALID_CHANNEL_IDENTITY": Meaning(S.ABSENCE_PERMANENT_ERROR, number_caused=True),
+    "RECIPIENT_NOT_REACHABLE": Meaning(S.ABSENCE_TEMPORARY_ERROR),
+    "DELIVERY_TIMED_OUT": Meaning(S.ABSENCE_TEMPORARY_ERROR),
+    "MESSAGE_EXPIRED": Meaning(S.ABSENCE_TEMPORARY_ERROR),
+    "RATE_LIMITED": Meaning(S.OPERATOR_TEMPORARY_ERROR),
+    "CHANNEL_FAILURE": Meaning(S.OPERATOR_TEMPORARY_ERROR),
+}
+
 _UNKNOWN = Meaning(S.WAITING)
 _HASHES = {"hmacsha256": hashlib.sha256, "hmacsha384": hashlib.sha384, "hmacsha512": hashlib.sha512}
 _HEADER = "x-sinch-webhook-signature"
@@ -108,13 +135,15 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 
 
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
-    """A receipt for each recipient that is named; none for a summary or an incoming message.
+    """A receipt for each recipient that is named; none for a summary, an incoming message or another event.
 
-    :raises Unreadable: no JSON, no `batch_id`, or a recipient's report without recipient or status.
+    :raises Unreadable: no JSON, no `batch_id`, or no report that reads: with a recipient and a status.
     """
     found = reading.json_of(request.body)
     reports = found if isinstance(found, list) else [found]
-    return [r for report in reports for r in _report(reading.mapping(report, "body"), time_zone)]
+    return reading.each(
+        name, reports, lambda report: _report(reading.mapping(report, "body"), time_zone)
+    )
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -133,7 +162,43 @@ def answer(receipts: int) -> Answer:
     return Answer(b"", "text/plain")
 
 
+def _conversation(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    """The receipt in a callback of the Conversation API."""
+    where = "message_delivery_report"
+    if where not in event:
+        return []
+    report = reading.mapping(event[where], where)
+    message_id = reading.word(report, "message_id", f"{where}.message_id")
+    word = reading.text(report, "status", f"{where}.status")
+    if message_id is None or word is None:
+        raise Unreadable(f"{where}.{'status' if message_id else 'message_id'}: missing")
+    to = reading.aside(reading.mapping, report.get("channel_identity"), where) or {}
+    reason = reading.aside(reading.mapping, report.get("reason"), where) or {}
+    known = CONVERSATION.get(word.lower())
+    meaning, code, said = known or _UNKNOWN, None, None
+    if meaning.is_error:
+        code = reading.aside(reading.text, reason, "code")
+        said = reading.aside(reading.text, reason, "description")
+        meaning = REASONS.get(code or "", meaning)
+    written = reading.aside(reading.word, event, "event_time")
+    return [
+        DeliveryReceipt(
+            status=meaning.status,
+            provider=name,
+            reference=reading.aside(reading.text, event, "message_metadata"),
+            key=correlation_key(message_id, reading.aside(reading.word, to, "identity")),
+            at=reading.aside(reading.moment, written, time_zone, "event_time"),
+            error_code=code,
+            error_reason=said,
+            unknown_word=None if known else word,
+            number_caused=meaning.number_caused and to.get("channel") == "SMS",
+        )
+    ]
+
+
 def _report(report: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
+    if "app_id" in report or "message_delivery_report" in report:
+        return _conversation(report, time_zone)
     kind = reading.text(report, "type")
     if kind is not None and not kind.lower().startswith(_REPORTS):
         return []  # an incoming message (mo_text, mo_binary, ...)
@@ -152,10 +217,11 @@ def _report(report: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRece
         for recipient in _recipients(status, f"statuses[{index}].recipients")
     ]
     shared = report if len(named) == 1 else {**report, "client_reference": None}
-    return [
-        _receipt(status, where, batch, recipient, shared, time_zone)
-        for status, where, recipient in named
-    ]
+    return reading.each(
+        name,
+        named,
+        lambda one: [_receipt(one[0], one[1], batch, one[2], shared, time_zone)],
+    )
 
 
 def _recipients(status: Mapping[str, Any], field: str) -> list[str | None]:

@@ -77,8 +77,8 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     """The receipts in their order.
 
-    :raises Unreadable: no receipt at all, or one without id or state; more than `MOST_RECEIPTS`; a
-        field of the wrong type, or given twice.
+    :raises Unreadable: no receipt at all, or none of which one reads: with an id and a state; more than
+        `MOST_RECEIPTS`; a field that is given twice.
     """
     in_hex = ("ids", "hex") in request.query
     found = list(_given(request))
@@ -86,7 +86,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
         raise Unreadable("body: no receipt")
     if len(found) > MOST_RECEIPTS:
         raise Unreadable(f"body: more than {MOST_RECEIPTS:,} receipts")
-    return [_receipt(fields, in_hex, time_zone) for fields in found]
+    return reading.each(name, found, lambda fields: [_receipt(fields, in_hex, time_zone)])
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -112,7 +112,7 @@ def _given(request: WebhookRequest) -> Iterator[Mapping[str, Any]]:
     """The fields of each receipt, by our own names."""
     body = request.body.replace(b"\0", b"")
     kind = request.headers.get("content-type", "").lower()
-    if body.lstrip().startswith((b"{", b"[")):
+    if reading.is_json(body):
         found = reading.json_of(body)
         for one in found if isinstance(found, list) else [found]:
             if isinstance(one, str):

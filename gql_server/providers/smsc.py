@@ -72,7 +72,8 @@ NETWORK_ERRORS: Final[Mapping[str, Meaning]] = {
     "11": Meaning(S.ABSENCE_PERMANENT_ERROR, "Teleservice not provisioned", number_caused=True),
     # the handset's fault, which another handset cures
     "12": Meaning(S.ABSENCE_PERMANENT_ERROR, "Illegal equipment"),
-    "13": Meaning(S.ABSENCE_PERMANENT_ERROR, "Call barred", number_caused=True),
+    # for unpaid bills, as a rule: Infobip calls it not permanent
+    "13": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Call barred"),
     "21": Meaning(S.ROUTING_ERROR, "Facility not supported"),
     "27": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Absent subscriber"),
     "31": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Subscriber busy"),
@@ -150,6 +151,8 @@ def told(line: str) -> Told | None:
 def state(word: str, err: str | None) -> Meaning | None:
     """What a state means, and with which error; None where the word is not known."""
     word = word.upper()
+    if re.fullmatch("0X0?[0-9]", word):  # `message_state` is one octet
+        word = word[-1]
     meaning = STATES.get(_SPELLINGS.get(word, word))
     if meaning is STATES["UNDELIV"] and err is not None:
         return NETWORK_ERRORS.get(err.lstrip("0"), meaning)

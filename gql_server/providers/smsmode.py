@@ -4,19 +4,24 @@
 `{"messageId": UUID, "refClient", "recipient": {"to"}, "status": {"value", "detail",
 "deliveryDate": "YYYY-MM-DDTHH:MM:SS", "lookup": {"network", "mccMnc"}}}`. A receipt is told by
 `status.value`, since `direction` is sometimes absent; without it there is none (a reply, MO). A
-JSON array is not documented, so it is Unreadable. Error code = `status.detail`, no words.
+list of them is read as well. Error code = `status.detail`, no words.
 
-**Legacy**: GET with `numero`, `date_reception` (`yyyy-MM-dd HH:mm:ss`), `statut`, `smsID`,
+**Legacy**: GET (or POST of a form) with `numero`, `date_reception` (`yyyy-MM-dd HH:mm:ss`), `statut`, `smsID`,
 `refClient`, `mcc_mnc`; percent-encoded ISO-8859-15 or UTF-8. Error code = the number of the status,
 where it is an error, and the table's words. One `smsID` covers a whole campaign, so that the
-recipient is part of the key: `smsID:numero`.
+recipient is part of the key: `smsID:numero`. Names are read in any case.
 
-Times have no zone: the source's. Neither API signs, so the secret is the token in the URL; smsmode
+What `compteRendu.do` answers to who asks for receipts, `33600000000 11 | 33611111111 13`, is no callback; but posted
+here as it is, to the address with `?smsID=...` behind it, it is read as that many calls.
+
+Times have no zone: the source's; one that is none is left out, and in a legacy call one as replies have it,
+`ddMMyyyy-HHmmss`, is read. Neither API signs, so the secret is the token in the URL; smsmode
 repeats what is not answered 2xx after 30 s, 2 min, 10 min, 1 h, 5 h and 24 h, then never.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -100,11 +105,15 @@ LEGACY: Final[Mapping[str, Meaning | None]] = {
 
 _UNKNOWN = Meaning(S.WAITING)
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_OF_REPLIES = re.compile(r"(\d\d)(\d\d)(\d{4})-(\d\d)(\d\d)(\d\d)", re.ASCII)
 _LEGACY_FIELDS = (
     *("numero", "date_reception", "statut", "smsID", "refClient", "mcc_mnc"),
     # only a reply (MO) has these
     *("message", "responseID"),
 )
+_SPELLINGS = {field.lower(): field for field in _LEGACY_FIELDS}
+_DIALLED = re.compile("^(00)+")
+_PULLED = re.compile(rb"\s*\+?\d{6,20} +\d{1,4}\s*(\|\s*\+?\d{6,20} +\d{1,4}\s*)*")
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
@@ -113,28 +122,42 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 
 
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
-    """One receipt, or none for a reply (MO), a template or an inbox state.
+    """The receipts; none for a reply (MO), a template or an inbox state.
 
-    :raises Unreadable: no JSON object or a field of the wrong type; neither id nor `refClient`; a
-        legacy call without `statut`, with a field given twice, or a time that is none.
+    :raises Unreadable: JSON that is no object or list of objects; neither id nor `refClient`; a legacy call
+        without `statut`, or with a field given twice.
     """
     if request.method == "GET":
-        return _legacy(reading.singles(request.query, _LEGACY_FIELDS), time_zone)
-    return _rest(reading.mapping(reading.json_of(request.body), "body"), time_zone)
+        return _legacy(_named(request.query), time_zone)
+    if reading.is_json(request.body):
+        found = reading.json_of(request.body)
+        messages = found if isinstance(found, list) else [found]
+        return reading.each(
+            name, messages, lambda one: _rest(reading.mapping(one, "body"), time_zone)
+        )
+    if _PULLED.fullmatch(request.body):
+        shared = _named(request.query)
+        pulled = [line.split() for line in request.body.decode().split("|")]
+        return reading.each(
+            name,
+            pulled,
+            lambda one: _legacy({**shared, "numero": one[0], "statut": one[1]}, time_zone),
+        )
+    return _legacy(_named(reading.pairs(request.body)), time_zone)
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
     """A REST `messageId` (a UUID) as it is; `smsID:digits of the number` for a legacy `smsID`.
 
-    What has a colon is a key already; its number is brought down to digits. A `smsID` without a
-    recipient names a whole campaign and so finds no message.
+    What has a colon is a key already; its number is brought down to digits, from the country code on. A
+    `smsID` without a recipient names a whole campaign and so finds no message.
     """
     if _UUID.fullmatch(message_id):
         return message_id
     sms_id, colon, number = message_id.rpartition(":")
     if colon:
-        return f"{sms_id}:{reading.digits(number)}"
-    return message_id if recipient is None else f"{message_id}:{reading.digits(recipient)}"
+        return f"{sms_id}:{_international(number)}"
+    return message_id if recipient is None else f"{message_id}:{_international(recipient)}"
 
 
 def answer(receipts: int) -> Answer:
@@ -142,18 +165,32 @@ def answer(receipts: int) -> Answer:
     return Answer(b"", "text/plain")
 
 
+def _international(number: str) -> str:
+    """Its digits, without the 00 that stands for +."""
+    return _DIALLED.sub("", reading.digits(number))
+
+
+def _named(given: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The fields of a legacy call by their own names, however they are spelled."""
+    return reading.singles(
+        [(_SPELLINGS.get(field.lower(), field), value) for field, value in given], _LEGACY_FIELDS
+    )
+
+
 def _rest(message: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     message_id = reading.text(message, "messageId")
-    reference = reading.text(message, "refClient")
-    if message_id is None and reference is None:
-        raise Unreadable("messageId: missing, and refClient too")
-    status = _optional(message, "status")
+    reference = reading.aside(reading.word, message, "refClient")
+    status = reading.mapping(message.get("status") or {}, "status")
     value = reading.text(status, "value", "status.value")
+    is_reply = value is None and message.get("direction") == "MO"
+    if message_id is None and reference is None and not is_reply:
+        raise Unreadable("messageId: missing, and refClient too")
     if value is None:
         return []
-    detail = reading.text(status, "detail", "status.detail")
-    delivered = reading.text(status, "deliveryDate", "status.deliveryDate")
-    to = reading.text(_optional(message, "recipient"), "to", "recipient.to")
+    detail = reading.aside(reading.word, status, "detail")
+    delivered = reading.aside(reading.word, status, "deliveryDate")
+    recipient = reading.aside(reading.mapping, message.get("recipient"), "recipient") or {}
+    to = reading.aside(reading.word, recipient, "to")
     known = REST_VALUES.get(value.upper())
     meaning = known or _UNKNOWN
     if meaning.is_error and detail is not None:
@@ -164,7 +201,7 @@ def _rest(message: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRecei
             provider=name,
             reference=reference,
             key=None if message_id is None else correlation_key(message_id, to),
-            at=reading.moment(delivered, time_zone, "status.deliveryDate"),
+            at=reading.aside(reading.moment, delivered, time_zone, "status.deliveryDate"),
             error_code=detail if meaning.is_error else None,
             error_reason=meaning.reason,
             operator=_operator(status.get("lookup")),
@@ -172,11 +209,6 @@ def _rest(message: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRecei
             number_caused=meaning.number_caused,
         )
     ]
-
-
-def _optional(source: Mapping[str, Any], field: str) -> Mapping[str, Any]:
-    value = source.get(field)
-    return {} if value is None else reading.mapping(value, field)
 
 
 def _operator(lookup: object) -> str | None:
@@ -203,7 +235,7 @@ def _legacy(fields: Mapping[str, str], time_zone: ZoneInfo) -> list[DeliveryRece
         raise Unreadable("statut: missing")
     sms_id = reading.text(fields, "smsID")
     number = reading.text(fields, "numero")
-    reference = reading.text(fields, "refClient")
+    reference = reading.aside(reading.text, fields, "refClient")
     if reference is None and sms_id is None:
         raise Unreadable("smsID: missing, and refClient too")
     if reference is None and number is None:
@@ -218,11 +250,20 @@ def _legacy(fields: Mapping[str, str], time_zone: ZoneInfo) -> list[DeliveryRece
             provider=name,
             reference=reference,
             key=correlation_key(sms_id, number) if sms_id and number else None,
-            at=reading.moment(reading.text(fields, "date_reception"), time_zone, "date_reception"),
+            at=_received_at(fields, time_zone),
             error_code=code if meaning.is_error else None,
             error_reason=meaning.reason,
-            operator=reading.text(fields, "mcc_mnc"),
+            operator=reading.aside(reading.text, fields, "mcc_mnc"),
             unknown_word=None if known else code,
             number_caused=meaning.number_caused,
         )
     ]
+
+
+def _received_at(fields: Mapping[str, str], time_zone: ZoneInfo) -> datetime | None:
+    written = reading.aside(reading.text, fields, "date_reception")
+    match = _OF_REPLIES.fullmatch(written or "")
+    if match is not None:
+        day, month, year, hour, minute, second = match.groups()
+        written = f"{year}-{month}-{day} {hour}:{minute}:{second}"
+    return reading.aside(reading.moment, written, time_zone, "date_reception")

@@ -14,7 +14,7 @@ https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks
 
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -40,6 +40,8 @@ STATUSES: Final[Mapping[str, Meaning | None]] = {
     "sending": Meaning(S.WAITING),
     "sent": Meaning(S.SENT),
     "delivered": Meaning(S.RECEIVED),
+    "read": Meaning(S.RECEIVED),  # RCS, WhatsApp
+    "failed": Meaning(S.OTHER_ERROR),
     "sending_failed": Meaning(S.OTHER_ERROR),
     "delivery_failed": Meaning(S.OTHER_ERROR),
     "expired": Meaning(S.ABSENCE_TEMPORARY_ERROR),
@@ -53,7 +55,7 @@ STATUSES: Final[Mapping[str, Meaning | None]] = {
 # owner sent STOP (40300); not in 40002, 40003, 40015, 40017 (spam), 40008 ("general purpose") or 40010
 # (sender not registered).
 ERRORS: Final[Mapping[str, Meaning]] = {
-    "40001": Meaning(S.ROUTING_ERROR, "Not routable", number_caused=True),
+    "40001": Meaning(S.ABSENCE_PERMANENT_ERROR, "Not routable", number_caused=True),
     "40002": Meaning(S.OTHER_ERROR, "Blocked as spam - temporary"),
     "40003": Meaning(S.OTHER_ERROR, "Blocked as spam - permanent"),
     "40004": Meaning(S.OTHER_ERROR, "Rejected by destination"),
@@ -98,8 +100,16 @@ ERRORS: Final[Mapping[str, Meaning]] = {
     "47000": Meaning(S.OTHER_ERROR, "10DLC"),
 }
 
-MOST_AGE: Final = timedelta(minutes=5)
-"""Of `telnyx-timestamp`, which says when it was signed."""
+# Of these two our other notes say "not in service" and "unreachable", which would turn what is done about the
+# number into its opposite. So the error's own words decide, and Telnyx's page where they say neither:
+# docs/decisions/0007-where-a-provider-and-our-notes-differ.md
+CONTESTED: Final[Mapping[str, tuple[str, Meaning]]] = {
+    "40002": ("not in service", Meaning(S.ABSENCE_PERMANENT_ERROR, number_caused=True)),
+    "40300": ("unreachable", Meaning(S.ABSENCE_TEMPORARY_ERROR)),
+}
+
+MOST_AGE: Final = 5 * 60
+"""Seconds, of `telnyx-timestamp`, which says when it was signed."""
 
 _UNKNOWN = Meaning(S.WAITING)
 
@@ -113,10 +123,8 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
     """
     timestamp = request.headers.get("telnyx-timestamp", "").strip()
     signature = _decoded(request.headers.get("telnyx-signature-ed25519", "").strip())
-    if not (timestamp.isascii() and timestamp.isdigit()):
-        return False
-    arrived = (request.arrived_at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
-    if abs(arrived - int(timestamp[:20])) > MOST_AGE.total_seconds():
+    age = reading.age(timestamp, request.arrived_at)
+    if age is None or abs(age) > MOST_AGE:
         return False
     text = timestamp.encode() + b"|" + request.body
     right = [_is_signed(text, signature, _decoded(secret.strip())) for secret in secrets]
@@ -126,11 +134,13 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     """A receipt for each of `to`; none for what is no outgoing message.
 
-    :raises Unreadable: no JSON, no payload, no id, no recipient, or one without status.
+    :raises Unreadable: no JSON, no payload, no id, or no recipient of whom one has a status.
     """
     found = reading.json_of(request.body)
     events = found if isinstance(found, list) else [found]
-    return [r for event in events for r in _event(reading.mapping(event, "body"), time_zone)]
+    return reading.each(
+        name, events, lambda event: _event(reading.mapping(event, "body"), time_zone)
+    )
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -146,9 +156,10 @@ def answer(receipts: int) -> Answer:
 def _event(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
     data = reading.mapping(event.get("data"), "data")
     kind = reading.text(data, "event_type", "data.event_type") or "message.finalized"
+    if not kind.startswith("message.") or kind == "message.received":
+        return []
     payload = reading.mapping(data.get("payload"), "data.payload")
-    is_ours = kind.startswith("message.") and kind != "message.received"
-    if not is_ours or payload.get("direction") == "inbound":
+    if payload.get("direction") == "inbound":
         return []
     message_id = reading.word(payload, "id", "data.payload.id")
     if message_id is None:
@@ -158,35 +169,30 @@ def _event(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceip
     if not each:
         raise Unreadable("data.payload.to: empty")
     occurred_at = _at(data, payload, time_zone)
-    return [
-        receipt
-        for index, one in enumerate(each)
-        for receipt in _receipts(
-            reading.mapping(one, f"data.payload.to[{index}]"),
-            f"data.payload.to[{index}].status",
-            message_id,
-            payload,
-            occurred_at,
-        )
-    ]
+    return reading.each(
+        name, enumerate(each), lambda one: _receipts(*one, message_id, payload, occurred_at)
+    )
 
 
 def _receipts(
-    to: Mapping[str, Any],
-    field: str,
+    index: int,
+    given: object,
     message_id: str,
     payload: Mapping[str, Any],
     occurred_at: datetime | None,
 ) -> list[DeliveryReceipt]:
-    word = reading.text(to, "status", field)
+    to = reading.mapping(given, f"data.payload.to[{index}]")
+    word = reading.text(to, "status", f"data.payload.to[{index}].status")
     if word is None:
-        raise Unreadable(f"{field}: missing")
+        raise Unreadable(f"data.payload.to[{index}].status: missing")
     known = word.lower() in STATUSES
     meaning = STATUSES.get(word.lower(), _UNKNOWN)
     if meaning is None:
         return []
-    code, said = _error(payload.get("errors")) if meaning.is_error else (None, None)
-    meaning = ERRORS.get(code or "", meaning)
+    code, said = None, None
+    if meaning.is_error:
+        code, said, refined = _error(payload.get("errors"))
+        meaning = refined or meaning
     return [
         DeliveryReceipt(
             status=meaning.status,
@@ -203,16 +209,25 @@ def _receipts(
     ]
 
 
-def _error(errors: object) -> tuple[str | None, str | None]:
-    """Code and words of the first error that we know, else of the first."""
-    found = []
+def _error(errors: object) -> tuple[str | None, str | None, Meaning | None]:
+    """Code, words and meaning of the first error that we know, else of the first."""
+    found: list[tuple[str | None, str | None, Meaning | None]] = []
     for error in errors if isinstance(errors, list) else ():
         given = error if isinstance(error, dict) else {}
         code = reading.aside(reading.word, given, "code")
         if code is not None:
-            found.append((code, reading.aside(reading.text, given, "title")))
-    known = [(code, said) for code, said in found if code in ERRORS]
-    return next(iter(known or found), (None, None))
+            said = reading.aside(reading.text, given, "title")
+            detail = reading.aside(reading.text, given, "detail")
+            found.append((code, said, _meant(code, f"{said} {detail}".lower())))
+    known = [one for one in found if one[2] is not None]
+    return next(iter(known or found), (None, None, None))
+
+
+def _meant(code: str, words: str) -> Meaning | None:
+    contested = CONTESTED.get(code)
+    if contested is not None and contested[0] in words:
+        return contested[1]
+    return ERRORS.get(code)
 
 
 def _reference(tags: object) -> str | None:

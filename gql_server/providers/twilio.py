@@ -4,7 +4,12 @@ POST of a form: `MessageSid` (the key; `SmsSid` is the same), `MessageStatus` (`
 same), `ErrorCode` for failed and undelivered, and for most of delivered and undelivered
 `RawDlrDoneDate`, `YYMMDDhhmm` as the carrier wrote it: to the minute and without a zone, so it is
 read in the source's. New parameters come without notice and are ignored. A JSON object with the
-same names is read too, since the signature of JSON bodies is defined.
+same names is read too, since the signature of JSON bodies is defined. An incoming message has a
+`Body` and no status, and is no receipt.
+
+**Event Streams**: POST of a JSON list of CloudEvents, `[{"specversion": "1.0", "type":
+"com.twilio.messaging.message.delivered", "data": {"messageSid", "messageStatus": "DELIVERED",
+"errorCode": 30003, "timestamp": ISO 8601}}]`. Other types of events are none.
 
 Twilio has no client reference; ours may ride in the callback's URL as `reference=...`, which the
 signature covers.
@@ -13,6 +18,7 @@ Signed: `X-Twilio-Signature` over the PUBLIC URL and every parameter, with the a
 Twilio repeats only on connection failures, so an answer of 4xx or 5xx loses the receipt.
 
 https://www.twilio.com/docs/messaging/guides/track-outbound-message-status
+https://www.twilio.com/docs/events/event-types/messaging/outbound-message
 """
 
 import hashlib
@@ -57,6 +63,7 @@ STATUSES: Final[Mapping[str, Meaning | None]] = {
 # and shifts causes, so any other leaves OTHER_ERROR, with the code.
 ERRORS: Final[Mapping[str, Meaning]] = {
     "21211": Meaning(S.ABSENCE_PERMANENT_ERROR, "Invalid 'To' phone number", number_caused=True),
+    "21408": Meaning(S.ROUTING_ERROR, "Region not enabled for this account"),
     "21610": Meaning(S.BLACKLISTED, "Recipient has unsubscribed", number_caused=True),
     "21612": Meaning(S.ROUTING_ERROR, "No route from this sender to this number"),
     "21614": Meaning(S.ABSENCE_PERMANENT_ERROR, "'To' is not a mobile number", number_caused=True),
@@ -71,13 +78,17 @@ ERRORS: Final[Mapping[str, Meaning]] = {
     "30007": Meaning(S.OTHER_ERROR, "Message filtered"),
     "30008": Meaning(S.OTHER_ERROR, "Unknown error"),
     "30010": Meaning(S.OTHER_ERROR, "Message price exceeds max price"),
+    "30036": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Validity period expired"),
     "63018": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Rate limit exceeded for channel"),
 }
 
 _UNKNOWN = Meaning(S.WAITING)
 _REFINED = ("failed", "undelivered")
-_FIELDS = ("MessageSid", "SmsSid", "MessageStatus", "SmsStatus", "ErrorCode", "RawDlrDoneDate")
-_DONE_DATE = re.compile(r"(\d\d)" * 5, re.ASCII)
+_FIELDS = (
+    *("MessageSid", "SmsSid", "MessageStatus", "SmsStatus", "ErrorCode", "RawDlrDoneDate"),
+    "Body",  # of an incoming message
+)
+_EVENTS = "com.twilio.messaging.message."
 _URL = re.compile(r"(https?)://([^/?#]*?)(:\d+)?([/?#].*)?", re.IGNORECASE | re.DOTALL)
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
@@ -105,43 +116,20 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
 
 
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
-    """One receipt, or none for the status of an incoming message.
+    """One receipt, or none for an incoming message; of events, each.
 
     :raises Unreadable: neither `MessageSid` nor a reference; no `MessageStatus`; a field given
-        twice; a JSON body that is no object or whose fields are no texts.
+        twice; JSON that is no object or list of objects, or whose fields are no texts.
     """
-    fields: Mapping[str, Any]
-    if _is_json(request):
-        fields = reading.mapping(reading.json_of(request.body), "body")
-    else:
-        fields = reading.singles(reading.pairs(request.body), _FIELDS)
-    sid = reading.text(fields, "MessageSid") or reading.text(fields, "SmsSid")
     reference = reading.text(reading.singles(request.query, ("reference",)), "reference")
-    if sid is None and reference is None:
-        raise Unreadable("MessageSid: missing, and reference in the URL too")
-    word = reading.text(fields, "MessageStatus") or reading.text(fields, "SmsStatus")
-    if word is None:
-        raise Unreadable("MessageStatus: missing")
-    known = word.lower() in STATUSES
-    meaning = STATUSES.get(word.lower(), _UNKNOWN)
-    if meaning is None:
-        return []
-    code = reading.word(fields, "ErrorCode") if meaning.is_error else None
-    if code is not None and word.lower() in _REFINED:
-        meaning = ERRORS.get(code, meaning)
-    return [
-        DeliveryReceipt(
-            status=meaning.status,
-            provider=name,
-            reference=reference,
-            key=None if sid is None else correlation_key(sid, None),
-            at=_done_at(reading.text(fields, "RawDlrDoneDate"), time_zone),
-            error_code=code,
-            error_reason=meaning.reason,
-            unknown_word=None if known else word,
-            number_caused=meaning.number_caused,
-        )
-    ]
+    if not _is_json(request):
+        fields = reading.singles(reading.pairs(request.body), _FIELDS)
+        return _receipts(fields, reference, time_zone)
+    found = reading.json_of(request.body)
+    each = found if isinstance(found, list) else [found]
+    return reading.each(
+        name, each, lambda one: _said(reading.mapping(one, "body"), reference, time_zone)
+    )
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -157,20 +145,60 @@ def answer(receipts: int) -> Answer:
     return Answer(b"<Response/>", "text/xml")
 
 
-def _done_at(written: str | None, time_zone: ZoneInfo) -> datetime | None:
-    """`RawDlrDoneDate` in UTC; None where it is no time.
+def _said(
+    given: Mapping[str, Any], reference: str | None, time_zone: ZoneInfo
+) -> list[DeliveryReceipt]:
+    """What an object of JSON says: the fields of a callback, or an event."""
+    if "specversion" not in given:
+        return _receipts(given, reference, time_zone)
+    kind = reading.text(given, "type") or ""
+    if not kind.startswith(_EVENTS):
+        return []
+    data = reading.mapping(given.get("data"), "data")
+    # the fields of a callback, beginning with a small letter
+    fields = {field[:1].upper() + field[1:]: value for field, value in data.items()}
+    return _receipts(fields, reference, time_zone)
 
-    It is the carrier's word, passed on unread, and Twilio would not send the status again that
-    comes with it.
-    """
-    match = _DONE_DATE.fullmatch(written or "")
-    if match is None:
-        return None
-    year, month, day, hour, minute = map(int, match.groups())
-    try:
-        return reading.in_utc(datetime(2000 + year, month, day, hour, minute), time_zone)
-    except ValueError:
-        return None
+
+def _receipts(
+    fields: Mapping[str, Any], reference: str | None, time_zone: ZoneInfo
+) -> list[DeliveryReceipt]:
+    sid = reading.text(fields, "MessageSid") or reading.text(fields, "SmsSid")
+    if sid is None and reference is None:
+        raise Unreadable("MessageSid: missing, and reference in the URL too")
+    word = reading.text(fields, "MessageStatus") or reading.text(fields, "SmsStatus")
+    if word is None:
+        if "Body" in fields:
+            return []
+        raise Unreadable("MessageStatus: missing")
+    known = word.lower() in STATUSES
+    meaning = STATUSES.get(word.lower(), _UNKNOWN)
+    if meaning is None:
+        return []
+    code = reading.aside(reading.word, fields, "ErrorCode") if meaning.is_error else None
+    if code is not None and word.lower() in _REFINED:
+        meaning = ERRORS.get(code, meaning)
+    return [
+        DeliveryReceipt(
+            status=meaning.status,
+            provider=name,
+            reference=reference,
+            key=None if sid is None else correlation_key(sid, None),
+            at=_at(fields, time_zone),
+            error_code=code,
+            error_reason=meaning.reason,
+            unknown_word=None if known else word,
+            number_caused=meaning.number_caused,
+        )
+    ]
+
+
+def _at(fields: Mapping[str, Any], time_zone: ZoneInfo) -> datetime | None:
+    """An event's time, which has a zone; of a callback the carrier's, passed on unread, if it is one."""
+    written = reading.aside(reading.word, fields, "Timestamp")
+    at = reading.aside(reading.moment, written, time_zone, "timestamp")
+    done_at = reading.aside(reading.word, fields, "RawDlrDoneDate")
+    return at or reading.to_the_minute(done_at, time_zone)
 
 
 def _is_json(request: WebhookRequest) -> bool:

@@ -10,10 +10,11 @@ Vonage's own example, so it is the last resort. Each part of a long message has 
 its own, so that the id is the part, too.
 
 **Messages API**: POST of JSON, `{"message_uuid" (the key), "status", "timestamp": ISO 8601, "client_ref",
-"to": {"type", "number"} | "447...", "channel", "error": {"code", "reason"} | {"title": code, "detail"},
-"destination": {"network_code"}}`. One callback a message.
+"to": {"type", "number"} | "447...", "channel", "error": {"code", "reason"} | {"title": code, "detail"} |
+{"type": ".../messages#code", ...}, "destination": {"network_code"}}`. One callback a message.
 
-A list of either is read, too. A time that is none is left out, for Vonage would not send the rest again:
+A list of either is read, too. A call or a post with nothing in it is how Vonage looks whether the address is
+there, when that is set; it holds no receipt. A time that is none is left out, for Vonage would not send the rest again:
 it repeats after 429 and 5xx only, from 5 s on and for 24 h.
 
 https://developer.vonage.com/en/messaging/sms/guides/delivery-receipts
@@ -25,7 +26,7 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -62,7 +63,9 @@ _GONE = S.ABSENCE_PERMANENT_ERROR
 
 # `err-code`: https://api.support.vonage.com/hc/en-us/articles/204014733. The number is the cause
 # where it says to remove it (3, 4), where the recipient must ask his carrier for SMS (14), and where
-# he refused (9, 53). 12 only asks to look at the number again.
+# he refused (9, 53). 12 only asks to look at the number again. 1 and 99, which tell nothing, are OTHER_ERROR
+# beside `failed` and `rejected`; beside `expired` the word tells more, so the message has expired (which is a
+# temporary error, too).
 SMS_ERRORS: Final[Mapping[str, Meaning]] = {
     "1": Meaning(_OTHER, "Unknown"),
     "2": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Absent subscriber - temporary"),
@@ -88,8 +91,9 @@ SMS_ERRORS: Final[Mapping[str, Meaning]] = {
 }
 
 # `error.code`, in newer callbacks `error.title`: https://developer.vonage.com/en/api-errors/messages.
-# What has a counterpart above is as there; the rest is our inference. Those of single channels
-# (templates, media) and of requests that never became a message are left to the word.
+# What has a counterpart above is as there; the rest is our inference. 1300 says that the channel does not know
+# the number: a wrong number where the channel is SMS or MMS, no more than somebody without RCS elsewhere. Those
+# of single channels (templates, media) and of requests that never became a message are left to the word.
 MESSAGES_ERRORS: Final[Mapping[str, Meaning]] = {
     "1000": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Throttled"),
     "1010": Meaning(_OTHER, "Missing parameters"),
@@ -143,14 +147,20 @@ MESSAGES_ERRORS: Final[Mapping[str, Meaning]] = {
     "1484": Meaning(_OTHER, "Regulation error"),
 }
 
-MOST_AGE: Final = timedelta(minutes=5)
-"""Of a signed `timestamp`; Vonage names no limit, this is the one that Telnyx names."""
+MOST_AGE: Final = (24 * 60 + 15) * 60
+"""Seconds, of a signed `timestamp`. Vonage repeats for 24 h, in steps of up to 15 minutes, what met a 5xx or a
+server that is away, and nowhere says that it signs anew; a 403 it never repeats. So a narrower limit would lose
+for good what it repeats, while what is signed can only be said again."""
+
+MOST_AHEAD: Final = 5 * 60
+"""How many seconds our clock may be behind Vonage's."""
 
 _TELL_NOTHING = ("1", "99", "1330")
 _NO_ERROR = ("", "0")
+_NOT_ON_CHANNEL = "1300"
+_OF_TYPE = re.compile(r"[^#]*#(\d{3,5})", re.ASCII)
 # a number that WhatsApp does not know is a number all the same
 _CHANNELS_OF_NUMBERS = (None, "sms", "mms", "rcs")
-_SCTS = re.compile(r"(\d\d)" * 5, re.ASCII)
 _FIELDS = (
     *("messageId", "message-id", "status", "err-code", "network-code", "client-ref", "scts"),
     *("message-timestamp", "timestamp", "text", "keyword", "type", "concat"),
@@ -162,15 +172,16 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
     """Is it signed, in the one way or the other, with the signature secret?
 
     * `Authorization: Bearer` with a JWT, HS256, whose `payload_hash` is the SHA-256 of the body. Its
-      age does not matter: what it covers can only be said again. `exp` does, where there is one.
+      age does not matter: what it covers can only be said again. `exp` does, where there is one. Of
+      a GET it would cover nothing that is read, so it counts for a POST with a body alone.
       https://developer.vonage.com/en/messages/concepts/signed-webhooks
     * `sig` among the parameters: `&name=value` of all others, sorted by name, `&` and `=` in values
       replaced by `_`; then the hex MD5 of that and the secret, or the hex HMAC of that by MD5, SHA-1,
-      SHA-256 or SHA-512, as the account is set. `timestamp` must be young.
+      SHA-256 or SHA-512, as the account is set. `timestamp` may be as old as `MOST_AGE` says.
       https://developer.vonage.com/en/getting-started/concepts/signing-messages
     """
     scheme, _, token = request.headers.get("authorization", "").strip().partition(" ")
-    if scheme.lower() == "bearer":
+    if scheme.lower() == "bearer" and request.method == "POST" and request.body:
         right = [_covers(reading.claims(token.strip(), secret), request) for secret in secrets]
         return any(right)
     parameters = _parameters(request)
@@ -182,22 +193,25 @@ def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
         if secret  # anybody can sign with an empty one
         for signature in _signatures(text, reading.raw(secret))
     ]
-    return any(right) and _is_young(dict(parameters).get("timestamp", ""), request.arrived_at)
+    age = reading.age(dict(parameters).get("timestamp", ""), request.arrived_at)
+    return any(right) and age is not None and -MOST_AHEAD <= age <= MOST_AGE
 
 
 def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
-    """One receipt; none for an incoming message; of a list, each.
+    """One receipt; none for an incoming message, or where nothing is said; of a list, each.
 
     :raises Unreadable: neither an id nor a reference of ours; no status; a parameter given twice; JSON
         that is no object or list of objects.
     """
+    if not (request.query if request.method == "GET" else request.body.strip()):
+        return []
     if request.method == "GET":
         return _receipts(reading.singles(request.query, _FIELDS), time_zone)
-    if not _is_json(request.body):
+    if not reading.is_json(request.body):
         return _receipts(reading.singles(reading.pairs(request.body), _FIELDS), time_zone)
     found = reading.json_of(request.body)
     each = found if isinstance(found, list) else [found]
-    return [r for one in each for r in _receipts(reading.mapping(one, "body"), time_zone)]
+    return reading.each(name, each, lambda one: _receipts(reading.mapping(one, "body"), time_zone))
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -227,7 +241,10 @@ def _receipts(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryRec
     if meaning.is_error:
         code, said = _error(given)
         meaning = _refined(meaning, code, said)
-        if _channel(given) not in _CHANNELS_OF_NUMBERS:
+        channel = _channel(given)
+        if channel not in _CHANNELS_OF_NUMBERS or (
+            code == _NOT_ON_CHANNEL and channel not in ("sms", "mms")
+        ):
             meaning = replace(meaning, number_caused=False)
     return [
         DeliveryReceipt(
@@ -254,8 +271,12 @@ def _error(given: Mapping[str, Any]) -> tuple[str | None, str | None]:
     if isinstance(error, dict):
         code = reading.aside(reading.word, error, "code")
         title = reading.aside(reading.word, error, "title")
+        kind = reading.aside(reading.text, error, "type")
+        of_type = _OF_TYPE.fullmatch(kind or "")
         if code is None and title is not None and title.isdigit():
             code = title
+        elif code is None and of_type is not None:
+            code = of_type[1]
         said = reading.aside(reading.text, error, "reason")
         said = said or reading.aside(reading.text, error, "detail") or title
     return (None if code in _NO_ERROR else code), said
@@ -288,27 +309,14 @@ def _at(given: Mapping[str, Any], time_zone: ZoneInfo) -> datetime | None:
         at = reading.aside(reading.instant, written, time_zone, field)
         if at is not None:
             return at
-    scts = reading.aside(reading.word, given, "scts")
-    match = _SCTS.fullmatch(scts or "")
-    if match is None:
-        return None
-    year, month, day, hour, minute = map(int, match.groups())
-    try:
-        return reading.in_utc(datetime(2000 + year, month, day, hour, minute), time_zone)
-    except ValueError:
-        return None
-
-
-def _is_json(body: bytes) -> bool:
-    """By its first character, which no form has: what is set as Content-Type differs by account."""
-    return body.lstrip()[:1] in (b"{", b"[")
+    return reading.to_the_minute(reading.aside(reading.word, given, "scts"), time_zone)
 
 
 def _parameters(request: WebhookRequest) -> tuple[tuple[str, str], ...]:
     """Everything that may be signed by `sig`; none where it cannot be."""
     if request.method == "GET":
         return request.query
-    if not _is_json(request.body):
+    if not reading.is_json(request.body):
         return reading.pairs(request.body)
     found = reading.aside(reading.json_of, request.body)
     members = found.items() if isinstance(found, dict) else ()
@@ -328,13 +336,6 @@ def _signatures(text: bytes, secret: bytes) -> list[bytes]:
     found = [hashlib.md5(text + secret).hexdigest()]
     found += [hmac.digest(secret, text, one).hex() for one in hashes]
     return [signature.encode() for signature in found]
-
-
-def _is_young(timestamp: str, arrived_at: datetime) -> bool:
-    if not (timestamp.isascii() and timestamp.isdigit()):
-        return False
-    age = arrived_at - datetime(1970, 1, 1, tzinfo=UTC)
-    return abs(age.total_seconds() - int(timestamp[:20])) <= MOST_AGE.total_seconds()
 
 
 def _covers(claims: Mapping[str, Any], request: WebhookRequest) -> bool:

@@ -159,6 +159,12 @@ def test_an_unknown_reason_is_kept_and_accuses_nobody() -> None:
     assert receipt.number_caused is False
 
 
+@pytest.mark.parametrize("reason", ["null", "None", ""])
+def test_no_reason_is_no_reason_however_it_is_written(reason: str) -> None:
+    assert report(failureReason=reason) == report()
+    assert report().error_code == "Failed"
+
+
 def test_a_reason_means_nothing_where_there_is_no_error() -> None:
     receipt = report(status="Success", failureReason="UserInBlackList")
 
@@ -170,6 +176,7 @@ def test_a_reason_means_nothing_where_there_is_no_error() -> None:
     [
         b"senderId=ACME&phoneNumber=%2B254711000000",
         b"id=1&from=%2B254711000000&to=21512&text=Habari&date=2017-05-03T06%3A04%3A45Z",
+        b"id=1&from=%2B254711000000&to=21512&text=&date=2017-05-03T06%3A04%3A45Z",
         b"phoneNumber=%2B254711000000&shortCode=21512&keyword=a&updateType=addition",
     ],
 )

@@ -28,7 +28,7 @@ from tests.local_aws import (
     signing_certificate,
 )
 from tests.providers.contract import JSON, URL, Case, SignedProviderContract
-from tests.providers.over_http import status_after
+from tests.providers.over_http import answered, status_after
 from tests.test_fetching import NASTY
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -265,6 +265,35 @@ def test_a_call_and_a_registration_are_no_receipts() -> None:
     assert posted({"eventType": "REGISTRATION_STATUS_CHANGE"}) == []
 
 
+INCOMING = {
+    "originationNumber": "+14255550182",
+    "destinationNumber": "+12125550101",
+    "messageKeyword": "JOIN",
+    "messageBody": "EXAMPLE",
+    "inboundMessageId": "cae173d2-66b9-564c-8309-21f858e9fb84",
+    "previousPublishedMessageId": "m1",
+}
+
+
+@pytest.mark.parametrize("message", [json.dumps(INCOMING), "Hello", "", "7"])
+def test_an_incoming_message_and_a_plain_text_on_the_topic_are_no_receipts(message: str) -> None:
+    assert posted({"Type": "Notification", "Message": message}) == []
+    assert posted(INCOMING) == []
+
+
+async def test_a_plain_text_that_is_signed_is_taken_and_one_that_is_not_is_refused(
+    api: Api,
+) -> None:
+    webhook = await api.new_source("aws", secrets_=(topic("secret"),))
+    plain = enveloped(WebhookRequest("POST", webhook, JSON, b"Hello"), "secret")
+    forged = replace(plain, body=plain.body.replace(b"Hello", b"Hallo"))
+
+    taken, refused = [await api.http.post(webhook, content=r.body) for r in (plain, forged)]
+
+    assert taken.status_code == 200
+    assert answered(refused) == (403, "BAD_SIGNATURE")
+
+
 def test_the_status_stands_for_the_event_type_where_that_is_missing() -> None:
     assert event(eventType=None, messageStatus="SPAM").error_code == "TEXT_SPAM"
 
@@ -289,6 +318,20 @@ def test_a_broken_side_remark_loses_no_receipt() -> None:
     assert (receipt.status, receipt.operator) == (S.RECEIVED, "004")
 
 
+@pytest.mark.parametrize("broken", [1686975103470.5, "now", [1], "9" * 20])
+def test_a_broken_time_loses_no_receipt(broken: object) -> None:
+    receipt = event(eventTimestamp=broken)
+
+    assert (receipt.status, receipt.key, receipt.at) == (S.RECEIVED, "m1", None)
+
+
+@pytest.mark.parametrize("reference", ["x" * 256, {"id": 1}, ["a"], 1.5])
+def test_a_context_that_cannot_be_our_reference_loses_no_receipt(reference: object) -> None:
+    receipt = event(context={"reference": reference})
+
+    assert (receipt.status, receipt.key, receipt.reference) == (S.RECEIVED, "m1", None)
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -300,12 +343,8 @@ def test_a_broken_side_remark_loses_no_receipt() -> None:
         ({"eventType": "TEXT_SENT"}, "messageId: missing, and context.reference too"),
         ({"eventType": 5, "messageId": "m"}, "eventType: a text is expected"),
         ({"eventType": "TEXT_SENT", "messageId": 5}, "messageId: a text is expected"),
-        (
-            {"eventType": "TEXT_SENT", "messageId": "m", "eventTimestamp": "now"},
-            "eventTimestamp: no date and time of the form YYYY-MM-DDTHH:MM:SS",
-        ),
         ({"Type": "Notification"}, "Message: a text is expected"),
-        ({"Type": "Notification", "Message": "Hello"}, "body: not JSON in UTF-8"),
+        ({"Type": "Notification", "Message": "{Hello"}, "body: not JSON in UTF-8"),
         ([{}] * 1_001, "body: more than 1,000 events in one list"),
     ],
 )

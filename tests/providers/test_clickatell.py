@@ -284,8 +284,19 @@ def test_the_json_of_developers_central_is_read() -> None:
     assert (receipt.key, receipt.reference, receipt.status) == ("m1", "c1", S.RECEIVED)
 
 
+@pytest.mark.parametrize("broken", ["now", "x" * 256, 1.5, {"a": 1}])
+def test_a_broken_time_and_a_broken_reference_lose_no_receipt(broken: object) -> None:
+    receipt = platform(status="READ", timestamp=broken, clientMessageId=[broken])
+
+    assert (receipt.status, receipt.key) == (S.RECEIVED, "m1")
+    assert (receipt.at, receipt.reference) == (None, None)
+    assert platform(status="READ", clientMessageId="x" * 256) == receipt
+
+
 def test_an_incoming_message_is_no_receipt() -> None:
-    assert posted({"messageId": "1", "fromNumber": "27711000000", "text": "Hello"}) == []
+    for text in ("Hello", "", None):
+        assert posted({"messageId": "1", "fromNumber": "27711000000", "text": text}) == []
+    assert posted(b"moMsgId=1&from=27711000000&text=") == []
 
 
 @pytest.mark.parametrize(
@@ -306,10 +317,6 @@ def test_an_incoming_message_is_no_receipt() -> None:
             "event.messageStatusUpdate: more than 1,000",
         ),
         ({"data": 1}, "data: an object is expected"),
-        (
-            {"status": "READ", "messageId": "1", "timestamp": "now"},
-            "timestamp: no date and time of the form YYYY-MM-DDTHH:MM:SS",
-        ),
         (b"apiMsgId=1&status=003&Status=004", "status: given more than once"),
     ],
 )

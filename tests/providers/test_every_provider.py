@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gql_server import providers
+from gql_server.domain.status import DeliveryStatus
 from gql_server.errors import Unreadable
+from gql_server.metrics import REGISTRY
 from gql_server.providers import PROVIDERS, Provider, WebhookRequest
-from tests.providers.contract import FORM, URL, ProviderContract
+from tests.conftest import Api
+from tests.providers.contract import FORM, JSON, URL, ProviderContract
 from tests.providers.strange import ANYTHING, STRANGE_TEXTS, is_sound
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -75,6 +78,77 @@ def test_the_answer_is_a_body_with_its_media_type(provider: Provider) -> None:
 
     assert isinstance(answer.body, bytes)
     assert "/" in answer.media_type
+
+
+# a provider's list with something unreadable (twice) and, for the key "1", something readable
+_BROKEN: tuple[object, ...] = ({}, 5)
+LISTS: dict[str, object] = {
+    "infobip": {"results": [*_BROKEN, {"messageId": "1", "status": {"id": 5}}]},
+    "bandwidth": [*_BROKEN, {"type": "message-delivered", "message": {"id": "1"}}],
+    "aws": [*_BROKEN, {"eventType": "TEXT_DELIVERED", "messageId": "1"}],
+    "telnyx": {
+        "data": {
+            "event_type": "message.finalized",
+            "payload": {"id": "1", "to": [*_BROKEN, {"status": "delivered"}]},
+        }
+    },
+    "vonage": [*_BROKEN, {"message_uuid": "1", "status": "delivered"}],
+    "clickatell": {
+        "event": {"messageStatusUpdate": [*_BROKEN, {"messageId": "1", "status": "READ"}]}
+    },
+    "messagebird": [*_BROKEN, {"id": "1", "status": "delivered"}],
+    "sinch": [*_BROKEN, {"batch_id": "1", "recipient": "2", "status": "Delivered"}],
+    "smpp": [{"id": []}, {"err": "1"}, "id:1 stat:DELIVRD"],
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+async def test_one_bad_element_takes_no_other_with_it_but_for_our_own_webhook(
+    api: Api, name: str
+) -> None:
+    provider = PROVIDERS[name]
+    recipient = "+2" if name == "sinch" else None
+    webhook = await api.new_source(name)
+    labels = {"provider": name}
+    before = REGISTRY.get_sample_value("gql_left_out_total", labels) or 0.0
+
+    answer = await api.http.post(webhook, json=LISTS[name])
+
+    assert answer.is_success, answer.text
+    assert REGISTRY.get_sample_value("gql_left_out_total", labels) == before + 2
+    request = WebhookRequest("POST", URL, JSON, json.dumps(LISTS[name]).encode())
+    [receipt] = provider.parse_receipts(request, PARIS)
+    assert receipt.key == provider.correlation_key("1", recipient)
+    assert receipt.status is DeliveryStatus.RECEIVED
+
+
+def test_of_our_own_webhook_a_list_is_kept_whole_or_not_at_all() -> None:
+    body = json.dumps([{"messageId": "1", "status": "RECEIVED"}, {}]).encode()
+
+    with pytest.raises(Unreadable, match=r"^\[1\]\.messageId: missing"):
+        PROVIDERS["generic"].parse_receipts(WebhookRequest("POST", URL, JSON, body), PARIS)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("vonage", {"message_uuid": "1", "status": "delivered"}),
+        ("plivo", {"MessageUUID": "1", "Status": "delivered"}),
+        ("messagebird", {"id": "1", "status": "delivered"}),
+        ("africastalking", {"id": "1", "status": "Success"}),
+        ("clickatell", {"messageId": "1", "status": "READ"}),
+        ("smpp", {"id": "1", "stat": "DELIVRD"}),
+        ("smsmode", {"messageId": "1", "status": {"value": "READ"}}),
+        ("infobip", {"messageId": "1", "status": {"id": 5}}),
+    ],
+)
+def test_json_is_read_behind_a_mark_of_its_encoding(name: str, said: object) -> None:
+    # whatever is written as its type: several tell a form from JSON by the first character
+    body = b"\xef\xbb\xbf" + json.dumps(said).encode()
+
+    [receipt] = PROVIDERS[name].parse_receipts(WebhookRequest("POST", URL, FORM, body), PARIS)
+
+    assert (receipt.key, receipt.status) == ("1", DeliveryStatus.RECEIVED)
 
 
 _NAMES = ("status", "messageId", "to", "error", "results", "data", "reference", "code", "sig")

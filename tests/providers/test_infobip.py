@@ -110,8 +110,13 @@ STATUSES = [
     ("24", "REJECTED_INVALID_UDH", S.OTHER_ERROR, False),
     ("25", "REJECTED_MESSAGE_TOO_LONG", S.OTHER_ERROR, False),
     ("26", "PENDING_ACCEPTED", S.WAITING, False),
+    ("28", "REJECTED_NOT_SENT", S.OTHER_ERROR, False),
     ("29", "EXPIRED_DLR_UNKNOWN", S.ABSENCE_TEMPORARY_ERROR, False),
+    ("31", "UNDELIVERABLE_NOT_SENT", S.OTHER_ERROR, False),
+    ("51", "MISSING_TO", S.OTHER_ERROR, False),
     ("52", "REJECTED_INVALID_DESTINATION", S.ABSENCE_PERMANENT_ERROR, True),
+    ("87", "SIGNALS_BLOCKED", S.OTHER_ERROR, False),
+    ("100", "UNDELIVERABLE_REJECTED_PLATFORM", S.OTHER_ERROR, False),
 ]
 GROUPS = [
     ("0", "ACCEPTED", S.WAITING),
@@ -142,18 +147,22 @@ def test_every_group_has_its_status_where_there_is_no_other_word(
 
 
 # code, status, is the number the cause
-ABSENT = ("5", "6", "7", "8", "13", "27", "31", "72", *map(str, range(256, 263)), "4101")
+ABSENT = (
+    *("5", "6", "7", "8", "13", "27", "31", "72", *map(str, range(256, 263)), "4101"),
+    *("569", "581", "628", "811"),
+)
 OPERATOR = (
     *("20", "21", "33", "34", "51", "2048", "2051", "4097", "4102"),
     *("500", "501", "502", "503", "504", "507", "508", "509", "511"),
     *map(str, [*range(1024, 1032), *range(1152, 1167), *range(1281, 1285)]),
     *map(str, [*range(1536, 1542), *range(1792, 1797)]),
 )
-OTHER = ("32", "35", "36", "71", "255", "2053", "4096", "4100", "4103", "4104")
+OTHER = ("32", "35", "36", "71", "255", "607", "608", "2053", "4096", "4100", "4103", "4104")
 ERRORS = [
-    *((code, S.ABSENCE_PERMANENT_ERROR, True) for code in ("1", "9", "11")),
-    *((code, S.ABSENCE_PERMANENT_ERROR, False) for code in ("10", "12")),
-    *((code, S.BLACKLISTED, True) for code in ("2049", "2050", "2052")),
+    *((code, S.ABSENCE_PERMANENT_ERROR, True) for code in ("1", "9", "11", "568", "629", "3041")),
+    *((code, S.ABSENCE_PERMANENT_ERROR, False) for code in ("10", "12", "351")),
+    *((code, S.BLACKLISTED, True) for code in ("573", "603", "2049", "2050", "2052")),
+    ("352", S.ROUTING_ERROR, False),
     *((code, S.ABSENCE_TEMPORARY_ERROR, False) for code in ABSENT),
     *((code, S.OPERATOR_TEMPORARY_ERROR, False) for code in OPERATOR),
     *((code, S.OTHER_ERROR, False) for code in OTHER),
@@ -183,6 +192,22 @@ def test_the_tests_know_every_word_and_every_code_of_the_tables() -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "meant"),
+    [
+        ({"name": "REJECTED_DESTINATION", "id": 14}, S.BLACKLISTED),
+        ({"name": "REJECTED_DESTINATION"}, S.BLACKLISTED),
+        ({"name": "REJECTED_DESTINATION_BLOCKLISTED", "id": 14}, S.BLACKLISTED),
+        ({"name": "REJECTED_DESTINATION", "id": 52}, S.ABSENCE_PERMANENT_ERROR),
+        ({"name": "rejected_destination", "id": "52"}, S.ABSENCE_PERMANENT_ERROR),
+    ],
+)
+def test_the_id_decides_which_rejected_destination_it_is(status: Any, meant: S) -> None:
+    receipt = result(status)
+
+    assert (receipt.status, receipt.number_caused, receipt.unknown_word) == (meant, True, None)
+
+
+@pytest.mark.parametrize(
     ("word", "status"),
     [
         ("NOT_ENOUGH_CREDITS", S.OTHER_ERROR),
@@ -204,13 +229,71 @@ def test_a_rejection_says_itself_what_it_is_and_an_error_beside_it_is_its_code()
     assert both.error_reason == "EC_ABSENT_SUBSCRIBER_SM"
 
 
-def test_an_error_means_nothing_where_there_is_none_and_an_unknown_one_accuses_nobody() -> None:
+def test_an_error_means_nothing_where_there_is_none() -> None:
     delivered = result({"name": "DELIVERED_TO_HANDSET"}, {"id": 1})
-    unknown = result({"name": "UNDELIVERABLE_NOT_DELIVERED"}, {"id": 9999, "permanent": True})
 
     assert (delivered.status, delivered.error_code) == (S.RECEIVED, None)
-    assert (unknown.status, unknown.error_code) == (S.OTHER_ERROR, "9999")
+
+
+@pytest.mark.parametrize(
+    ("word", "permanent", "status"),
+    [
+        ("UNDELIVERABLE_NOT_DELIVERED", True, S.ROUTING_ERROR),
+        ("UNDELIVERABLE_NOT_DELIVERED", False, S.OTHER_ERROR),
+        ("UNDELIVERABLE_NOT_DELIVERED", None, S.OTHER_ERROR),
+        ("UNDELIVERABLE_NOT_DELIVERED", "true", S.OTHER_ERROR),
+        ("UNDELIVERABLE_REJECTED_OPERATOR", True, S.ROUTING_ERROR),
+        ("UNDELIVERABLE_REJECTED_OPERATOR", False, S.OTHER_ERROR),
+        ("UNDELIVERABLE_REJECTED_OPERATOR", None, S.ROUTING_ERROR),
+        ("EXPIRED_EXPIRED", True, S.ABSENCE_TEMPORARY_ERROR),
+    ],
+)
+def test_an_unknown_error_is_as_permanent_as_it_says_and_accuses_nobody(
+    word: str, permanent: object, status: S
+) -> None:
+    unknown = result({"name": word}, {"id": 9999, "permanent": permanent})
+
+    assert (unknown.status, unknown.error_code) == (status, "9999")
     assert unknown.number_caused is False
+
+
+def test_no_error_is_no_permanent_one() -> None:
+    none = {"id": 0, "name": "NO_ERROR", "permanent": False}
+
+    assert result({"name": "UNDELIVERABLE_REJECTED_OPERATOR"}, none).status is S.ROUTING_ERROR
+
+
+SEEN = {
+    "messageId": "M1",
+    "from": "41793026727",
+    "to": "33612345678",
+    "sentAt": "2018-12-12T11:21:57.793+0000",
+}
+
+
+def test_a_seen_report_says_that_the_message_was_received_when_it_was_seen() -> None:
+    [receipt] = posted({"results": [{**SEEN, "seenAt": "2018-12-12T11:21:58.251+0000"}]})
+    [timeless] = posted({"results": [{**SEEN, "seenAt": "today"}]})
+
+    assert receipt == DeliveryReceipt(
+        status=S.RECEIVED,
+        provider="infobip",
+        key="M1",
+        at=datetime(2018, 12, 12, 11, 21, 58, 251000, tzinfo=UTC),
+    )
+    assert (timeless.status, timeless.at) == (S.RECEIVED, None)
+
+
+def test_what_the_recipient_deleted_says_nothing_of_its_delivery() -> None:
+    assert posted({"results": [{**SEEN, "deletedAt": "2018-12-12T11:21:58.251+0000"}]}) == []
+
+
+async def test_a_seen_report_reaches_its_message(api: Api) -> None:
+    body = json.dumps({"results": [{**SEEN, "seenAt": "2018-12-12T11:21:58.251+0000"}]}).encode()
+
+    assert (
+        await status_after(api, infobip, WebhookRequest("POST", "", JSON, body), "M1") == "RECEIVED"
+    )
 
 
 @pytest.mark.parametrize(

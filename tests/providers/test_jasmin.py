@@ -121,8 +121,17 @@ async def test_a_message_in_two_parts_is_received_with_the_second(api: Api) -> N
     assert (await seen(api, campaign))["status"] == "RECEIVED"
 
 
+def test_json_has_the_same_names() -> None:
+    body = b'{"id": "%s", "message_status": "UNDELIV", "err": 27, "donedate": 1311022338}'
+
+    assert form(body % ID.encode()) == [
+        thrown(message_status="UNDELIV", err="27", donedate="1311022338")
+    ]
+
+
 def test_an_incoming_message_is_no_receipt(payload: Callable[[str], bytes]) -> None:
     assert form(payload("jasmin/incoming.form")) == []
+    assert form(b"id=1&from=33612345678&to=36034&origin-connector=&content=") == []
 
 
 # word, err, status, is the number the cause: those that Jasmin documents
@@ -175,6 +184,8 @@ def test_a_time_that_is_none_loses_no_receipt(written: str) -> None:
         (b"id=1&level=2", "message_status: missing"),
         (b"message_status=DELIVRD", "id: missing"),
         (b"id=1&id=2&message_status=DELIVRD", "id: given more than once"),
+        (b"[]", "body: an object is expected"),
+        (b'{"id": [1], "message_status": "DELIVRD"}', "id: a text is expected"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_the_name_of_its_field(body: bytes, words: str) -> None:

@@ -28,7 +28,7 @@ class TestKannel(ProviderContract):
         Case(
             WebhookRequest(
                 "GET",
-                URL + "?id=k1&status={word}&answer=&smsc=77&at=1305050826&p=33612345678",
+                URL + "?id=k1&status={word}&answer=&foreign=77&at=1305050826&p=33612345678",
                 {},
                 b"",
             ),
@@ -55,7 +55,7 @@ def receipt_text(stat: str, err: str = "000") -> str:
 
 def test_the_documented_url_gives_everything_that_it_tells() -> None:
     receipt = called_with(
-        id="k1", status=2, answer=receipt_text("UNDELIV", "006"), smsc="77", at=1305050826
+        id="k1", status=2, answer=receipt_text("UNDELIV", "006"), foreign="77", at=1305050826
     )
 
     assert receipt == DeliveryReceipt(
@@ -87,7 +87,7 @@ async def test_our_reference_names_the_whole_message_however_long_it_is(api: Api
     [message] = await api.add(campaign, ["+33612345678"])
     webhook = await api.new_source("kannel")
 
-    await api.http.get(f"{webhook}?id={message['reference']}&status=1&smsc=77")
+    await api.http.get(f"{webhook}?id={message['reference']}&status=1&foreign=77")
 
     assert (await seen(api, campaign))["status"] == "RECEIVED"
 
@@ -103,7 +103,7 @@ async def test_who_splits_himself_has_the_message_received_with_its_last_part(ap
 
 
 def test_an_id_that_is_ours_is_the_reference_and_no_part() -> None:
-    receipt = called_with(id=OURS, status=1, smsc="77")
+    receipt = called_with(id=OURS, status=1, foreign="77")
 
     assert (receipt.reference, receipt.key, receipt.part) == (OURS, None, None)
 
@@ -111,8 +111,11 @@ def test_an_id_that_is_ours_is_the_reference_and_no_part() -> None:
 @pytest.mark.parametrize(
     ("query", "key"),
     [
-        ("id=k1&smsc=77&I=abc", "k1"),
-        ("smsc=77&I=abc", "77"),
+        ("id=k1&foreign=77&I=abc", "k1"),
+        ("foreign=77&I=abc", "77"),
+        # the name of the connection is not the message's
+        ("smsc=smsc1&I=abc", "abc"),
+        ("smsc=smsc1&fid=77", "77"),
         ("I=abc", "abc"),
         ("F=77&I=abc", "77"),
         ("myId=123456&F=77", "123456"),
@@ -247,8 +250,9 @@ def test_the_time_is_kannels_or_the_receipts_and_a_broken_one_loses_nothing(
         ("", "status: missing"),
         ("id=k1", "status: missing"),
         ("id=k1&status=", "status: missing"),
-        ("status=1", "id: missing, and smsc too"),
-        ("status=1&p=33612345678", "id: missing, and smsc too"),
+        ("status=1", "id: missing, and foreign too"),
+        ("status=1&p=33612345678", "id: missing, and foreign too"),
+        ("status=1&smsc=smsc1", "id: missing, and foreign too"),
         ("id=k1&id=k2&status=1", "id: given more than once"),
     ],
 )

@@ -1,7 +1,11 @@
-"""MessageBird: status reports of the SMS API, and their signature with the vectors of MessageBird's own SDK."""
+"""Bird: status reports of the SMS API and events of the Channels API, and their signatures.
+
+Those of the SMS API with the vectors of MessageBird's own SDK.
+"""
 
 import hashlib
 import json
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -38,6 +42,23 @@ def sign(request: WebhookRequest, secret: str) -> WebhookRequest:
     return in_header(HEADER)(request, hs256(claims(request), secret))
 
 
+def event(kind: str = "sms.outbound", **payload: Any) -> dict[str, Any]:
+    """Of the Channels API."""
+    receiver = {"contacts": [{"identifierValue": "+33612345678"}]}
+    said = {"id": ID, "direction": "outgoing", "receiver": receiver, **payload}
+    return {"service": "channels", "event": kind, "payload": said}
+
+
+def sign_event(request: WebhookRequest, secret: str) -> WebhookRequest:
+    # written anew from Bird's description, HMAC too
+    stamped = in_header("messagebird-request-timestamp")(request, "1700000000")
+    text = f"1700000000\n{request.url}\n".encode() + hashlib.sha256(request.body).digest()
+    key = secret.encode().ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(b ^ 0x36 for b in key) + text).digest()
+    signature = hashlib.sha256(bytes(b ^ 0x5C for b in key) + inner).digest()
+    return in_header("messagebird-signature")(stamped, b64encode(signature).decode())
+
+
 SAID = f"id={ID}&recipient=33612345678&status={{word}}&reference=r1"
 
 
@@ -61,6 +82,14 @@ class TestMessagebird(SignedProviderContract):
             sign=sign,
             place=in_header(HEADER),
             label="form",
+        ),
+        Case(
+            WebhookRequest("POST", URL, JSON, json.dumps(event(status="{word}")).encode()),
+            good_word="delivered",
+            message_id=ID,
+            sign=sign_event,
+            place=in_header("messagebird-signature"),
+            label="channels",
         ),
     )
 
@@ -86,6 +115,69 @@ def test_the_captured_report_gives_everything_that_it_tells(
     ]
 
 
+def told(body: object) -> list[DeliveryReceipt]:
+    request = WebhookRequest("POST", URL, JSON, json.dumps(body).encode())
+    return messagebird.parse_receipts(request, PARIS)
+
+
+def test_the_documented_event_gives_everything_that_it_tells(
+    payload: Callable[[str], bytes],
+) -> None:
+    assert told(json.loads(payload("messagebird/channels_delivery_failed.json"))) == [
+        DeliveryReceipt(
+            status=S.ABSENCE_PERMANENT_ERROR,
+            provider="messagebird",
+            reference="0123456789ab-000001",
+            key="3fa85f64-5717-4562-b3fc-2c963f66afa6",
+            at=datetime(2023, 6, 23, 15, 51, 19, 660000, tzinfo=UTC),
+            error_code="1",
+            error_reason="unknown_subscriber",
+            number_caused=True,
+        )
+    ]
+
+
+async def test_the_documented_event_reaches_its_message(
+    api: Api, payload: Callable[[str], bytes]
+) -> None:
+    body = payload("messagebird/channels_delivery_failed.json")
+    request = WebhookRequest("POST", "", JSON, body)
+    id_ = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+
+    assert await status_after(api, messagebird, request, id_) == "ABSENCE_PERMANENT_ERROR"
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "code"),
+    [
+        ({"code": 15005, "source": {"name": "sms-messagebird", "code": 103}}, S.BLACKLISTED, "103"),
+        # another source numbers otherwise
+        ({"code": 12000, "source": {"name": "contact", "code": "1"}}, S.OTHER_ERROR, "12000"),
+        ({"code": 12000}, S.OTHER_ERROR, "12000"),
+        ("15005", S.OTHER_ERROR, None),
+        (None, S.OTHER_ERROR, None),
+    ],
+)
+def test_of_an_event_the_sms_platforms_own_code_says_what_failed(
+    failure: object, status: S, code: str | None
+) -> None:
+    [receipt] = told(event(status="delivery_failed", failure=failure))
+
+    assert (receipt.status, receipt.error_code) == (status, code)
+
+
+@pytest.mark.parametrize("kind", ["sms.inbound", "sms.interaction", "email.outbound", "", 5])
+def test_other_events_are_no_receipt(kind: Any) -> None:
+    assert told(event(kind, status="delivered")) == []
+
+
+def test_a_tokens_header_goes_before_the_events_signature() -> None:
+    request = sign_event(TestMessagebird.cases[2].good(), "secret")
+
+    assert messagebird.verify(request, ["secret"]) is True
+    assert messagebird.verify(in_header(HEADER)(request, "a.b.c"), ["secret"]) is False
+
+
 async def test_the_captured_report_reaches_its_message(
     api: Api, called: Callable[[str], WebhookRequest]
 ) -> None:
@@ -102,6 +194,12 @@ STATUSES = [
     ("delivered", S.RECEIVED),
     ("expired", S.ABSENCE_TEMPORARY_ERROR),
     ("delivery_failed", S.OTHER_ERROR),
+    ("accepted", S.WAITING),
+    ("processing", S.WAITING),
+    ("sending_failed", S.OTHER_ERROR),
+    ("rejected", S.OTHER_ERROR),
+    ("skipped", S.OTHER_ERROR),
+    ("deleted", S.OTHER_ERROR),
 ]
 # code, status, is the number the cause
 ERRORS = [
@@ -141,6 +239,7 @@ def test_every_status_has_its_status(word: str, status: S) -> None:
     expected = DeliveryReceipt(status=status, provider="messagebird", key=ID)
 
     assert called(status=word) == called(status=word.upper()) == expected
+    assert told(event(status=word)) == [expected]
 
 
 @pytest.mark.parametrize(("code", "status", "number_caused"), ERRORS)
@@ -192,6 +291,14 @@ def test_json_has_the_same_names_and_an_incoming_message_is_no_report() -> None:
     request = WebhookRequest("POST", URL, JSON, json.dumps(bodies).encode())
 
     assert messagebird.parse_receipts(request, PARIS) == [called(status="sent")]
+
+
+def test_an_incoming_message_as_a_form_has_its_id_twice_and_is_no_report() -> None:
+    body = b"id=x&id=x&recipient=31612345678&originator=31612345678&body=&message_id=x"
+    call = WebhookRequest("GET", f"{URL}?{body.decode()}", {}, b"")
+
+    assert messagebird.parse_receipts(WebhookRequest("POST", URL, FORM, body), PARIS) == []
+    assert messagebird.parse_receipts(call, PARIS) == []
 
 
 @pytest.mark.parametrize(

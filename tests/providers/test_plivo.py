@@ -7,7 +7,6 @@ from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -145,7 +144,9 @@ def test_every_status_has_its_status(word: str, status: S) -> None:
 @pytest.mark.parametrize("word", NO_STATUS)
 def test_the_status_of_an_incoming_message_is_no_receipt(word: str) -> None:
     assert form(f"MessageUUID={UUID}&Status={word}".encode()) == []
-    assert form(f"MessageUUID={UUID}&From=33612345678&Text=STOP".encode()) == []
+    for said in ("Type=sms&Text=", "Type=mms&Body=&MediaCount=1", "Type=mms&Media0=x"):
+        assert form(f"MessageUUID={UUID}&From=33612345678&{said}".encode()) == []
+    assert form(f"MessageUUID={UUID}&Type=whatsapp&ContentType=media".encode()) == []
 
 
 @pytest.mark.parametrize(("code", "status", "number_caused"), ERRORS)
@@ -315,19 +316,74 @@ def test_either_header_and_any_of_several_signatures_will_do() -> None:
         assert plivo.verify(with_headers(request, **given), ["my_auth_token"]) is True
 
 
-def test_without_its_nonce_or_by_the_older_scheme_nothing_is_signed() -> None:
+def test_without_its_nonce_nothing_is_signed() -> None:
     method, url, body, signature = VECTORS[0]
     unsigned = WebhookRequest(method, url, FORM, body)
-    older = b64encode(hmac.digest(b"my_auth_token", f"{url}12345".encode(), hashlib.sha256))
-    by_v2: dict[str, Any] = {
-        "x_plivo_signature_v2": older.decode(),
-        "x_plivo_signature_v2_nonce": "12345",
-    }
 
     bare = with_headers(unsigned, x_plivo_signature_v3=signature)
     assert plivo.verify(bare, ["my_auth_token"]) is False
     assert plivo.verify(with_headers(bare, **{NONCE: "54321"}), ["my_auth_token"]) is False
-    assert plivo.verify(with_headers(unsigned, **by_v2), ["my_auth_token"]) is False
+
+
+# of the address and nonce in Plivo's own description, computed apart from our code, with openssl
+V2_URL = "https://foo.example/answer/"
+V2_NONCE = "05429567804466091622"
+V2_SIGNATURE = "CKxwvU/jB/+LiDJRYWR7MBNkT0UF9eQylI8uVfWYaAk="
+
+
+def by_v2(header: str = "x-plivo-signature-v2", **changed: str) -> WebhookRequest:
+    headers = FORM | {header: V2_SIGNATURE, "x-plivo-signature-v2-nonce": V2_NONCE} | changed
+    return WebhookRequest("POST", V2_URL, headers, b"MessageUUID=u&Status=sent")
+
+
+def test_where_v2_alone_is_signed_that_counts_which_covers_the_address_without_its_query() -> None:
+    for header in ("x-plivo-signature-v2", "x-plivo-signature-ma-v2"):
+        signed = by_v2(header)
+        assert plivo.verify(signed, ["other", "my_auth_token"]) is True
+        assert plivo.verify(replace(signed, url=f"{V2_URL}?a=1#rt=1"), ["my_auth_token"]) is True
+        assert plivo.verify(signed, ["my_auth_tokens"]) is False
+        assert plivo.verify(replace(signed, url=V2_URL[:-1]), ["my_auth_token"]) is False
+    listed = by_v2(**{"x-plivo-signature-v2": f"bm8=,{V2_SIGNATURE}"})
+    assert plivo.verify(listed, ["my_auth_token"]) is True
+
+
+def test_v2_does_not_count_beside_a_wrong_v3_nor_without_its_nonce_nor_with_an_empty_token() -> (
+    None
+):
+    beside = by_v2(**{"x-plivo-signature-v3": "bm8="})
+    nonceless = by_v2(**{"x-plivo-signature-v2-nonce": ""})
+    unsigned = by_v2("x-nothing")
+    text = f"{V2_URL}{V2_NONCE}".encode()
+    empty = b64encode(hmac.digest(b"", text, hashlib.sha256)).decode()
+
+    assert plivo.verify(beside, ["my_auth_token"]) is False
+    assert plivo.verify(nonceless, ["my_auth_token"]) is False
+    assert plivo.verify(unsigned, ["my_auth_token"]) is False
+    assert plivo.verify(by_v2(**{"x-plivo-signature-v2": empty}), [""]) is False
+
+
+def test_what_v3_signed_is_not_handed_on_as_v2() -> None:
+    method, url, body, signature = VECTORS[0]
+    nonce = "?a0a1b2c.12345"
+    v3 = WebhookRequest(method, url, {NONCE: "12345", "x-plivo-signature-v3": signature}, body)
+    headers = {"x-plivo-signature-v2": signature, "x-plivo-signature-v2-nonce": nonce}
+
+    assert plivo.verify(v3, ["my_auth_token"]) is True
+    assert plivo.verify(replace(v3, headers=headers), ["my_auth_token"]) is False
+
+
+async def test_a_callback_that_only_v2_signs_reaches_its_message(api: Api) -> None:
+    campaign = await one_message(api, plivo, UUID)
+    webhook = await api.new_source("plivo", secrets_=("token",))
+    signature = b64encode(hmac.digest(b"token", f"{webhook}n1".encode(), hashlib.sha256))
+    headers = {"x-plivo-signature-v2": signature.decode(), "x-plivo-signature-v2-nonce": "n1"}
+
+    answer = await api.http.post(
+        webhook, data={"MessageUUID": UUID, "Status": "delivered"}, headers=headers
+    )
+
+    assert answer.is_success
+    assert (await seen(api, campaign))["status"] == "RECEIVED"
 
 
 def test_plivo_looks_at_the_status_code_alone() -> None:

@@ -1,11 +1,13 @@
 """Reading what a stranger sent."""
 
+import logging
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from gql_server.errors import Unreadable
+from gql_server.metrics import REGISTRY
 from gql_server.providers import WebhookRequest, reading
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -62,7 +64,8 @@ def test_a_wanted_field_that_stands_twice_is_refused_and_others_are_ignored() ->
         b'{"a": -Infinity}',
         b'"\xff"',
         b'"\xed\xa0\x80"',
-        b"\xef\xbb\xbf{}",
+        b"\xef\xbb\xbf",
+        b"\xef\xbb\xbf\xef\xbb\xbf{}",
         b'{"a": 1}'.decode().encode("utf-16"),
         b"[" * 100_000,
         b"[" + b"9" * 5_000 + b"]",
@@ -71,6 +74,60 @@ def test_a_wanted_field_that_stands_twice_is_refused_and_others_are_ignored() ->
 def test_what_is_not_json_in_utf8_is_refused(body: bytes) -> None:
     with pytest.raises(Unreadable, match=r"^body: not JSON in UTF-8$"):
         reading.json_of(body)
+
+
+def test_a_mark_of_the_encoding_before_json_is_no_part_of_it() -> None:
+    assert reading.json_of(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("body", "is_json"),
+    [
+        *((b"{", True), (b" \r\n[1]", True), (b"\xef\xbb\xbf{}", True), (b"\xef\xbb\xbf []", True)),
+        *((b"", False), (b"a={}", False), (b'"a"', False), (b"\xef\xbb\xbfa", False)),
+    ],
+)
+def test_an_object_or_list_of_json_is_told_by_its_first_character(
+    body: bytes, is_json: bool
+) -> None:
+    assert reading.is_json(body) is is_json
+
+
+def several(one: object) -> list[object]:
+    """What a provider might read: a number twice, nothing of None."""
+    if one is not None and not isinstance(one, int):
+        raise Unreadable("f: a number is expected")
+    return [] if one is None else [one, one]
+
+
+def left_out() -> float:
+    return REGISTRY.get_sample_value("gql_left_out_total", {"provider": "x"}) or 0.0
+
+
+def test_what_reads_of_a_list_is_kept_and_the_rest_is_counted_without_its_value(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    before = left_out()
+
+    with caplog.at_level(logging.DEBUG, "gql_server"):
+        found = reading.each("x", [1, "33612345678", None, "33612345679", 2], several)
+
+    assert found == [1, 1, 2, 2]
+    assert left_out() == before + 2
+    assert caplog.messages == ["webhook x: 2 left out of a list, f: a number is expected"]
+
+
+def test_where_nothing_of_a_list_reads_it_is_unreadable_and_nothing_is_counted() -> None:
+    before = left_out()
+
+    with pytest.raises(Unreadable, match=r"^f: a number is expected$"):
+        reading.each("x", ["a", "b"], several)
+
+    # what is read and holds no receipt is read, too
+    assert reading.each("x", [None], several) == []
+    assert reading.each("x", [], several) == []
+    assert left_out() == before
+    assert reading.each("x", ["a", None], several) == []
 
 
 def test_a_name_that_stands_twice_is_refused_and_not_repeated() -> None:
@@ -124,6 +181,8 @@ def test_what_is_no_text_is_refused_by_the_name_of_its_field(value: object, word
         ("2025-07-15t12:00:00z", datetime(2025, 7, 15, 12, tzinfo=UTC)),
         ("2025-07-15T12:00:00.123456789+05:30", datetime(2025, 7, 15, 6, 30, 0, 123456, UTC)),
         ("2025-07-15T12:00:00-0300", datetime(2025, 7, 15, 15, tzinfo=UTC)),
+        ("2025-07-15 12:00:00 -0300", datetime(2025, 7, 15, 15, tzinfo=UTC)),
+        ("2025-07-15T12:00:00 z", datetime(2025, 7, 15, 12, tzinfo=UTC)),
     ],
 )
 def test_a_time_is_brought_to_utc(written: str, utc: datetime) -> None:

@@ -36,6 +36,23 @@ def sign(request: WebhookRequest, secret: str) -> WebhookRequest:
     return replace(request, headers={**request.headers, **headers(request.body, secret)})
 
 
+def conversation(status: str, **changes: Any) -> dict[str, Any]:
+    """A delivery report of the Conversation API, as Sinch documents it."""
+    report = {
+        "message_id": "01FV",
+        "conversation_id": "01FN",
+        "status": status,
+        "channel_identity": {"channel": "SMS", "identity": "33612345678", "app_id": ""},
+        "contact_id": "01FC",
+        "processing_mode": "CONVERSATION",
+    }
+    return {
+        "app_id": "01E3",
+        "event_time": "2022-02-07T20:01:09.892757478Z",
+        "message_delivery_report": report | changes,
+    }
+
+
 class TestSinch(SignedProviderContract):
     """Both forms of its reports keep what every provider keeps."""
 
@@ -83,6 +100,14 @@ class TestSinch(SignedProviderContract):
             sign=sign,
             place=in_header("x-sinch-webhook-signature"),
             label="recipient",
+        ),
+        Case(
+            WebhookRequest("POST", URL, JSON, json.dumps(conversation("{word}")).encode()),
+            good_word="DELIVERED",
+            message_id="01FV",
+            sign=sign,
+            place=in_header("x-sinch-webhook-signature"),
+            label="conversation",
         ),
     )
 
@@ -178,6 +203,7 @@ STATUSES = [
     ("Dispatched", S.SENT, False),
     ("Aborted", S.OTHER_ERROR, False),
     ("Cancelled", S.OTHER_ERROR, False),
+    ("Canceled", S.OTHER_ERROR, False),
     ("Rejected", S.ROUTING_ERROR, False),
     ("Deleted", S.ABSENCE_PERMANENT_ERROR, True),
     ("Delivered", S.RECEIVED, False),
@@ -249,6 +275,65 @@ def test_a_code_means_nothing_where_there_is_no_error_and_an_unknown_one_is_kept
     assert recipient("Failed", ["44231235674"]).error_code is None
 
 
+CONVERSATION = [
+    ("QUEUED_ON_CHANNEL", S.SENT),
+    ("DELIVERED", S.RECEIVED),
+    ("READ", S.RECEIVED),
+    ("FAILED", S.OTHER_ERROR),
+    ("SWITCHING_CHANNEL", S.WAITING),
+]
+# code, status, is the number the cause
+REASONS = [
+    ("RECIPIENT_INVALID_CHANNEL_IDENTITY", S.ABSENCE_PERMANENT_ERROR, True),
+    ("RECIPIENT_NOT_REACHABLE", S.ABSENCE_TEMPORARY_ERROR, False),
+    ("DELIVERY_TIMED_OUT", S.ABSENCE_TEMPORARY_ERROR, False),
+    ("MESSAGE_EXPIRED", S.ABSENCE_TEMPORARY_ERROR, False),
+    ("RATE_LIMITED", S.OPERATOR_TEMPORARY_ERROR, False),
+    ("CHANNEL_FAILURE", S.OPERATOR_TEMPORARY_ERROR, False),
+]
+
+
+@pytest.mark.parametrize(("word", "status"), CONVERSATION)
+def test_every_status_of_the_conversation_api_has_its_status(word: str, status: S) -> None:
+    assert posted(conversation(word)) == [
+        DeliveryReceipt(
+            status=status,
+            provider="sinch",
+            key="01FV:33612345678",
+            at=datetime(2022, 2, 7, 20, 1, 9, 892757, tzinfo=UTC),
+        )
+    ]
+
+
+@pytest.mark.parametrize(("code", "status", "number_caused"), REASONS)
+def test_every_reason_of_the_conversation_api_has_its_status(
+    code: str, status: S, number_caused: bool
+) -> None:
+    reason = {"code": code, "description": "Said"}
+    [receipt] = posted(conversation("FAILED", reason=reason))
+    elsewhere = {"channel": "WHATSAPP", "identity": "33612345678"}
+    [other] = posted(conversation("FAILED", reason=reason, channel_identity=elsewhere))
+
+    assert (receipt.status, receipt.number_caused) == (status, number_caused)
+    assert (receipt.error_code, receipt.error_reason) == (code, "Said")
+    assert (other.status, other.number_caused) == (status, False)
+
+
+def test_the_tests_know_the_tables_of_the_conversation_api() -> None:
+    assert [word.lower() for word, _ in CONVERSATION] == list(sinch.CONVERSATION)
+    assert [row[0] for row in REASONS] == list(sinch.REASONS)
+
+
+def test_of_the_conversation_api_our_reference_is_the_metadata_and_other_events_are_none() -> None:
+    reference = "0123456789ab-000001"
+    [receipt] = posted(conversation("DELIVERED") | {"message_metadata": reference})
+    bare = conversation("DELIVERED", channel_identity=None) | {"event_time": 5}
+
+    assert receipt.reference == reference
+    assert [(r.key, r.at) for r in posted(bare)] == [("01FV", None)]
+    assert posted({"app_id": "01E3", "message": {"id": "01FV", "direction": "TO_APP"}}) == []
+
+
 @pytest.mark.parametrize(
     ("times", "utc"),
     [
@@ -282,6 +367,14 @@ def test_the_recipient_is_part_of_the_key_since_a_batch_covers_several(
         (b"batch_id=B1", "body: not JSON in UTF-8"),
         ([5], "body: an object is expected"),
         ({"type": "delivery_report_sms"}, "batch_id: missing"),
+        (
+            {"message_delivery_report": {"status": "DELIVERED"}},
+            "message_delivery_report.message_id: missing",
+        ),
+        (
+            {"message_delivery_report": {"message_id": "01FV"}},
+            "message_delivery_report.status: missing",
+        ),
         ({"batch_id": "B1", "statuses": {}}, "statuses: a list is expected"),
         ({"batch_id": "B1", "statuses": ["44"]}, "statuses[0]: an object is expected"),
         (

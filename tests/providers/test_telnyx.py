@@ -103,6 +103,8 @@ STATUSES = [
     ("sending", S.WAITING),
     ("sent", S.SENT),
     ("delivered", S.RECEIVED),
+    ("read", S.RECEIVED),
+    ("failed", S.OTHER_ERROR),
     ("sending_failed", S.OTHER_ERROR),
     ("delivery_failed", S.OTHER_ERROR),
     ("expired", S.ABSENCE_TEMPORARY_ERROR),
@@ -118,7 +120,7 @@ OTHER = (
     "47000",
 )
 ERRORS = [
-    ("40001", S.ROUTING_ERROR, True),
+    ("40001", S.ABSENCE_PERMANENT_ERROR, True),
     ("40005", S.ABSENCE_TEMPORARY_ERROR, False),
     ("40007", S.ROUTING_ERROR, False),
     ("40012", S.ABSENCE_PERMANENT_ERROR, True),
@@ -178,6 +180,31 @@ def test_of_several_errors_the_first_one_that_we_know_counts(
     assert receipt.number_caused is (code == "40300")
 
 
+@pytest.mark.parametrize(
+    ("error", "status", "number_caused"),
+    [
+        ({"code": "40002", "title": "Blocked as spam - temporary"}, S.OTHER_ERROR, False),
+        ({"code": "40002", "title": "Not in service"}, S.ABSENCE_PERMANENT_ERROR, True),
+        (
+            {"code": 40002, "detail": "The number is NOT IN SERVICE."},
+            S.ABSENCE_PERMANENT_ERROR,
+            True,
+        ),
+        ({"code": "40300", "title": "Blocked due to STOP message"}, S.BLACKLISTED, True),
+        ({"code": "40300", "title": "Unreachable"}, S.ABSENCE_TEMPORARY_ERROR, False),
+        # words alone decide nothing
+        ({"code": "40008", "title": "Unreachable"}, S.OTHER_ERROR, False),
+    ],
+)
+def test_where_a_codes_meaning_is_contested_the_errors_own_words_decide(
+    error: dict[str, Any], status: S, number_caused: bool
+) -> None:
+    receipt = told("delivery_failed", errors=[error])
+
+    assert (receipt.status, receipt.number_caused) == (status, number_caused)
+    assert receipt.error_code == str(error["code"])
+
+
 def test_an_error_means_nothing_where_there_is_none() -> None:
     assert told("delivered", errors=[{"code": "40300"}]) == told("delivered")
 
@@ -197,6 +224,8 @@ def test_a_tag_that_is_a_reference_of_ours_is_it() -> None:
         (event(kind="message.received"), 0),
         (event(direction="inbound"), 0),
         (event(kind="call.hangup", to="+33612345678"), 0),
+        ({"data": {"event_type": "10dlc.brand.update", "id": "e"}}, 0),
+        ({"data": {"event_type": "message.received"}}, 0),
         (event(to=[{"status": "delivered"}, {"status": "sent"}]), 2),
         (event(to={"status": "delivered"}), 1),
         ([event(), event("sent")], 2),
@@ -238,7 +267,7 @@ def test_the_time_is_that_of_the_event(
         (event(id=None), "data.payload.id: missing"),
         (event(to=[]), "data.payload.to: empty"),
         (event(to="+33612345678"), "data.payload.to[0]: an object is expected"),
-        (event(to=[{"status": "sent"}, {}]), "data.payload.to[1].status: missing"),
+        (event(to=[{}, {"status": 5}]), "data.payload.to[0].status: missing"),
     ],
 )
 def test_what_cannot_be_read_is_refused_by_the_name_of_its_field(body: object, words: str) -> None:

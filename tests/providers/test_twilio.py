@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
@@ -129,6 +130,7 @@ def test_the_status_of_an_incoming_message_is_no_receipt(word: str) -> None:
 # code, status, is the number the cause
 ERRORS = [
     ("21211", S.ABSENCE_PERMANENT_ERROR, True),
+    ("21408", S.ROUTING_ERROR, False),
     ("21610", S.BLACKLISTED, True),
     ("21612", S.ROUTING_ERROR, False),
     ("21614", S.ABSENCE_PERMANENT_ERROR, True),
@@ -142,6 +144,7 @@ ERRORS = [
     ("30007", S.OTHER_ERROR, False),
     ("30008", S.OTHER_ERROR, False),
     ("30010", S.OTHER_ERROR, False),
+    ("30036", S.ABSENCE_TEMPORARY_ERROR, False),
     ("63018", S.OPERATOR_TEMPORARY_ERROR, False),
 ]
 
@@ -235,6 +238,64 @@ def test_a_json_body_may_hold_its_error_as_a_number() -> None:
     assert (receipt.status, receipt.error_code) == (S.BLACKLISTED, "21610")
 
 
+SENT = b"com.twilio.messaging.message.sent"
+
+
+def event(word: str, kind: str = "com.twilio.messaging.message.x", **data: Any) -> dict[str, Any]:
+    """Of Event Streams, as Twilio documents it."""
+    said = {"messageSid": "SM1", "messageStatus": word, "to": "+33612345678", "body": "Hi"} | data
+    return {"specversion": "1.0", "type": kind, "id": "NO1", "source": "AB1", "data": said}
+
+
+def streamed(*events: object) -> list[DeliveryReceipt]:
+    body = json.dumps(events).encode()
+    return twilio.parse_receipts(WebhookRequest("POST", HOOK, JSON, body), PARIS)
+
+
+def test_a_list_of_events_gives_a_receipt_for_each_message() -> None:
+    delivered = event("DELIVERED", timestamp="2025-01-01T00:00:00.563495225Z", errorCode=None)
+    unreachable = event("UNDELIVERED", messageSid="SM2", errorCode=30003, timestamp="soon")
+
+    assert streamed(delivered, unreachable) == [
+        DeliveryReceipt(
+            status=S.RECEIVED,
+            provider="twilio",
+            key="SM1",
+            at=datetime(2025, 1, 1, 0, 0, 0, 563495, tzinfo=UTC),
+        ),
+        DeliveryReceipt(
+            status=S.ABSENCE_TEMPORARY_ERROR,
+            provider="twilio",
+            key="SM2",
+            error_code="30003",
+            error_reason="Unreachable destination handset",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *("com.twilio.messaging.inbound-message.received", "com.twilio.voice.status"),
+        "com.twilio.eventstreams.test-event",
+    ],
+)
+def test_an_event_of_another_type_is_no_receipt(kind: str) -> None:
+    assert streamed(event("DELIVERED", kind)) == []
+    assert streamed() == []
+
+
+async def test_an_event_reaches_its_message(api: Api) -> None:
+    request = WebhookRequest("POST", "", JSON, json.dumps([event("DELIVERED")]).encode())
+
+    assert await status_after(api, twilio, request, "SM1") == "RECEIVED"
+
+
+def test_an_incoming_message_without_a_status_is_no_receipt() -> None:
+    assert form(b"MessageSid=SM1&From=%2B33612345678&Body=STOP&NumMedia=0") == []
+    assert form(b"MessageSid=SM1&From=%2B33612345678&Body=") == []
+
+
 @pytest.mark.parametrize(
     ("file", "sid", "status"),
     [
@@ -266,7 +327,8 @@ async def test_the_published_bodies_reach_their_messages(
             "MessageStatus: given more than once",
         ),
         (JSON, b"MessageSid=SM1", "body: not JSON in UTF-8"),
-        (JSON, b"[]", "body: an object is expected"),
+        (JSON, b"[5]", "body: an object is expected"),
+        (JSON, b'[{"specversion": "1.0", "type": "%s"}]' % SENT, "data: an object is expected"),
         (JSON, b'{"MessageSid": 1}', "MessageSid: a text is expected"),
     ],
 )

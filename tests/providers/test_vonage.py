@@ -269,7 +269,7 @@ def test_every_error_of_the_sms_api_has_its_status(
 def test_every_error_of_the_messages_api_has_its_status(
     code: str, status: S, number_caused: bool
 ) -> None:
-    receipt = message("rejected", error={"code": int(code)})
+    receipt = message("rejected", error={"code": int(code)}, channel="sms")
 
     assert (receipt.status, receipt.number_caused) == (status, number_caused)
     assert receipt.error_code == code
@@ -284,6 +284,7 @@ def test_the_tests_know_every_word_and_every_code_of_the_tables() -> None:
 
 def test_an_error_that_tells_nothing_leaves_what_the_word_says() -> None:
     expired = sms(status="expired", err_code="1")
+    assert sms(status="expired", err_code="99").status is S.ABSENCE_TEMPORARY_ERROR
     other = sms(status="failed", err_code="77")
 
     assert (expired.status, expired.error_code) == (S.ABSENCE_TEMPORARY_ERROR, "1")
@@ -305,6 +306,11 @@ def test_a_code_means_nothing_where_there_is_no_error() -> None:
             {"type": "https://x/#1240", "title": "1240", "detail": "x", "instance": "y"},
             *("1240", "Illegal number: the user sent STOP"),
         ),
+        (
+            {"type": "https://developer.vonage.com/api-errors/messages#1240", "title": "Illegal"},
+            *("1240", "Illegal number: the user sent STOP"),
+        ),
+        ({"type": "https://developer.vonage.com/api-errors#x", "title": "New"}, None, "New"),
         ({"code": 9999, "reason": "New"}, "9999", "New"),
         ({"title": "9999", "detail": "New"}, "9999", "New"),
         ({"title": "Forbidden"}, None, "Forbidden"),
@@ -322,19 +328,22 @@ def test_an_error_of_the_messages_api_is_read_in_both_of_its_shapes(
 
 
 @pytest.mark.parametrize(
-    ("fields", "accused"),
+    ("fields", "accused", "unknown_accused"),
     [
-        ({"to": {"type": "sms"}}, True),
-        ({"to": "447700900000", "channel": "sms"}, True),
-        ({"to": "447700900000"}, True),
-        ({"to": {"type": "whatsapp"}}, False),
-        ({"channel": "viber_service"}, False),
+        ({"to": {"type": "sms"}}, True, True),
+        ({"to": "447700900000", "channel": "sms"}, True, True),
+        ({"channel": "mms"}, True, True),
+        ({"channel": "rcs"}, True, False),
+        ({"to": "447700900000"}, True, False),
+        ({"to": {"type": "whatsapp"}}, False, False),
+        ({"channel": "viber_service"}, False, False),
     ],
 )
 def test_a_number_that_another_channel_does_not_know_is_a_number_all_the_same(
-    fields: dict[str, Any], accused: bool
+    fields: dict[str, Any], accused: bool, unknown_accused: bool
 ) -> None:
-    assert message("rejected", error={"code": 1300}, **fields).number_caused is accused
+    assert message("rejected", error={"code": 1240}, **fields).number_caused is accused
+    assert message("rejected", error={"code": 1300}, **fields).number_caused is unknown_accused
 
 
 @pytest.mark.parametrize(
@@ -346,6 +355,7 @@ def test_a_number_that_another_channel_does_not_know_is_a_number_all_the_same(
             {"message_timestamp": "2026-07-15 12:00:01", "timestamp": "1784116802"},
             datetime(2026, 7, 15, 12, 0, 2, tzinfo=UTC),
         ),
+        ({"timestamp": "2026-07-15 12:00:01 +0000"}, datetime(2026, 7, 15, 12, 0, 1, tzinfo=UTC)),
         ({"scts": "2607151300"}, datetime(2026, 7, 15, 11, tzinfo=UTC)),
         (
             {"message_timestamp": "yesterday", "scts": "2607151300"},
@@ -377,10 +387,22 @@ def test_a_list_gives_its_receipts_and_an_incoming_message_none() -> None:
     assert posted({"message_uuid": UUID, "message_type": "text", "text": "STOP"}) == []
 
 
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_vonages_look_at_the_address_is_answered_2xx_but_not_where_a_signature_is_due(
+    api: Api, method: str
+) -> None:
+    open_, guarded = await api.new_source("vonage"), await api.new_source("vonage", secrets_=("s",))
+
+    assert (await api.http.request(method, open_)).status_code == 200
+    assert (await api.http.request(method, guarded)).status_code == 403
+    assert vonage.parse_receipts(WebhookRequest(method, URL, {}, b" \n"), PARIS) == []
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        (b"", "messageId: missing, message_uuid and client_ref too"),
+        (b"status=failed", "messageId: missing, message_uuid and client_ref too"),
+        (b"{}", "messageId: missing, message_uuid and client_ref too"),
         (b"messageId=0B1", "status: missing"),
         (b"messageId=0B1&status=failed&status=delivered", "status: given more than once"),
         ({"messageId": "0B1", "status": 5}, "status: a text is expected"),
