@@ -40,8 +40,8 @@ class _Submission(Generic[T, R]):
 class Batcher(Generic[T, R]):
     """Lanes that flush what gathers in one queue; while one batch is flushed the next one gathers, without a timer.
 
-    A second lane begins only when a whole batch waits: as long as one keeps up, larger batches cost less than more
-    of them at once. `flush` gets the lane's number and at most `most` items, and returns their results in the same
+    Another lane begins when `enough` wait: below that, larger batches cost less than more of them at once; above it,
+    one batch is prepared while the database works on the other. `flush` gets the lane's number and at most `most` items, and returns their results in the same
     order, an exception for an item that failed alone. Where it raises, every item of that batch fails, and only of
     that batch. What is the `same` for two items, they are never flushed by two lanes at once.
 
@@ -56,11 +56,13 @@ class Batcher(Generic[T, R]):
         most: int,
         depth: int,
         lanes: int = 1,
+        enough: int | None = None,
         same: Callable[[T], Hashable] = id,
         longest_wait: float = math.inf,
     ) -> None:
         self._flush = flush
         self._most = most
+        self._enough = most if enough is None else enough
         self._depth = depth
         self._same = same
         self._longest_wait = longest_wait
@@ -122,7 +124,7 @@ class Batcher(Generic[T, R]):
 
     def _may_begin(self) -> bool:
         return bool(self._waiting) and (
-            not self._underway or self._closing or len(self._waiting) >= self._most
+            not self._underway or self._closing or len(self._waiting) >= self._enough
         )
 
     async def _run(self, lane: int) -> None:

@@ -34,7 +34,7 @@ Nudge = Callable[[str, str], None]
 
 SETTLING_ATTEMPTS = 10
 MOST_REMEMBERED = 10_000
-"""Campaigns whose values are remembered."""
+"""Campaigns of which this process remembers the values that are counted, and how many messages wait."""
 
 
 @dataclass(slots=True)
@@ -49,6 +49,11 @@ class Draft:
     #: the tally's values are the names that stripes count by already: a correction
     labelled: bool = False
     fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> int:
+        """By how many there are more messages that wait."""
+        return self.tally.statuses[DeliveryStatus.WAITING]
 
     def add(self, message: NewMessage) -> None:
         """Register a message."""
@@ -123,6 +128,7 @@ class Committer:
         # Two commits of one slot would meet on its stripe; in a queue each goes through at the first try.
         self._locks = [asyncio.Lock() for _ in slots]
         self._values: dict[str, Values] = {}
+        self._waiting: dict[str, int] = {}
         self._touched: set[str] = set()
 
     async def commit(
@@ -138,13 +144,15 @@ class Committer:
         if lane is None:
             lane = next((n for n, lock in enumerate(self._locks) if not lock.locked()), 0)
         admitted: dict[str, Values] = {}
+        seen: dict[str, int] = {}
 
         async def body(tx: Transaction) -> Plan[R]:
             admitted.clear()
+            seen.clear()
             plan = await prepare(tx)
             now = self._clock()
             if plan.drafts:
-                await self._write(tx, self.slots[lane], plan.drafts, admitted, now)
+                await self._write(tx, self.slots[lane], plan.drafts, admitted, seen, now)
             return plan
 
         async with self._locks[lane]:
@@ -153,7 +161,13 @@ class Committer:
         self._remember(admitted)
         for campaign, draft in plan.drafts.items():
             self._nudge(draft.workspace, campaign)
-        self._touched.update(_moved(plan.drafts))
+        moved = _moved(plan.drafts)
+        for campaign in moved:
+            left = self._waiting.get(campaign, 0) + plan.drafts[campaign].waiting
+            self._waiting[campaign] = seen.get(campaign, left)
+        while len(self._waiting) > MOST_REMEMBERED:
+            del self._waiting[next(iter(self._waiting))]
+        self._touched.update(moved)
         return plan.result
 
     async def settle_touched(self) -> None:
@@ -207,6 +221,7 @@ class Committer:
         slot: int,
         drafts: Mapping[str, Draft],
         admitted: dict[str, Values],
+        seen: dict[str, int],
         now: datetime,
     ) -> None:
         """Write all drafts, in as many round trips for one campaign as for five hundred."""
@@ -218,7 +233,7 @@ class Committer:
             {c: counters.Step(d.workspace, d.tally, labels[c]) for c, d in drafts.items()},
             at=now,
         )
-        await self._settle_within(tx, drafts, now)
+        await self._settle_within(tx, drafts, seen, now)
         await campaigns.change(tx, {c: draft.fields for c, draft in drafts.items() if draft.fields})
         await messages.add(tx, [m for draft in drafts.values() for m in draft.added], now=now)
         await messages.write(tx, [u for draft in drafts.values() for u in draft.updates])
@@ -271,18 +286,30 @@ class Committer:
             del self._values[next(iter(self._values))]
 
     async def _settle_within(
-        self, tx: Transaction, drafts: Mapping[str, Draft], now: datetime
+        self, tx: Transaction, drafts: Mapping[str, Draft], seen: dict[str, int], now: datetime
     ) -> None:
-        moved = _moved(drafts)
+        """Decide the states that this commit may change; `seen` becomes how many messages wait where it looked.
+
+        While some still wait, as far as this process knows, nothing is decided: that would be two reads in each commit.
+        Where others write as well, that is known too late; but then nobody sees the last message go, and it takes the
+        look after the commit anyhow.
+        """
+        moved = [campaign for campaign in _moved(drafts) if self._is_decisive(drafts, campaign)]
         if not moved:
             return
         found = await campaigns.some(tx, moved)
         waiting = await counters.waiting(tx, moved)
+        seen.update({campaign: waiting.get(campaign, 0) for campaign in moved})
         for key, campaign in found.items():
             fields = drafts[key].fields
             state = _state(fields.get("sent_at", campaign.sent_at), waiting.get(key, 0), now)
             if state is not campaign.state:
                 fields["state"] = state.value
+
+    def _is_decisive(self, drafts: Mapping[str, Draft], campaign: str) -> bool:
+        draft = drafts[campaign]
+        left = self._waiting.get(campaign, 0) + draft.waiting
+        return draft.waiting > 0 or left <= 0 or "sent_at" in draft.fields
 
 
 def _placeless(tally: Tally, known: Values) -> set[tuple[Dimension, str]]:
@@ -297,9 +324,7 @@ def _placeless(tally: Tally, known: Values) -> set[tuple[Dimension, str]]:
 def _moved(drafts: Mapping[str, Draft]) -> list[str]:
     """The campaigns whose state may be another now: it hangs on the waiting messages and on `sent_at`."""
     return [
-        campaign
-        for campaign, draft in drafts.items()
-        if draft.tally.statuses[DeliveryStatus.WAITING] or "sent_at" in draft.fields
+        campaign for campaign, draft in drafts.items() if draft.waiting or "sent_at" in draft.fields
     ]
 
 

@@ -226,6 +226,7 @@ class Database:
             write_concern=WriteConcern("majority"),
         )
         self._running: set[asyncio.Task[Any]] = set()
+        self._sessions: list[AsyncClientSession] = []
         self._resolving: set[asyncio.Task[None]] = set()
         self.latest = Reads(self._database)
         """Single reads of the newest majority-committed state."""
@@ -264,7 +265,8 @@ class Database:
 
     async def _transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
         with _translated():
-            session = await _settled(self._client.start_session())
+            # Kept for the next one: with Motor a session's beginning and its end are each a way to a thread and back.
+            session = self._sessions.pop() if self._sessions else await self._new_session()
             try:
                 result = await self._attempts(session, body)
             except BaseException as error:
@@ -275,8 +277,13 @@ class Database:
                 else:
                     await session.end_session()
                 raise
-            await session.end_session()
+            self._sessions.append(session)
             return result
+
+    async def _new_session(self) -> AsyncClientSession:
+        # Each transaction reads the newest snapshot; none has to wait for what its session saw before.
+        started = self._client.start_session(causal_consistency=False)
+        return cast("AsyncClientSession", await _settled(started))
 
     async def _attempts(
         self, session: AsyncClientSession, body: Callable[[Transaction], Awaitable[T]]
@@ -336,6 +343,8 @@ class Database:
         for task in self._resolving:  # their callers have had their answer
             task.cancel()
         await asyncio.gather(*self._resolving, return_exceptions=True)
+        while self._sessions:
+            await self._sessions.pop().end_session()
         await _settled(self._client.close())
 
 

@@ -29,6 +29,9 @@ from gql_server.store.orphans import Orphan
 BATCH = 500
 """Receipts that one transaction takes; each writes at most one document, and 1,000 is a good limit of Mongo's."""
 
+ENOUGH = 64
+"""Receipts that are worth another lane while one is at work; docs/decisions/0008."""
+
 WAITING_ROOM = 20_000
 """Receipts that may wait; one more is answered 503, so that memory is bounded."""
 
@@ -101,6 +104,7 @@ class Ingestion:
             most=BATCH,
             depth=WAITING_ROOM,
             lanes=len(committer.slots),
+            enough=ENOUGH,
             # Two receipts of one message in two transactions at once: one of them would have to begin anew.
             same=lambda arrival: arrival.message or arrival.key,
             longest_wait=LONGEST_WAIT,
