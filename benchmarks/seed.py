@@ -16,7 +16,7 @@ from pymongo.write_concern import WriteConcern
 from benchmarks.measure import Failed
 from gql_server import auth
 from gql_server.commit import Plan
-from gql_server.database import Database, Reads, Transaction
+from gql_server.database import PATIENCE, Database, Reads, Transaction
 from gql_server.domain import ids
 from gql_server.domain.campaign import SmsType
 from gql_server.domain.message import registered
@@ -57,7 +57,13 @@ class Hasty(Database):
         )
         self.latest = Reads(self._database)
 
-    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def transaction(
+        self,
+        body: Callable[[Transaction], Awaitable[T]],
+        *,
+        patience: float = PATIENCE,
+        contention: float = PATIENCE,
+    ) -> T:
         """What `body` returns, each of its writes by itself."""
         return await body(Transaction(self._database, None))
 

@@ -40,10 +40,11 @@ class _Submission(Generic[T, R]):
 class Batcher(Generic[T, R]):
     """Lanes that flush what gathers in one queue; while one batch is flushed the next one gathers, without a timer.
 
-    Another lane begins when `enough` wait: below that, larger batches cost less than more of them at once; above it,
-    one batch is prepared while the database works on the other. `flush` gets the lane's number and at most `most` items, and returns their results in the same
-    order, an exception for an item that failed alone. Where it raises, every item of that batch fails, and only of
-    that batch. What is the `same` for two items, they are never flushed by two lanes at once.
+    Another lane begins when `enough` wait: below that, larger batches cost less than more of them at once; above
+    it, one batch is prepared while the database works on another. `flush` gets the lane's number and at most `most`
+    items, and returns their results in the same order, an exception for an item that failed alone. Where it raises,
+    every item of that batch fails, and only of that batch. What is the `same` for two items, they are never flushed
+    by two lanes at once.
 
     At most `depth` items wait, and no more than are flushed in about `longest_wait` seconds as things are going:
     what would be answered too late is better refused at once.

@@ -6,18 +6,20 @@ in every snapshot, and every change stands in the outbox under a version without
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
-from gql_server.database import Database, Transaction
+from gql_server.database import PATIENCE, Database, Transaction
 from gql_server.domain.campaign import Campaign, CampaignState, state_of
 from gql_server.domain.message import Standing, standing
 from gql_server.domain.parts import parts_of
 from gql_server.domain.receipt import History, has_parts, of_parts
 from gql_server.domain.status import DeliveryStatus
 from gql_server.domain.tally import Counted, Dimension, Tally
+from gql_server.errors import Overloaded
 from gql_server.metrics import COMMIT_SECONDS
 from gql_server.store import campaigns, counters, messages, outbox, timeline, values
 from gql_server.store.messages import Kept, NewMessage
@@ -33,6 +35,8 @@ Nudge = Callable[[str, str], None]
 """Told (workspace, campaign) after a commit; must neither block nor fail."""
 
 SETTLING_ATTEMPTS = 10
+TURN_PATIENCE = 10.0
+"""Seconds that a change other than a receipt waits until it may begin."""
 MOST_REMEMBERED = 10_000
 """Campaigns of which this process remembers the values that are counted, and how many messages wait."""
 
@@ -127,22 +131,35 @@ class Committer:
         """The slot of each lane; may be exchanged at any time."""
         # Two commits of one slot would meet on its stripe; in a queue each goes through at the first try.
         self._locks = [asyncio.Lock() for _ in slots]
+        # Whoever has no lane of its own leaves one to the receipts.
+        self._turns = asyncio.Semaphore(max(len(slots) - 1, 1))
         self._values: dict[str, Values] = {}
         self._waiting: dict[str, int] = {}
         self._touched: set[str] = set()
 
     async def commit(
-        self, prepare: Callable[[Transaction], Awaitable[Plan[R]]], *, lane: int | None = None
+        self,
+        prepare: Callable[[Transaction], Awaitable[Plan[R]]],
+        *,
+        lane: int | None = None,
+        patience: float = PATIENCE,
+        contention: float = PATIENCE,
     ) -> R:
         """Do what `prepare` plans; its result, once that is durable.
 
         `prepare` may run several times (a race was lost), so it begins anew each time. It may itself write what
-        concerns no message, such as a parked receipt. Without a `lane`, one that has nothing to do is taken.
+        concerns no message, such as a parked receipt. Without a `lane` it waits for its turn among those without one,
+        and takes a lane that has nothing to do, so that receipts wait for one of them at most.
 
+        :raises Contended: others held what it writes all the time.
         :raises Overloaded: the database did not commit it in time; perhaps it did, but the answer was lost.
         """
         if lane is None:
-            lane = next((n for n, lock in enumerate(self._locks) if not lock.locked()), 0)
+            async with self._turn():
+                lane = next((n for n, lock in enumerate(self._locks) if not lock.locked()), 0)
+                return await self.commit(
+                    prepare, lane=lane, patience=patience, contention=contention
+                )
         admitted: dict[str, Values] = {}
         seen: dict[str, int] = {}
 
@@ -157,7 +174,7 @@ class Committer:
 
         async with self._locks[lane]:
             with COMMIT_SECONDS.time():
-                plan = await self._db.transaction(body)
+                plan = await self._db.transaction(body, patience=patience, contention=contention)
         self._remember(admitted)
         for campaign, draft in plan.drafts.items():
             self._nudge(draft.workspace, campaign)
@@ -169,6 +186,18 @@ class Committer:
             del self._waiting[next(iter(self._waiting))]
         self._touched.update(moved)
         return plan.result
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(TURN_PATIENCE):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise Overloaded("too many changes at once") from None
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def settle_touched(self) -> None:
         """Settle the campaigns of which a message ceased to wait, or began to, since the last look."""

@@ -28,7 +28,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from gql_server.errors import Overloaded, StartError
+from gql_server.errors import Contended, Overloaded, StartError
 
 Document: TypeAlias = dict[str, Any]
 Sort: TypeAlias = Sequence[tuple[str, int]]
@@ -46,6 +46,7 @@ RESOLVE_PATIENCE = 60.0
 
 _MAX_TIME_MS_EXPIRED = 50
 _DUPLICATE_KEY = 11000
+_WRITE_CONFLICT = 112
 _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 _TRANSIENT = ("TransientTransactionError", "RetryableWriteError", _UNKNOWN_COMMIT)
 # What a server says that is just coming, going or changing its catalogue (the drivers' retryable reads, and
@@ -250,25 +251,34 @@ class Database:
         with _translated():
             yield
 
-    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def transaction(
+        self,
+        body: Callable[[Transaction], Awaitable[T]],
+        *,
+        patience: float = PATIENCE,
+        contention: float = PATIENCE,
+    ) -> T:
         """What `body` returns, once it is committed by a majority; again where it lost a race.
 
         A caller that is cancelled leaves, and the transaction still ends: one that is abandoned in the
         middle would hold its documents until the server gives up on it.
 
-        :raises Overloaded: it could not be committed within `PATIENCE`.
+        :raises Contended: another transaction held what it writes for all of these seconds of `contention`.
+        :raises Overloaded: it could not be committed within those of `patience`.
         """
-        task = asyncio.create_task(self._transaction(body))
+        task = asyncio.create_task(self._transaction(body, patience, contention))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
-    async def _transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def _transaction(
+        self, body: Callable[[Transaction], Awaitable[T]], patience: float, contention: float
+    ) -> T:
         with _translated():
             # Kept for the next one: with Motor a session's beginning and its end are each a way to a thread and back.
             session = self._sessions.pop() if self._sessions else await self._new_session()
             try:
-                result = await self._attempts(session, body)
+                result = await self._attempts(session, body, patience, contention)
             except BaseException as error:
                 if isinstance(error, PyMongoError) and error.has_error_label(_UNKNOWN_COMMIT):
                     resolving = asyncio.create_task(_resolve(session))
@@ -286,10 +296,16 @@ class Database:
         return cast("AsyncClientSession", await _settled(started))
 
     async def _attempts(
-        self, session: AsyncClientSession, body: Callable[[Transaction], Awaitable[T]]
+        self,
+        session: AsyncClientSession,
+        body: Callable[[Transaction], Awaitable[T]],
+        patience: float,
+        contention: float,
     ) -> T:
         # Not with_transaction: Motor's never retries a commit.
-        deadline = time.monotonic() + PATIENCE
+        began = time.monotonic()
+        deadline = began + patience
+        contended = began + min(contention, patience)
         pause = 0.005
         while True:
             try:
@@ -299,10 +315,12 @@ class Database:
                         return await self._attempt(session, body, deadline)
             except _LostRace as error:
                 await _abort(session)
-                if time.monotonic() > deadline:
-                    raise Overloaded("too many writers at once") from error
+                if time.monotonic() > contended:
+                    raise Contended("too many writers at once") from error
             except PyMongoError as error:
                 await _abort(session)
+                if _is_conflict(error) and time.monotonic() > contended:
+                    raise Contended("others write the same") from None
                 if not _may_succeed(error) or time.monotonic() > deadline:
                     raise
             except BaseException:
@@ -488,16 +506,28 @@ async def _resolve(session: AsyncClientSession) -> None:
         await session.end_session()
 
 
+def _is_conflict(error: PyMongoError) -> bool:
+    """Whether another writer was in the way: its transaction is open, or its document was there first."""
+    return isinstance(error, OperationFailure) and (
+        error.code == _WRITE_CONFLICT or _is_duplicate(error)
+    )
+
+
+def _is_duplicate(error: PyMongoError) -> bool:
+    details = getattr(error, "details", None) or {}
+    return isinstance(error, OperationFailure) and (
+        error.code == _DUPLICATE_KEY
+        or any(e.get("code") == _DUPLICATE_KEY for e in details.get("writeErrors", ()))
+    )
+
+
 def _may_succeed(error: PyMongoError) -> bool:
     """Whether the whole transaction may go through when it is tried again.
 
     A duplicate key may: it comes from a writer that was faster than our look, so the next look sees it. So may what
     failed on a connection without sessions: see `_doubting`.
     """
-    duplicate = isinstance(error, OperationFailure) and error.code == _DUPLICATE_KEY
-    details = getattr(error, "details", None) or {}
-    bulk = any(e.get("code") == _DUPLICATE_KEY for e in details.get("writeErrors", ()))
-    refused = duplicate or bulk or isinstance(error, ConfigurationError)
+    refused = _is_duplicate(error) or isinstance(error, ConfigurationError)
     return refused or error.has_error_label("TransientTransactionError")
 
 

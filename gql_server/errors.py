@@ -54,6 +54,10 @@ class Overloaded(Exception):
     """No room or no database in time; the sender is asked to come again."""
 
 
+class Contended(Overloaded):
+    """Others hold what it would have changed, and did not let go of it in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserError:
     """A mistake in a mutation's input, as data: where it is, a stable code, words for a person."""

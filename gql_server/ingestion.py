@@ -6,6 +6,7 @@ what the other has not committed yet; so each *commits first and then looks for 
 comes second finds the pair. A receipt that cannot be committed at all is put aside, so that it holds up no other.
 """
 
+import time
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +15,11 @@ from enum import StrEnum
 
 from gql_server.batching import Batcher
 from gql_server.commit import Clock, Committer, Plan
-from gql_server.database import Database, Transaction
+from gql_server.database import PATIENCE, Database, Transaction
 from gql_server.domain import ids
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.receipt import DeliveryReceipt, History, accepted, merged
-from gql_server.errors import Overloaded
+from gql_server.errors import Contended, Overloaded
 from gql_server.logs import kind, log
 from gql_server.metrics import DEAD, QUEUE, RECEIPTS, UNKNOWN_WORDS
 from gql_server.providers import PROVIDERS
@@ -37,6 +38,12 @@ WAITING_ROOM = 20_000
 
 LONGEST_WAIT = 2.0
 """Seconds that a receipt may have to wait before its commit begins; webhooks answer 503 after 3.2."""
+
+TOGETHER = 1.2
+"""Seconds that a batch is tried as a whole where others hold messages of it: longer than any commit holds them."""
+
+IN_PIECES = 0.1
+"""Seconds for each piece of it after that."""
 
 UNKNOWN_WORDS_KEPT = 5
 
@@ -88,7 +95,8 @@ class Arrival:
             self.message = ids.read_message(receipt.reference)
         if receipt.provider is not None and receipt.key is not None:
             self.key = key_of(receipt.provider, receipt.key)
-            if receipt.part is None and receipt.provider in PARTED:
+            # What names the message itself speaks of all of it, unless its provider's file says of which part.
+            if self.message is None and receipt.part is None and receipt.provider in PARTED:
                 self.receipt = replace(receipt, part=receipt.key)
 
 
@@ -176,15 +184,29 @@ class Ingestion:
         """The outcomes of these, in order."""
         return await self._lanes.submit(arrivals)
 
-    async def _commit_batch(self, lane: int, batch: list[Arrival]) -> list[Outcome | Exception]:
-        """Commit together; where that fails for good, split down to the one that it fails for."""
+    async def _commit_batch(
+        self, lane: int, batch: list[Arrival], until: float | None = None
+    ) -> list[Outcome | Exception]:
+        """Commit together; where that fails for good, split down to the one that it fails for.
+
+        So, too, where somebody holds a message of it and does not let go: a server that was killed in the middle of a
+        transaction does so until MongoDB gives that up. The others go in `until` the time is over (monotonic).
+        """
         begun: dict[str, Campaign] = {}
+        contention = TOGETHER if until is None else IN_PIECES
+        until = until or time.monotonic() + PATIENCE
         try:
             outcomes = await self._committer.commit(
-                lambda tx: _plan(tx, batch, self._begun, begun), lane=lane
+                lambda tx: _plan(tx, batch, self._begun, begun),
+                lane=lane,
+                patience=max(until - time.monotonic(), IN_PIECES),
+                contention=contention,
             )
-        except Overloaded:
-            raise
+        except Contended as error:
+            if len(batch) == 1 or time.monotonic() > until:
+                return [error] * len(batch)
+        except Overloaded as error:
+            return [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - whichever it is, it must not be the others' error
             if len(batch) == 1:
                 return [await self._bury(batch[0], error)]
@@ -195,8 +217,8 @@ class Ingestion:
             return [*outcomes]
         half = len(batch) // 2
         return [
-            *await self._commit_batch(lane, batch[:half]),
-            *await self._commit_batch(lane, batch[half:]),
+            *await self._commit_batch(lane, batch[:half], until),
+            *await self._commit_batch(lane, batch[half:], until),
         ]
 
     async def _bury(self, arrival: Arrival, error: Exception) -> Outcome | Exception:

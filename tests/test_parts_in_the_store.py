@@ -79,6 +79,23 @@ async def test_a_repeat_of_what_was_reported_of_a_part_changes_nothing(process: 
     assert await process.revision(made) == revision
 
 
+async def test_what_names_a_long_message_itself_speaks_of_all_of_it_whatever_id_it_bears(
+    process: Quiet,
+) -> None:
+    """Vonage's Messages API: our reference, and an id for the whole message that nobody bound."""
+    # given a text of three parts, of whose ids none is known
+    made = await process.campaign(text=OF_THREE, sent_at=NOW)
+    added = await process.registration.add_recipients(WORKSPACE, made, [NewRecipient(NUMBER)])
+    (one,) = added.messages
+
+    whole = DeliveryReceipt(S.RECEIVED, "vonage", reference=one, key="uuid-1", at=NOW)
+    assert await process.ingestion.record(WORKSPACE, [whole]) == [Outcome.APPLIED]
+
+    # then it is received, and no part of it waits for another
+    assert await process.counts(made) == {S.RECEIVED: 1}
+    assert [entry.part for entry in (await process.kept(one)).reports] == [None, None]
+
+
 async def test_a_part_that_failed_and_then_was_received_did_not_fail(process: Quiet) -> None:
     made, one = await bound(process, "a", "b")
 
@@ -145,10 +162,10 @@ async def test_what_the_provider_tells_counts_more_than_what_is_bound(process: Q
 async def test_where_nothing_is_told_or_bound_the_text_says_how_many_parts_there_are(
     process: Quiet, text: str, status: S
 ) -> None:
-    """Found by our own reference, with the id of the one part that it speaks of."""
+    """Found by our own reference, and told by its file (Vonage's SMS API) that it speaks of one part."""
     made = await process.campaign(text=text, sent_at=NOW)
     (one,) = await process.register(made, NUMBER)
-    report = DeliveryReceipt(S.RECEIVED, "vonage", reference=one, key="a", at=NOW)
+    report = DeliveryReceipt(S.RECEIVED, "vonage", reference=one, key="a", part="a", at=NOW)
 
     await process.ingestion.record(WORKSPACE, [report])
 

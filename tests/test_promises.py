@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import inspect
 import itertools
 import os
 import signal
@@ -19,6 +20,7 @@ from gql_server.database import Database
 from gql_server.domain.campaign import CampaignState, SmsType
 from gql_server.domain.receipt import DeliveryReceipt, History
 from gql_server.domain.status import DeliveryStatus as S
+from gql_server.errors import Overloaded
 from gql_server.ingestion import Outcome
 from gql_server.intake import Binding, NewRecipient
 from gql_server.registration import NewCampaign
@@ -270,3 +272,39 @@ async def test_a_caller_who_leaves_in_the_middle_leaves_nothing_half_done(
     figures = (await counters.figures(db.latest, [made]))[made].statistics
     counted = await messages.count_by_status(db.latest, made)
     assert {s: n for s, n in figures.counts.items() if n} == counted
+
+
+async def test_a_message_that_a_dead_server_holds_holds_up_no_other(
+    services: Services, db: Database
+) -> None:
+    # given 40 messages, one of them in a transaction that nobody will ever end
+    made, sent = await campaign_of(services, "acme", *(f"+3361234{n:04}" for n in range(40)))
+    held = sent[17]
+    client = db.collection("messages").database.client
+    starting: Any = client.start_session()
+    async with await starting if inspect.isawaitable(starting) else starting as abandoned:
+        abandoned.start_transaction()
+        await db.collection("messages").update_one(
+            {"_id": held}, {"$set": {"name": "X"}}, session=abandoned
+        )
+
+        # when receipts for all of them are committed together
+        began = time.monotonic()
+        outcomes = await asyncio.gather(
+            *(services.ingestion.record("acme", [receipt(m, S.RECEIVED)]) for m in sent),
+            return_exceptions=True,
+        )
+        seconds = time.monotonic() - began
+
+        # then its sender alone is asked to come again, while the others can still be answered
+        refused = [m for m, o in zip(sent, outcomes, strict=True) if isinstance(o, Overloaded)]
+        assert refused == [held]
+        assert [o for o in outcomes if not isinstance(o, Exception)] == [[Outcome.APPLIED]] * 39
+        assert await messages.count_by_status(db.latest, made) == {S.RECEIVED: 39, S.WAITING: 1}
+        assert (
+            seconds < 30
+        )  # and not the 10 that MongoDB takes to give it up, were this machine quiet
+
+    # and when it is let go, it goes in
+    assert await services.ingestion.record("acme", [receipt(held, S.RECEIVED)]) == [Outcome.APPLIED]
+    assert await messages.count_by_status(db.latest, made) == {S.RECEIVED: 40}

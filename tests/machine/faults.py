@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pymongo.errors import AutoReconnect
 
-from gql_server.database import Database, Document, Sort, Transaction
+from gql_server.database import PATIENCE, Database, Document, Sort, Transaction
 from gql_server.errors import Overloaded
 
 T = TypeVar("T")
@@ -68,7 +68,13 @@ class FaultyDatabase(Database):
         #: something went wrong since this was last set to False
         self.trouble = False
 
-    async def transaction(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def transaction(
+        self,
+        body: Callable[[Transaction], Awaitable[T]],
+        *,
+        patience: float = PATIENCE,
+        contention: float = PATIENCE,
+    ) -> T:
         if self.fault is not None and self.fault.spared:
             self.fault, ours = self._later(self.fault), None
         else:
@@ -81,7 +87,7 @@ class FaultyDatabase(Database):
             return await body(_Watched(tx, happening))
 
         try:
-            result = await super().transaction(watched)
+            result = await super().transaction(watched, patience=patience, contention=contention)
         except Overloaded:
             self.trouble = True
             raise

@@ -46,7 +46,10 @@ class Sent:
     def kept(self) -> DeliveryReceipt:
         """As it is kept: where a provider reports parts, its key names the part."""
         receipt = self.receipt
-        if receipt.key is not None and receipt.part is None and receipt.provider in PARTED:
+        named = receipt.reference and ids.read_message(receipt.reference)
+        if named or receipt.part is not None:
+            return receipt
+        if receipt.key is not None and receipt.provider in PARTED:
             return replace(receipt, part=receipt.key)
         return receipt
 
