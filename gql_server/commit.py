@@ -22,7 +22,7 @@ from gql_server.domain.tally import Counted, Dimension, Tally
 from gql_server.errors import Overloaded
 from gql_server.metrics import COMMIT_SECONDS
 from gql_server.store import campaigns, counters, messages, outbox, timeline, values
-from gql_server.store.messages import Kept, NewMessage
+from gql_server.store.messages import Kept, NewMessage, ProviderKey
 from gql_server.store.outbox import Change
 from gql_server.store.values import Values
 
@@ -48,6 +48,7 @@ class Draft:
     workspace: str
     added: list[NewMessage] = field(default_factory=list)
     updates: list[messages.Update] = field(default_factory=list)
+    keys: list[ProviderKey] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     #: the tally's values are the names that stripes count by already: a correction
@@ -95,6 +96,9 @@ class Draft:
                 keys=sorted(keys),
             )
         )
+        self.keys += [
+            ProviderKey(self.workspace, key, message.id) for key in keys if key not in kept.keys
+        ]
         self.changes.append(Change(message.id, message.status))
         self.tally.change(message, _counted(history, now, message.country), campaign.sent_at)
 
@@ -265,6 +269,7 @@ class Committer:
         await self._settle_within(tx, drafts, seen, now)
         await campaigns.change(tx, {c: draft.fields for c, draft in drafts.items() if draft.fields})
         await messages.add(tx, [m for draft in drafts.values() for m in draft.added], now=now)
+        await messages.bind(tx, [key for draft in drafts.values() for key in draft.keys])
         await messages.write(tx, [u for draft in drafts.values() for u in draft.updates])
         await timeline.count(
             tx, slot, {c: (draft.workspace, draft.tally.timeline) for c, draft in drafts.items()}

@@ -17,11 +17,13 @@ from gql_server.store import (
     messages,
     orphans,
     outbox,
+    provider_keys,
     sources,
     timeline,
     values,
 )
 
+_INDEX_NOT_FOUND = 27
 _NAMESPACE_EXISTS = 48
 
 Index = tuple[str, Sequence[tuple[str, int]], dict[str, Any]]
@@ -39,6 +41,7 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
         outbox.COLLECTION: outbox.indexes(outbox_hours),
         keys.COLLECTION: [("workspace", [("workspace", 1), ("createdAt", 1)], {})],
         leases.COLLECTION: [],
+        provider_keys.COLLECTION: [],
         timeline.COLLECTION: [],
         values.COLLECTION: [],
         sources.COLLECTION: [("token", [("tokenHash", 1)], {"unique": True})],
@@ -52,6 +55,8 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
     """
     with db.translated():
         there = await db.collection(campaigns.COLLECTION).database.list_collection_names()
+    if messages.COLLECTION in there:
+        await _move_keys(db)
     for collection, indexes in all_indexes(outbox_hours).items():
         with db.translated():
             if not indexes:
@@ -65,6 +70,28 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
                     for name, fields, options in indexes
                 ]
             )
+
+
+async def _move_keys(db: Database) -> None:
+    """Data of before 0009: the keys were an index of the messages."""
+    kept = db.collection(messages.COLLECTION)
+    with db.translated():
+        if "keys" not in await kept.index_information():
+            return
+        await db.latest.aggregate(
+            messages.COLLECTION,
+            [
+                {"$match": {"keys": {"$exists": True}}},
+                {"$unwind": "$keys"},
+                {"$project": {"_id": {"w": "$workspace", "k": "$keys"}, "message": "$_id"}},
+                {"$merge": {"into": provider_keys.COLLECTION, "whenMatched": "keepExisting"}},
+            ],
+        )
+        try:
+            await kept.drop_index("keys")
+        except OperationFailure as error:
+            if error.code != _INDEX_NOT_FOUND:  # another process was faster
+                raise
 
 
 async def _create(db: Database, collection: str) -> None:

@@ -12,6 +12,7 @@ from gql_server.domain.message import Message, Standing
 from gql_server.domain.receipt import History
 from gql_server.domain.status import DeliveryStatus
 from gql_server.domain.tally import Counted
+from gql_server.store import provider_keys
 from gql_server.store.message_rows import (
     Kept,
     NewMessage,
@@ -21,8 +22,9 @@ from gql_server.store.message_rows import (
     message_of,
     row_of,
 )
+from gql_server.store.provider_keys import ProviderKey
 
-__all__ = ["Kept", "NewMessage"]
+__all__ = ["Kept", "NewMessage", "ProviderKey"]
 
 COLLECTION = "messages"
 
@@ -36,8 +38,11 @@ def key_of(provider: str, key: str) -> str:
 
 
 async def add(tx: Transaction, messages: Sequence[NewMessage], *, now: datetime) -> None:
-    """Keep new messages."""
+    """Keep new messages, and make them findable by their keys."""
     await tx.insert(COLLECTION, [row_of(message, now) for message in messages])
+    await provider_keys.add(
+        tx, [ProviderKey(m.workspace, key, m.id) for m in messages for key in m.keys]
+    )
 
 
 def bound_ids(keys: Collection[str]) -> dict[str, int]:
@@ -57,7 +62,8 @@ def change(
 ) -> Update:
     """The update that gives a message this history, and what follows from it, in the transaction that read it.
 
-    `reports` are what the history is made of; `bound_to` and `keys` make it findable by a provider's keys.
+    `reports` are what the history is made of. `bound_to` and `keys` are noted in the message; what makes it findable by
+    them is `bind`.
     """
     fields = _differing(kept.message, now, kept.rank)
     update: Document = {"$set": fields}
@@ -102,6 +108,11 @@ def _differing(message: Message, now: Standing, rank: int) -> Document:
     return fields
 
 
+async def bind(tx: Transaction, keys: Sequence[ProviderKey]) -> None:
+    """Make messages that are there findable by more keys, which nobody has."""
+    await provider_keys.add(tx, keys)
+
+
 async def write(tx: Transaction, updates: Sequence[Update]) -> None:
     """Write updates, all of them or none."""
     if await tx.write(COLLECTION, updates) != len(updates):
@@ -130,15 +141,9 @@ async def kept_by_id(reads: Reads, workspace: str, messages: Collection[str]) ->
 
 async def kept_by_key(reads: Reads, workspace: str, keys: Collection[str]) -> dict[str, Kept]:
     """The workspace's messages by those of these provider keys that are bound."""
-    if not keys:
-        return {}
-    keys = set(keys)
-    rows = await reads.find(COLLECTION, {"workspace": workspace, "keys": {"$in": list(keys)}})
-    found = {}
-    for row in rows:
-        kept = kept_of(row)
-        found.update({key: kept for key in kept.keys if key in keys})
-    return found
+    owners = await provider_keys.owners(reads, workspace, keys)
+    found = await kept_by_id(reads, workspace, set(owners.values()))
+    return {key: found[message] for key, message in owners.items() if message in found}
 
 
 async def ids_among(reads: Reads, workspace: str, messages: Collection[str]) -> set[str]:
@@ -153,11 +158,7 @@ async def ids_among(reads: Reads, workspace: str, messages: Collection[str]) -> 
 
 async def keys_among(reads: Reads, workspace: str, keys: Collection[str]) -> set[str]:
     """Those of these provider keys that are bound to a message of the workspace."""
-    if not keys:
-        return set()
-    query = {"workspace": workspace, "keys": {"$in": list(keys)}}
-    rows = await reads.find(COLLECTION, query, fields=["keys"])
-    return {key for row in rows for key in row["keys"] if key in keys}
+    return set(await provider_keys.owners(reads, workspace, keys))
 
 
 async def recipients_among(reads: Reads, campaign: str, numbers: Collection[str]) -> set[str]:
@@ -247,10 +248,4 @@ async def count_by_status(reads: Reads, campaign: str) -> dict[DeliveryStatus, i
 INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
     ("recipient", [("campaign", 1), ("recipient", 1)], {"unique": True}),
     ("by_status", [("campaign", 1), ("status", 1), ("_id", 1)], {}),
-    (
-        "keys",
-        [("workspace", 1), ("keys", 1)],
-        # not sparse: that rejects the second message of a workspace which has no key
-        {"unique": True, "partialFilterExpression": {"keys": {"$type": "string"}}},
-    ),
 )
