@@ -54,7 +54,7 @@ class Jobs:
         for job, seconds, alone in (
             (self._committer.settle_touched, SETTLE_EVERY, False),
             (self.settle_due, SETTLE_EVERY, False),
-            (self._parking.sweep, SWEEP_EVERY, False),
+            (self.sweep, SWEEP_EVERY, False),
             (self.settle_newest, SWEEP_EVERY, True),
             (self.expire, EXPIRE_EVERY, True),
             (self.recount_sample, SAMPLE_EVERY, True),
@@ -71,6 +71,13 @@ class Jobs:
                 await task
         with contextlib.suppress(Exception):  # it lapses by itself
             await leases.release(self._db, ["jobs"], self._holder)
+
+    async def sweep(self) -> None:
+        """Sweep what is parked, in one process; the first sweep of each process is its own."""
+        if self._parking.is_due or await self._is_chosen():
+            await self._parking.sweep()
+        else:
+            await self._parking.measure()
 
     async def settle_due(self) -> None:
         """Give campaigns whose time has come their new state."""

@@ -30,7 +30,7 @@ COMMIT_SECONDS = Histogram(
 )
 ORPHANS = Gauge(
     "gql_orphans",
-    "Parked receipts, whose message is not known, at the last look.",
+    "Parked receipts, whose message is not known, in the whole database: of several processes take max, not sum.",
     registry=REGISTRY,
 )
 ORPHANS_DROPPED = Counter(

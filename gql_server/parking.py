@@ -35,6 +35,11 @@ class Parking:
         self._everything_at: datetime | None = None
         """When everything was last looked at."""
 
+    @property
+    def is_due(self) -> bool:
+        """Whether this process must sweep, whoever else does."""
+        return self._everything_at is None
+
     async def sweep(self) -> None:
         """Join what a crash left apart; keep each source's parking bounded."""
         now, before = self._clock(), self._everything_at
@@ -54,6 +59,7 @@ class Parking:
         if everything:
             self._everything_at = now
         await self._bound()
+        await self.measure()
 
     async def _revive(self) -> None:
         """Try dead receipts again, once after each start: a new version may know how to take them."""
@@ -73,9 +79,10 @@ class Parking:
         parked = await orphans.count_by_source(self._db.latest)
         for (workspace, source), count in parked.items():
             if count > self._per_source:
-                gone = await orphans.drop_oldest(
-                    self._db, workspace, source, count - self._per_source
-                )
+                gone = await orphans.drop_oldest(self._db, workspace, source, keep=self._per_source)
                 ORPHANS_DROPPED.inc(gone)
                 log.warning("source %s: %d of its oldest parked receipts dropped", source, gone)
-        ORPHANS.set(sum(min(count, self._per_source) for count in parked.values()))
+
+    async def measure(self) -> None:
+        """Look how many are there."""
+        ORPHANS.set(await orphans.count(self._db.latest))

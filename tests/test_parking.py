@@ -1,7 +1,9 @@
 """Receipts whose message is not known: how they are bounded, and how they find it after all."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -11,8 +13,10 @@ from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Overloaded
 from gql_server.ingestion import Outcome
 from gql_server.intake import Binding
+from gql_server.jobs import Jobs
 from gql_server.metrics import ORPHANS, ORPHANS_DROPPED
 from gql_server.parking import Parking
+from gql_server.slots import Slots
 from gql_server.store import orphans
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
 
@@ -178,3 +182,79 @@ async def test_between_two_looks_at_everything_only_the_newest_are_read(
     await process.parking.sweep()
 
     assert looked_at == ["twilio:a2"]
+
+
+async def test_where_two_sweep_at_once_each_source_keeps_as_many_as_it_may(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given three of a source may stay, and ten are there, some of which arrived at once
+    await park(process, "a1", "a2", "a3", source="a")
+    together = [unknown(f"t{n}") for n in range(4)]
+    assert await process.ingestion.record(WORKSPACE, together, source="a") == [Outcome.PARKED] * 4
+    await park(process, "a4", "a5", "a6", source="a")
+    dropped = ORPHANS_DROPPED._value.get()
+
+    # when two have both counted them before either begins
+    barrier = asyncio.Barrier(2)
+    count_by_source = orphans.count_by_source
+
+    async def count_together(*given: Any) -> dict[tuple[str, str | None], int]:
+        counted = await count_by_source(*given)
+        await barrier.wait()
+        return counted
+
+    monkeypatch.setattr(orphans, "count_by_source", count_together)
+    async with quiet(db, per_source=3) as other:
+        other.now = process.now
+        await asyncio.gather(process.parking.sweep(), other.parking.sweep())
+
+    # then the newest three are left
+    assert await parked(db) == {(WORKSPACE, "a", key) for key in ("a4", "a5", "a6")}
+    assert ORPHANS_DROPPED._value.get() == dropped + 7
+
+
+async def test_of_those_that_arrived_at_once_exactly_the_surplus_goes(
+    process: Quiet, db: Database
+) -> None:
+    together = [unknown(f"t{n}") for n in range(9)]
+    await process.ingestion.record(WORKSPACE, together, source="a")
+
+    gone = await asyncio.gather(
+        *(orphans.drop_oldest(db, WORKSPACE, "a", keep=4) for _ in range(3))
+    )
+
+    assert (sum(gone), len(await parked(db))) == (5, 4)
+    assert await orphans.drop_oldest(db, WORKSPACE, "a", keep=4) == 0
+
+
+async def test_sweeps_run_in_one_process_but_for_the_first_of_each(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept: list[str] = []
+    async with quiet(db) as other:
+        made = {
+            name: Jobs(
+                db, one.committer, one.parking, one.expiry, Slots(db, count=1), clock=lambda: NOW
+            )
+            for name, one in (("one", process), ("other", other))
+        }
+        for name, one in (("one", process), ("other", other)):
+            sweep = one.parking.sweep
+
+            async def noted(name: str = name, sweep: Any = sweep) -> None:
+                swept.append(name)
+                await sweep()
+
+            monkeypatch.setattr(one.parking, "sweep", noted)
+
+        for _ in range(3):
+            for jobs in made.values():
+                await jobs.sweep()
+
+        assert swept == ["one", "other", "one", "one"]
+        await park(process, "a1", source="a")
+        await made["other"].sweep()
+        assert swept == ["one", "other", "one", "one"]
+        assert ORPHANS._value.get() == 1
+        for jobs in made.values():
+            await jobs.close()

@@ -23,6 +23,12 @@ from gql_server.store import (
 )
 
 _NAMESPACE_EXISTS = 48
+_INDEX_NOT_FOUND = 27
+
+RETIRED = {
+    orphans.COLLECTION: orphans.RETIRED,
+}
+"""Names of indexes that earlier versions made; another index has another name, since one cannot be exchanged."""
 
 Index = tuple[str, Sequence[tuple[str, int]], dict[str, Any]]
 
@@ -65,6 +71,7 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
                     for name, fields, options in indexes
                 ]
             )
+            await _retire(db, collection)
 
 
 async def _create(db: Database, collection: str) -> None:
@@ -92,3 +99,15 @@ async def _keep_for(db: Database, collection: str, indexes: Sequence[Index]) -> 
             await db.collection(collection).database.command(
                 {"collMod": collection, "index": {"name": name, "expireAfterSeconds": seconds}}
             )
+
+
+async def _retire(db: Database, collection: str) -> None:
+    """Remove what an earlier version needed."""
+    there = await db.collection(collection).index_information()
+    for name in RETIRED.get(collection, ()):
+        if name in there:
+            try:
+                await db.collection(collection).drop_index(name)
+            except OperationFailure as error:
+                if error.code != _INDEX_NOT_FOUND:  # another process was faster
+                    raise

@@ -85,26 +85,38 @@ async def count_by_source(reads: Reads) -> dict[tuple[str, str | None], int]:
     return {(row["_id"]["w"], row["_id"].get("s")): row["n"] for row in rows}
 
 
-async def drop_oldest(db: Database, workspace: str, source: str | None, count: int) -> int:
-    """Forget the oldest so many of a source's; how many are gone."""
+async def count(reads: Reads) -> int:
+    """How many are parked."""
+    rows = await reads.aggregate(COLLECTION, [{"$count": "n"}])
+    return int(rows[0]["n"]) if rows else 0
+
+
+async def drop_oldest(db: Database, workspace: str, source: str | None, *, keep: int) -> int:
+    """Forget all of a source's but the newest so many; how many this call has removed.
+
+    The limit is looked for once, and counted from the newest: whoever does the same meanwhile finds the same one,
+    or none where it is done already, so that two at once drop no more than one.
+    """
     query = {"workspace": workspace, "source": source}
-    gone = 0
-    while gone < count:
-        rows = await db.latest.find(
-            COLLECTION,
-            query,
-            sort=[("arrivedAt", 1)],
-            fields=["_id"],
-            limit=min(count - gone, 1000),
-        )
-        if not rows:
-            break
-        with db.translated():
-            done = await db.collection(COLLECTION).delete_many(
-                {"_id": {"$in": [row["_id"] for row in rows]}}
-            )
-        gone += done.deleted_count
-    return gone
+    newest_first = {"arrivedAt": -1, "_id": -1}
+    beyond = await db.latest.aggregate(
+        COLLECTION,
+        [
+            {"$match": query},
+            {"$sort": newest_first},
+            {"$skip": keep},
+            {"$limit": 1},
+            {"$project": {"arrivedAt": 1}},
+        ],
+    )
+    if not beyond:
+        return 0
+    (last,) = beyond
+    older = {"arrivedAt": {"$lt": last["arrivedAt"]}}
+    as_old = {"arrivedAt": last["arrivedAt"], "_id": {"$lte": last["_id"]}}
+    with db.translated():
+        done = await db.collection(COLLECTION).delete_many({**query, "$or": [older, as_old]})
+    return done.deleted_count
 
 
 def row_of(orphan: Orphan) -> Document:
@@ -164,6 +176,8 @@ def orphan_of(row: Document) -> Orphan:
 INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
     ("message", [("workspace", 1), ("message", 1)], {}),
     ("key", [("workspace", 1), ("key", 1)], {}),
-    ("source", [("workspace", 1), ("source", 1), ("arrivedAt", 1)], {}),
+    ("by_arrival", [("workspace", 1), ("source", 1), ("arrivedAt", 1), ("_id", 1)], {}),
     ("expiry", [("arrivedAt", 1)], {"expireAfterSeconds": DAYS * 86400}),
 )
+RETIRED = ("source",)
+"""Indexes of earlier versions, which are removed."""
