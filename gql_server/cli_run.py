@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -84,6 +85,11 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise refused("This is no IANA time zone; write it like Europe/Paris or UTC.") from None
+
+
+def written(at: datetime) -> str:
+    """As the API writes a DateTime; its own writer stands above, and would bring all of GraphQL."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 @contextlib.contextmanager

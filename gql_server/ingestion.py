@@ -185,10 +185,11 @@ class Ingestion:
         """Put a receipt aside that cannot be committed; where not even that can be done, it is refused."""
         log.error("a receipt that cannot be committed: %s", kind(error))
         try:
-            await dead.keep(self._db, _orphan(arrival), reason=kind(error), now=self._clock())
+            orphan = _orphan(arrival)
+            new = await dead.keep(self._db, orphan, reason=kind(error), now=self._clock())
         except Exception as worse:  # noqa: BLE001 - its sender keeps it and comes again
             return worse
-        DEAD.inc()
+        DEAD.inc(new)
         return Outcome.DEAD
 
 
@@ -301,7 +302,7 @@ def arrival_of(orphan: Orphan) -> Arrival:
 
 def _orphan(arrival: Arrival) -> Orphan:
     return Orphan(
-        id="",
+        id=arrival.orphan or "",
         workspace=arrival.workspace,
         receipt=arrival.receipt,
         arrived_at=arrival.arrived_at,

@@ -43,6 +43,11 @@ DEAD = Counter(
     "Receipts that could not be committed and were put aside; expected 0.",
     registry=REGISTRY,
 )
+DEAD_PRESENT = Gauge(
+    "gql_dead_receipts_present",
+    "Receipts that are put aside now, in the whole database: of several processes take max, not sum. Expected 0.",
+    registry=REGISTRY,
+)
 EXPIRED = Counter(
     "gql_expired_messages", "Messages that waited too long for a receipt.", registry=REGISTRY
 )

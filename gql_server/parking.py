@@ -11,7 +11,7 @@ from gql_server.database import Database
 from gql_server.errors import Overloaded
 from gql_server.ingestion import BATCH, Arrival, Ingestion, Outcome, arrival_of
 from gql_server.logs import kind, log
-from gql_server.metrics import ORPHANS, ORPHANS_DROPPED
+from gql_server.metrics import DEAD_PRESENT, ORPHANS, ORPHANS_DROPPED
 from gql_server.store import dead, orphans
 
 RECENT = timedelta(minutes=10)
@@ -54,25 +54,11 @@ class Parking:
                 raise
             except Exception as error:  # noqa: BLE001 - one bad receipt must not stop the others
                 log.error("sweep: %s", kind(error))
-        if before is None:
-            await self._revive()
         if everything:
+            await revive(self._db, self._ingestion)
             self._everything_at = now
         await self._bound()
         await self.measure()
-
-    async def _revive(self) -> None:
-        """Try dead receipts again, once after each start: a new version may know how to take them."""
-        last = ""
-        while page := await dead.page(self._db.latest, last, limit=BATCH):
-            last = page[-1].id
-            outcomes = await self._ingestion.submit(
-                [Arrival(o.workspace, o.receipt, o.arrived_at, o.source) for o in page]
-            )
-            revived = [
-                o.id for o, out in zip(page, outcomes, strict=True) if out is not Outcome.DEAD
-            ]
-            await dead.forget(self._db, revived)
 
     async def _bound(self) -> None:
         """Drop the oldest of a source that has parked too many: most are of messages that were never ours."""
@@ -86,3 +72,25 @@ class Parking:
     async def measure(self) -> None:
         """Look how many are there."""
         ORPHANS.set(await orphans.count(self._db.latest))
+        DEAD_PRESENT.set(await dead.count(self._db.latest))
+
+
+async def revive(db: Database, ingestion: Ingestion) -> int:
+    """Try dead receipts again: what they died of may be mended by now. How many went in."""
+    revived = 0
+    last = ""
+    while page := await dead.page(db.latest, last, limit=BATCH):
+        last = page[-1].orphan.id
+        orphans_ = [one.orphan for one in page]
+        outcomes = await ingestion.submit(
+            [Arrival(o.workspace, o.receipt, o.arrived_at, o.source) for o in orphans_]
+        )
+        revived += await dead.forget(
+            db,
+            [
+                orphan.id
+                for orphan, outcome in zip(orphans_, outcomes, strict=True)
+                if outcome is not Outcome.DEAD
+            ],
+        )
+    return revived

@@ -1,7 +1,8 @@
 """Receipts whose message is not known: how they are bounded, and how they find it after all."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -14,10 +15,10 @@ from gql_server.errors import Overloaded
 from gql_server.ingestion import Outcome
 from gql_server.intake import Binding
 from gql_server.jobs import Jobs
-from gql_server.metrics import ORPHANS, ORPHANS_DROPPED
+from gql_server.metrics import DEAD, DEAD_PRESENT, ORPHANS, ORPHANS_DROPPED
 from gql_server.parking import Parking
 from gql_server.slots import Slots
-from gql_server.store import orphans
+from gql_server.store import dead, indexes, messages, orphans
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
 
 MINUTE = timedelta(minutes=1)
@@ -258,3 +259,81 @@ async def test_sweeps_run_in_one_process_but_for_the_first_of_each(
         assert ORPHANS._value.get() == 1
         for jobs in made.values():
             await jobs.close()
+
+
+@contextlib.contextmanager
+def nothing_can_be_written(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """To no message, for a reason that lies in us."""
+
+    def change(*_: object, **__: object) -> None:
+        raise OverflowError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(messages, "change", change)
+        yield
+
+
+async def test_dead_receipts_are_tried_again_each_hour_and_counted_once(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given one that cannot be committed, whose time is more precise than what is kept
+    made = await process.campaign()
+    (one,) = await process.register(made, NUMBER)
+    at = NOW + timedelta(microseconds=1)
+    receipt = DeliveryReceipt(S.RECEIVED, "twilio", reference=one, at=at)
+    died = DEAD._value.get()
+    attempts = []
+    with nothing_can_be_written(monkeypatch):
+        assert await process.ingestion.record(WORKSPACE, [receipt]) == [Outcome.DEAD]
+
+        # when sweeps come for an hour
+        for minutes in (0, 1, 59):
+            process.now += timedelta(minutes=minutes)
+            await process.parking.sweep()
+            attempts += [(o.attempts, o.reason) for o in await dead.page(db.latest, "", limit=9)]
+
+    # then it was tried again at the first of them, and after an hour
+    assert attempts == [(n, "builtins.OverflowError") for n in (2, 2, 3)]
+    assert (DEAD._value.get(), DEAD_PRESENT._value.get()) == (died + 1, 1)
+
+    # and where what it died of is mended, it goes in the next time
+    process.now += timedelta(minutes=59)
+    await process.parking.sweep()
+    assert await dead.count(db.latest) == 1
+    process.now += MINUTE
+    await process.parking.sweep()
+    assert await process.counts(made) == {S.RECEIVED: 1}
+    assert (await dead.count(db.latest), DEAD_PRESENT._value.get()) == (0, 0)
+
+
+async def test_a_parked_receipt_that_dies_is_parked_no_more(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await park(process, "SM1", source=None)
+    made = await process.campaign()
+    (one,) = await process.register(made, NUMBER)
+
+    async def away(*_: object, **__: object) -> None:
+        raise Overloaded
+
+    with monkeypatch.context() as patched:
+        patched.setattr(process.ingestion, "join", away)
+        await process.registration.bind(WORKSPACE, [Binding(one, "twilio", ("SM1",))])
+
+    with nothing_can_be_written(monkeypatch):
+        await process.parking.sweep()
+
+    assert await parked(db) == set()
+    (kept,) = await dead.page(db.latest, "", limit=10)
+    assert (kept.orphan.receipt.key, kept.orphan.arrived_at) == ("SM1", NOW + timedelta(seconds=1))
+
+
+async def test_dead_receipts_have_no_time_to_live(db: Database) -> None:
+    """They were acknowledged. An earlier version gave them a month."""
+    await db.collection("dead_receipts").create_index(
+        "diedAt", name="expiry", expireAfterSeconds=30 * 86400
+    )
+
+    await indexes.ensure(db, outbox_hours=24)
+
+    assert set(await db.collection("dead_receipts").index_information()) == {"_id_"}

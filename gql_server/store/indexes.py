@@ -26,6 +26,7 @@ _NAMESPACE_EXISTS = 48
 _INDEX_NOT_FOUND = 27
 
 RETIRED = {
+    dead.COLLECTION: dead.RETIRED,
     orphans.COLLECTION: orphans.RETIRED,
 }
 """Names of indexes that earlier versions made; another index has another name, since one cannot be exchanged."""
@@ -39,7 +40,7 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
         blacklist.COLLECTION: blacklist.INDEXES,
         campaigns.COLLECTION: campaigns.INDEXES,
         counters.COLLECTION: counters.INDEXES,
-        dead.COLLECTION: dead.INDEXES,
+        dead.COLLECTION: [],
         messages.COLLECTION: messages.INDEXES,
         orphans.COLLECTION: orphans.INDEXES,
         outbox.COLLECTION: outbox.indexes(outbox_hours),
@@ -60,6 +61,8 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
         there = await db.collection(campaigns.COLLECTION).database.list_collection_names()
     for collection, indexes in all_indexes(outbox_hours).items():
         with db.translated():
+            if collection in there:
+                await _retire(db, collection)
             if not indexes:
                 if collection not in there:
                     await _create(db, collection)
@@ -71,7 +74,6 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
                     for name, fields, options in indexes
                 ]
             )
-            await _retire(db, collection)
 
 
 async def _create(db: Database, collection: str) -> None:

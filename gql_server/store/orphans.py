@@ -11,7 +11,7 @@ from pymongo import DeleteOne, UpdateOne
 
 from gql_server.database import Database, Document, Reads, Transaction
 from gql_server.domain import ids
-from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.receipt import DeliveryReceipt, to_milliseconds
 from gql_server.domain.status import DeliveryStatus
 from gql_server.store.messages import key_of
 
@@ -132,7 +132,8 @@ def row_of(orphan: Orphan) -> Document:
         "provider": receipt.provider,
         "providerKey": receipt.key,
         "status": receipt.status.value,
-        "at": receipt.at,
+        # as precise as it is kept, so that what is read and kept again has the same id
+        "at": receipt.at and to_milliseconds(receipt.at),
         "code": receipt.error_code,
         "reason": receipt.error_reason,
         "operator": receipt.operator,
