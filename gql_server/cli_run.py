@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from gql_server.demo_access import FILE as DEMO_FILE
-from gql_server.errors import StartError
+from gql_server.errors import Overloaded, StartError
 from gql_server.server import address_of
 from gql_server.settings import Settings, unknown_variables
 
@@ -61,11 +61,13 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 @contextlib.contextmanager
 def clear_refusals() -> Iterator[None]:
-    """A start that is refused ends the command with one line."""
+    """A start that is refused, or a database that is away, ends the command with one line."""
     try:
         yield
     except StartError as error:
         raise refused(str(error)) from None
+    except Overloaded as error:
+        raise refused(f"{error}; try again later") from None
 
 
 def refused(message: str) -> typer.Exit:

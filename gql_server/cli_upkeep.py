@@ -2,7 +2,7 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -11,14 +11,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gql_server import logs
 from gql_server.app import connected
-from gql_server.cli_run import refused, run, settings_of, written
+from gql_server.cli_run import refused, run, say, settings_of, written
 from gql_server.commit import Committer
 from gql_server.database import Database
 from gql_server.domain import ids
+from gql_server.errors import Overloaded
 from gql_server.ingestion import Ingestion
+from gql_server.logs import kind
 from gql_server.parking import revive
 from gql_server.providers import PROVIDERS
-from gql_server.recount import Recount, recount
+from gql_server.recount import Recount, Recounts, recount_all
 from gql_server.services import utc_now
 from gql_server.slots import Slots
 from gql_server.store import campaigns, counters, dead, indexes
@@ -43,57 +45,64 @@ def recount_command(
     """Compare the counters with the messages, at one point in time, and repair what differs.
 
     Safe at any time, also while servers run. Nothing differs unless there is a bug or the database was changed by
-    hand: please report it. Ends with 1 where something differed, though it is repaired then.
+    hand: please report it. Ends with 1 where something differed, though it is repaired then, and where a campaign could
+    not be recounted.
     """
     chosen = None
     if campaign is not None:
         chosen = ids.read_campaign(campaign) or campaign
-    found = _with_database(lambda db: _recount(db, chosen))
-    if chosen is not None and not found:
+    done: Recounts = _with_database(lambda db: _recount(db, chosen))
+    if chosen is not None and not done.found and not done.failed:
         raise refused("There is no campaign of this id.")
-    wrong = [one for one in found if one.difference]
+    wrong = [one for one in done.found if one.difference]
     if as_json:
-        typer.echo(json.dumps(_shown(found, wrong)))
+        typer.echo(json.dumps(_shown(done, wrong)))
     else:
-        total = sum(one.messages for one in found)
-        typer.echo(f"{len(found):,} campaigns with {total:,} messages: {len(wrong):,} differ.")
+        total = sum(one.messages for one in done.found)
+        typer.echo(f"{len(done.found):,} campaigns with {total:,} messages: {len(wrong):,} differ.")
         for one in wrong:
-            done = "repaired" if one.repaired else "somebody else was repairing it"
-            typer.echo(f"{one.campaign}  off by {one.difference:,}  {done}")
-    if wrong:
+            repaired = "repaired" if one.repaired else "somebody else was repairing it"
+            typer.echo(f"{one.campaign}  off by {one.difference:,}  {repaired}")
+    for campaign_, error in done.failed.items():
+        say(f"campaign {campaign_} was not recounted: {_reason(error)}")
+    if wrong or done.failed:
         raise typer.Exit(1)
 
 
-def _shown(found: list[Recount], wrong: list[Recount]) -> dict[str, Any]:
+def _shown(done: Recounts, wrong: Sequence[Recount]) -> dict[str, Any]:
     return {
-        "campaigns": len(found),
-        "messages": sum(one.messages for one in found),
+        "campaigns": len(done.found),
+        "messages": sum(one.messages for one in done.found),
         "difference": sum(one.difference for one in wrong),
         "wrong": [
             {"campaign": one.campaign, "difference": one.difference, "repaired": one.repaired}
             for one in wrong
         ],
+        "failed": [
+            {"campaign": campaign, "reason": _reason(error)}
+            for campaign, error in done.failed.items()
+        ],
     }
 
 
-async def _recount(db: Database, chosen: str | None) -> list[Recount]:
+def _reason(error: Exception) -> str:
+    """In our own words, where they are ours: others may name a value."""
+    return str(error) if isinstance(error, Overloaded) else kind(error)
+
+
+async def _recount(db: Database, chosen: str | None) -> Recounts:
     async with _committing(db) as committer:
         return await _one_by_one(db, committer, chosen)
 
 
-async def _one_by_one(db: Database, committer: Committer, chosen: str | None) -> list[Recount]:
+async def _one_by_one(db: Database, committer: Committer, chosen: str | None) -> Recounts:
     wanted = [chosen] if chosen is not None else await _all(db)
     sizes = await _sizes(db, wanted)
-    found = []
     with _progress() as progress:
         task = progress.add_task("messages", total=sum(sizes.values()))
-        for campaign in wanted:
-            one = await recount(
-                db, committer, campaign, counted=lambda count: progress.advance(task, count)
-            )
-            if one is not None:
-                found.append(one)
-    return found
+        return await recount_all(
+            db, committer, wanted, counted=lambda count: progress.advance(task, count)
+        )
 
 
 async def _all(db: Database) -> list[str]:

@@ -28,7 +28,7 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from gql_server.errors import Overloaded, StartError
+from gql_server.errors import Overloaded, SnapshotTooOld, StartError
 
 Document: TypeAlias = dict[str, Any]
 Sort: TypeAlias = Sequence[tuple[str, int]]
@@ -46,6 +46,7 @@ RESOLVE_PATIENCE = 60.0
 
 _MAX_TIME_MS_EXPIRED = 50
 _DUPLICATE_KEY = 11000
+_SNAPSHOT_TOO_OLD = 239
 _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 _TRANSIENT = ("TransientTransactionError", "RetryableWriteError", _UNKNOWN_COMMIT)
 # What a server says that is just coming, going or changing its catalogue (the drivers' retryable reads, and
@@ -501,6 +502,8 @@ def _translated() -> Iterator[None]:
         if _is_away(error):
             raise Overloaded(f"the database did not answer ({type(error).__name__})") from None
         code = error.code if isinstance(error, OperationFailure) else None
+        if code == _SNAPSHOT_TOO_OLD:
+            raise SnapshotTooOld("the database keeps no point in time for so long") from None
         raise RuntimeError(f"MongoDB: {type(error).__name__}, code {code}") from None
 
 

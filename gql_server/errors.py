@@ -54,6 +54,10 @@ class Overloaded(Exception):
     """No room or no database in time; the sender is asked to come again."""
 
 
+class SnapshotTooOld(Overloaded):
+    """One point in time was read for longer than the database keeps it (5 minutes)."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserError:
     """A mistake in a mutation's input, as data: where it is, a stable code, words for a person."""

@@ -5,22 +5,26 @@ import contextlib
 import random
 import secrets
 from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
 
 from gql_server.commit import Clock, Committer
 from gql_server.database import Database
+from gql_server.errors import Overloaded, SnapshotTooOld
 from gql_server.expiry import Expiry
 from gql_server.logs import kind, log
 from gql_server.parking import Parking
 from gql_server.recount import recount, recount_all
-from gql_server.slots import Slots
-from gql_server.store import campaigns, leases, outbox
+from gql_server.store import campaigns, leases, outbox, unclean
+from gql_server.store.unclean import UncleanEnd
 
 SETTLE_EVERY = 1.0
 SWEEP_EVERY = 60.0
 EXPIRE_EVERY = 60.0
 SAMPLE_EVERY = 600.0
 NEWEST = 1000
-"""Commits whose campaigns the settler, the sample and the recount after an unclean end look at."""
+"""Commits whose campaigns the settler and the sample look at."""
+CLOCKS = timedelta(minutes=2)
+"""By how much the clocks of two machines may differ where it is asked what was changed when."""
 RECOUNT_SHARE = 0.25
 """Of the time, for recounts in a server that has others to serve."""
 LEASE = 150.0
@@ -36,7 +40,6 @@ class Jobs:
         committer: Committer,
         parking: Parking,
         expiry: Expiry,
-        slots: Slots,
         *,
         clock: Clock,
     ) -> None:
@@ -44,9 +47,10 @@ class Jobs:
         self._committer = committer
         self._parking = parking
         self._expiry = expiry
-        self._slots = slots
         self._clock = clock
         self._holder = secrets.token_hex(8)
+        self._proven: dict[str, datetime] = {}
+        """Campaigns that were recounted because of an unclean end, and when that began."""
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -57,11 +61,11 @@ class Jobs:
             (self.sweep, SWEEP_EVERY, False),
             (self.settle_newest, SWEEP_EVERY, True),
             (self.expire, EXPIRE_EVERY, True),
+            (self.recount_unclean, SWEEP_EVERY, True),
             (self.recount_sample, SAMPLE_EVERY, True),
         ):
             first = seconds if job == self.recount_sample else 0.0
             self._tasks.append(asyncio.create_task(self._every(seconds, job, first, alone=alone)))
-        self._tasks.append(asyncio.create_task(self._recount_when_unclean()))
 
     async def close(self) -> None:
         """Stop them."""
@@ -99,19 +103,33 @@ class Jobs:
             chosen = random.choice(sorted(newest))
             await recount(self._db, self._committer, chosen, share=RECOUNT_SHARE)
 
-    async def _recount_when_unclean(self) -> None:
-        while True:
-            await self._slots.unclean.wait()
-            self._slots.unclean.clear()
-            try:
-                newest = await outbox.newest_campaigns(self._db.latest, commits=NEWEST)
-                log.warning("a server ended without order: recounting %d campaigns", len(newest))
-                found = await recount_all(
-                    self._db, self._committer, sorted(newest), share=RECOUNT_SHARE
-                )
-                log.info("recounted; %d are off", sum(one.difference > 0 for one in found))
-            except Exception as error:  # noqa: BLE001 - the sample comes round to them
-                log.warning("recount: %s", kind(error))
+    async def recount_unclean(self) -> None:
+        """Recount what they changed last who ended without order; what cannot be now has its turn again."""
+        ends = await unclean.listed(self._db.latest)
+        changed = {
+            end: await outbox.changed_in(
+                self._db.latest, end.slot, end.since - CLOCKS, end.until + CLOCKS
+            )
+            for end in ends
+        }
+        wanted = sorted({c for end in ends for c in changed[end] if not self._is_proven(c, end)})
+        if wanted:
+            log.warning("a server ended without order: recounting %d campaigns", len(wanted))
+            began = self._clock()
+            done = await recount_all(self._db, self._committer, wanted, share=RECOUNT_SHARE)
+            again = {c for c, error in done.failed.items() if _may_be_proven_later(error)}
+            self._proven.update(dict.fromkeys(set(wanted) - again, began))
+            off = sum(one.difference > 0 for one in done.found)
+            log.info("recounted %d campaigns; %d were off", len(done.found), off)
+        for end in ends:
+            if all(self._is_proven(campaign, end) for campaign in changed[end]):
+                await unclean.forget(self._db, end)
+        if not ends:
+            self._proven.clear()
+
+    def _is_proven(self, campaign: str, end: UncleanEnd) -> bool:
+        began = self._proven.get(campaign)
+        return began is not None and began > end.until
 
     async def _every(
         self, seconds: float, job: Callable[[], Awaitable[object]], first: float, *, alone: bool
@@ -129,3 +147,8 @@ class Jobs:
         """Whether this process is the one that runs the jobs."""
         ours = await leases.renew(self._db, ["jobs"], self._holder, seconds=LEASE)
         return bool(ours) or await leases.take(self._db, "jobs", self._holder, seconds=LEASE)
+
+
+def _may_be_proven_later(error: Exception) -> bool:
+    """Not where it takes too long, or there is a bug: that would be so each minute, and is in the log."""
+    return isinstance(error, Overloaded) and not isinstance(error, SnapshotTooOld)

@@ -58,7 +58,7 @@ async def running(
     registration = Registration(db, committer, ingestion, clock=clock)
     patience = timedelta(hours=settings.waiting_expires_after)
     expiry = Expiry(db, committer, clock=clock, after=patience)
-    jobs = Jobs(db, committer, parking, expiry, slots, clock=clock)
+    jobs = Jobs(db, committer, parking, expiry, clock=clock)
     services = Services(
         settings=settings,
         db=db,

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+import typer
 from broadcaster import Broadcast
 
-from gql_server.cli_run import address_here
+from gql_server.cli_run import address_here, clear_refusals
 from gql_server.database import Database
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
-from gql_server.errors import StartError
+from gql_server.errors import Overloaded, StartError
 from gql_server.settings import BUSES, Settings
 from gql_server.store import dead, messages
 from gql_server.store.orphans import Orphan
@@ -420,3 +421,14 @@ async def test_dead_receipts_are_listed_without_a_number_tried_again_and_removed
     tried = await gql_server("dead", "retry")
     assert (tried.code, tried.out) == (0, "0 went in, 0 are left.\n")
     assert (await gql_server("dead", "list", "--json")).out == "[]\n"
+
+
+def test_a_database_that_goes_away_ends_a_command_with_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(typer.Exit) as end, clear_refusals():
+        raise Overloaded("the database did not answer (NetworkTimeout)")
+
+    assert end.value.exit_code == 1
+    said = capsys.readouterr().err
+    assert said == "gql-server: the database did not answer (NetworkTimeout); try again later\n"

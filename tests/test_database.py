@@ -29,7 +29,7 @@ from pymongo.read_concern import ReadConcern
 from gql_server import database, embedded
 from gql_server.database import Database, Transaction, open_database
 from gql_server.embedded import find_mongod
-from gql_server.errors import Overloaded, StartError
+from gql_server.errors import Overloaded, SnapshotTooOld, StartError
 from tests.server_process import environment, free_port
 
 PHONE = "+33612345678"
@@ -674,6 +674,15 @@ async def test_a_read_that_the_catalogue_is_not_ready_for_is_to_come_again(
     async with breakable.failing("find", 1, errorCode=246):  # SnapshotUnavailable
         with pytest.raises(Overloaded, match=r"^the database did not answer \(OperationFailure\)$"):
             await fragile.latest.find_one("things", {})
+
+
+async def test_a_point_in_time_that_is_no_longer_kept_has_an_error_of_its_own(
+    breakable: Mongod, fragile: Database
+) -> None:
+    too_old = breakable.failing("find", 1, errorCode=239)  # SnapshotTooOld
+    async with too_old, fragile.snapshot() as at:
+        with pytest.raises(SnapshotTooOld):
+            await at.find_one("things", {})
 
 
 @pytest.mark.parametrize(

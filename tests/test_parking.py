@@ -17,7 +17,6 @@ from gql_server.intake import Binding
 from gql_server.jobs import Jobs
 from gql_server.metrics import DEAD, DEAD_PRESENT, ORPHANS, ORPHANS_DROPPED
 from gql_server.parking import Parking
-from gql_server.slots import Slots
 from gql_server.store import dead, indexes, messages, orphans
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
 
@@ -234,9 +233,7 @@ async def test_sweeps_run_in_one_process_but_for_the_first_of_each(
     swept: list[str] = []
     async with quiet(db) as other:
         made = {
-            name: Jobs(
-                db, one.committer, one.parking, one.expiry, Slots(db, count=1), clock=lambda: NOW
-            )
+            name: Jobs(db, one.committer, one.parking, one.expiry, clock=lambda: NOW)
             for name, one in (("one", process), ("other", other))
         }
         for name, one in (("one", process), ("other", other)):

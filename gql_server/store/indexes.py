@@ -19,6 +19,7 @@ from gql_server.store import (
     outbox,
     sources,
     timeline,
+    unclean,
     values,
 )
 
@@ -47,6 +48,7 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
         keys.COLLECTION: [("workspace", [("workspace", 1), ("createdAt", 1)], {})],
         leases.COLLECTION: [],
         timeline.COLLECTION: [],
+        unclean.COLLECTION: [],
         values.COLLECTION: [],
         sources.COLLECTION: [("token", [("tokenHash", 1)], {"unique": True})],
     }

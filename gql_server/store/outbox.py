@@ -108,6 +108,15 @@ async def commits_since(reads: Reads, workspace: str, since: datetime) -> set[tu
     return {(row["_id"]["c"], row["_id"]["s"], row["_id"]["v"]) for row in rows}
 
 
+async def changed_in(reads: Reads, slot: int, since: datetime, until: datetime) -> set[str]:
+    """The campaigns, of all workspaces, that commits of this slot changed in this span."""
+    found: set[str] = set()
+    query = {"at": {"$gte": since, "$lte": until}, "_id.s": slot}
+    async for rows in reads.scan(COLLECTION, query, fields=["_id"]):
+        found.update(row["_id"]["c"] for row in rows)
+    return found
+
+
 async def newest_campaigns(reads: Reads, *, commits: int) -> set[str]:
     """The campaigns of the newest so many commits, of all workspaces."""
     rows = await reads.find(COLLECTION, {}, sort=[("at", -1)], limit=commits, fields=["_id"])
