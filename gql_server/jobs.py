@@ -21,8 +21,10 @@ SETTLE_EVERY = 1.0
 SWEEP_EVERY = 60.0
 EXPIRE_EVERY = 60.0
 SAMPLE_EVERY = 600.0
+SETTLE_PAGE = 1000
+"""Campaigns that are looked at each minute, of those that are not completed."""
 NEWEST = 1000
-"""Commits whose campaigns the settler and the sample look at."""
+"""Commits of whose campaigns the sample is taken."""
 CLOCKS = timedelta(minutes=2)
 """By how much the clocks of two machines may differ where it is asked what was changed when."""
 RECOUNT_SHARE = 0.25
@@ -49,6 +51,8 @@ class Jobs:
         self._expiry = expiry
         self._clock = clock
         self._holder = secrets.token_hex(8)
+        self._settled_to = ""
+        """The last campaign that `settle_unfinished` has looked at."""
         self._proven: dict[str, datetime] = {}
         """Campaigns that were recounted because of an unclean end, and when that began."""
         self._tasks: list[asyncio.Task[None]] = []
@@ -59,7 +63,7 @@ class Jobs:
             (self._committer.settle_touched, SETTLE_EVERY, False),
             (self.settle_due, SETTLE_EVERY, False),
             (self.sweep, SWEEP_EVERY, False),
-            (self.settle_newest, SWEEP_EVERY, True),
+            (self.settle_unfinished, SWEEP_EVERY, True),
             (self.expire, EXPIRE_EVERY, True),
             (self.recount_unclean, SWEEP_EVERY, True),
             (self.recount_sample, SAMPLE_EVERY, True),
@@ -87,10 +91,15 @@ class Jobs:
         """Give campaigns whose time has come their new state."""
         await self._committer.settle(await campaigns.due(self._db.latest, self._clock()))
 
-    async def settle_newest(self) -> None:
-        """Look whether the stored states of what changed last are right."""
-        newest = await outbox.newest_campaigns(self._db.latest, commits=NEWEST)
-        await self._committer.settle(newest)
+    async def settle_unfinished(self) -> None:
+        """Look whether the stored states of the next campaigns that are not completed are right, all in turn.
+
+        Two processes that each took a last waiting message may both have ended before they looked again.
+        """
+        page = await campaigns.unfinished(self._db.latest, self._settled_to, limit=SETTLE_PAGE)
+        # Before the settling: a page that cannot be settled comes again, but after the others.
+        self._settled_to = page[-1] if len(page) == SETTLE_PAGE else ""
+        await self._committer.settle(page)
 
     async def expire(self) -> None:
         """Give messages that waited too long the status that is assumed then."""
@@ -98,7 +107,8 @@ class Jobs:
 
     async def recount_sample(self) -> None:
         """Recount one of the campaigns that changed last."""
-        newest = await outbox.newest_campaigns(self._db.latest, commits=NEWEST)
+        until = self._clock() + CLOCKS
+        newest = await outbox.newest_campaigns(self._db.latest, until, commits=NEWEST)
         if newest:
             chosen = random.choice(sorted(newest))
             await recount(self._db, self._committer, chosen, share=RECOUNT_SHARE)

@@ -117,9 +117,11 @@ async def changed_in(reads: Reads, slot: int, since: datetime, until: datetime) 
     return found
 
 
-async def newest_campaigns(reads: Reads, *, commits: int) -> set[str]:
-    """The campaigns of the newest so many commits, of all workspaces."""
-    rows = await reads.find(COLLECTION, {}, sort=[("at", -1)], limit=commits, fields=["_id"])
+async def newest_campaigns(reads: Reads, until: datetime, *, commits: int) -> set[str]:
+    """The campaigns of the newest so many commits up to then, of all workspaces."""
+    rows = await reads.find(
+        COLLECTION, {"at": {"$lte": until}}, sort=[("at", -1)], limit=commits, fields=["_id"]
+    )
     return {row["_id"]["c"] for row in rows}
 
 
