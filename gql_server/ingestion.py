@@ -163,7 +163,7 @@ class Ingestion:
         begun: dict[str, Campaign] = {}
         try:
             outcomes = await self._committer.commit(
-                lambda tx: _plan(tx, batch, self._begun, begun), lane=lane
+                lambda tx: _plan(tx, batch, self._begun, begun, self._clock()), lane=lane
             )
         except Overloaded:
             raise
@@ -198,6 +198,7 @@ async def _plan(
     batch: Sequence[Arrival],
     known: dict[str, Campaign],
     begun: dict[str, Campaign],
+    now: datetime,
 ) -> Plan[list[Outcome]]:
     """What a batch changes. `known` are campaigns that have begun; `begun` becomes those that have from now on."""
     plan: Plan[list[Outcome]] = Plan([])
@@ -235,7 +236,7 @@ async def _plan(
                 sendings[message.campaign],
                 unknown_words=fold.unknown_words,
             )
-    await orphans.park(tx, parked)
+    await orphans.park(tx, parked, now=now)
     await orphans.adopt(tx, adopted)
     return plan
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -334,3 +334,56 @@ async def test_dead_receipts_have_no_time_to_live(db: Database) -> None:
     await indexes.ensure(db, outbox_hours=24)
 
     assert set(await db.collection("dead_receipts").index_information()) == {"_id_"}
+
+
+async def kept_until(db: Database) -> dict[str | None, datetime]:
+    rows = await db.latest.find("orphans", {})
+    return {row["providerKey"]: row["keepUntil"] for row in rows}
+
+
+async def test_one_that_comes_again_is_kept_for_a_week_from_then(
+    process: Quiet, db: Database
+) -> None:
+    index = (await db.collection("orphans").index_information())["kept"]
+    assert (index["key"], index["expireAfterSeconds"]) == ([("keepUntil", 1)], 0)
+    await park(process, "a1", "a2", source="a")
+    assert await kept_until(db) == {
+        "a1": NOW + orphans.KEPT + timedelta(seconds=1),
+        "a2": NOW + orphans.KEPT + timedelta(seconds=2),
+    }
+
+    process.now = NOW + timedelta(days=6)
+    await park(process, "a1", source="a")
+    # a clock that is behind makes it no shorter
+    process.now = NOW + timedelta(days=1)
+    await park(process, "a1", source="a")
+
+    assert (await kept_until(db))["a1"] == NOW + timedelta(days=13, seconds=1)
+    (first, _) = sorted(o.arrived_at for o in await orphans.after(db.latest, "", limit=9))
+    assert first == NOW + timedelta(seconds=1)
+
+
+async def test_a_dead_receipt_that_is_parked_after_all_is_kept_for_a_week_from_then(
+    process: Quiet, db: Database
+) -> None:
+    orphan = orphans.Orphan("", WORKSPACE, unknown("SM1"), NOW, source=None)
+    await dead.keep(db, orphan, reason="builtins.OverflowError", now=NOW)
+
+    process.now = NOW + timedelta(days=30)
+    await process.parking.sweep()
+
+    assert await kept_until(db) == {"SM1": process.now + orphans.KEPT}
+    assert await dead.count(db.latest) == 0
+
+
+async def test_what_an_earlier_version_parked_keeps_its_week(process: Quiet, db: Database) -> None:
+    await park(process, "a1", "a2", source="a")
+    parked_ = db.collection("orphans")
+    await parked_.update_one({"providerKey": "a2"}, {"$unset": {"keepUntil": 1}})
+    await parked_.update_one({"providerKey": "a1"}, {"$set": {"keepUntil": NOW}})
+    await parked_.create_index("arrivedAt", name="expiry", expireAfterSeconds=7 * 86400)
+
+    await indexes.ensure(db, outbox_hours=24)
+
+    assert await kept_until(db) == {"a1": NOW, "a2": NOW + timedelta(days=7, seconds=2)}
+    assert "expiry" not in await parked_.index_information()

@@ -110,6 +110,8 @@ async def _retire(db: Database, collection: str) -> None:
     there = await db.collection(collection).index_information()
     for name in RETIRED.get(collection, ()):
         if name in there:
+            if (collection, name) == (orphans.COLLECTION, "expiry"):
+                await orphans.give_time_to_live(db)
             try:
                 await db.collection(collection).drop_index(name)
             except OperationFailure as error:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import DeleteOne, UpdateOne
@@ -16,7 +16,7 @@ from gql_server.domain.status import DeliveryStatus
 from gql_server.store.messages import key_of
 
 COLLECTION = "orphans"
-DAYS = 7
+KEPT = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,20 @@ class Orphan:
     source: str | None
 
 
-async def park(tx: Transaction, parked: Sequence[Orphan]) -> None:
-    """Keep receipts; one that repeats is kept once. Their ids are made here."""
+async def park(tx: Transaction, parked: Sequence[Orphan], *, now: datetime) -> None:
+    """Keep receipts, for so many days from now; one that repeats is kept once. Their ids are made here."""
     updates = []
     for orphan in parked:
         row = row_of(orphan)
         updates.append(
             UpdateOne(
                 {"_id": row_id(row)},
-                {"$setOnInsert": row, "$min": {"arrivedAt": orphan.arrived_at}},
+                {
+                    "$setOnInsert": row,
+                    "$min": {"arrivedAt": orphan.arrived_at},
+                    # It is acknowledged each time that it comes.
+                    "$max": {"keepUntil": now + KEPT},
+                },
                 upsert=True,
             )
         )
@@ -178,7 +183,16 @@ INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
     ("message", [("workspace", 1), ("message", 1)], {}),
     ("key", [("workspace", 1), ("key", 1)], {}),
     ("by_arrival", [("workspace", 1), ("source", 1), ("arrivedAt", 1), ("_id", 1)], {}),
-    ("expiry", [("arrivedAt", 1)], {"expireAfterSeconds": DAYS * 86400}),
+    ("kept", [("keepUntil", 1)], {"expireAfterSeconds": 0}),
 )
-RETIRED = ("source",)
+RETIRED = ("source", "expiry")
 """Indexes of earlier versions, which are removed."""
+
+
+async def give_time_to_live(db: Database) -> None:
+    """Let also go in time what an earlier version parked."""
+    with db.translated():
+        await db.collection(COLLECTION).update_many(
+            {"keepUntil": None},
+            [{"$set": {"keepUntil": {"$add": ["$arrivedAt", KEPT // timedelta(milliseconds=1)]}}}],
+        )

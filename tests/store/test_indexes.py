@@ -21,6 +21,7 @@ async def test_every_index_begins_with_a_workspace_or_a_campaign_or_is_the_whole
         "by_state",
         "unfinished",
         "expiry",
+        "kept",
         "token",
     }  # a job's, the clock's, and the one by which a source is found
 
