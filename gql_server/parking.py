@@ -1,13 +1,15 @@
 """The parking of receipts whose message is not known, kept in order by the clock; and what could not be committed.
 
-A receipt is joined with its message by whoever commits second, at once. Only a crash between a commit and the look
-after it leaves a pair apart, and that is found here.
+A receipt is joined with its message by whoever commits second, at once. What ends or fails between a commit and the
+look after it leaves a pair apart, and that is found here.
 """
 
+import contextlib
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from gql_server.commit import Clock
-from gql_server.database import Database
+from gql_server.database import PATIENCE, READ_PATIENCE, RESOLVE_PATIENCE, Database
 from gql_server.errors import Overloaded
 from gql_server.ingestion import BATCH, Arrival, Ingestion, Outcome, arrival_of
 from gql_server.logs import kind, log
@@ -22,6 +24,10 @@ EVERYTHING_EVERY = timedelta(hours=1)
 its message is registered, and whoever should join the two then may end, or not reach the database."""
 
 
+UNSEEN = timedelta(seconds=PATIENCE + RESOLVE_PATIENCE + READ_PATIENCE)
+"""How long after it began a commit may become visible, though its caller has long been told that it failed."""
+
+
 class Parking:
     """Sweeps what is parked."""
 
@@ -33,18 +39,29 @@ class Parking:
         self._clock = clock
         self._per_source = per_source
         self._everything_at: datetime | None = None
-        """When everything was last looked at."""
+        """When everything was last looked at because its time had come."""
+        self._apart_at: datetime | None = None
+        """When a registration failed here that may be durable, or its join."""
 
     @property
     def is_due(self) -> bool:
         """Whether this process must sweep, whoever else does."""
-        return self._everything_at is None
+        return self._everything_at is None or self._apart_at is not None
+
+    @contextlib.contextmanager
+    def minded(self) -> Iterator[None]:
+        """Around what registers messages and joins them: where it fails, the next sweep looks at everything."""
+        try:
+            yield
+        except BaseException:  # also of a caller that has left: its commit goes on without it
+            self._apart_at = self._clock()
+            raise
 
     async def sweep(self) -> None:
-        """Join what a crash left apart; keep each source's parking bounded."""
-        now, before = self._clock(), self._everything_at
-        everything = before is None or now - before >= EVERYTHING_EVERY
-        since = None if everything else now - RECENT
+        """Join what was left apart; keep each source's parking bounded."""
+        now, before, apart = self._clock(), self._everything_at, self._apart_at
+        hourly = before is None or now - before >= EVERYTHING_EVERY
+        since = None if hourly or apart is not None else now - RECENT
         last = ""
         while page := await orphans.after(self._db.latest, last, since=since, limit=BATCH):
             last = page[-1].id
@@ -54,9 +71,11 @@ class Parking:
                 raise
             except Exception as error:  # noqa: BLE001 - one bad receipt must not stop the others
                 log.error("sweep: %s", kind(error))
-        if everything:
+        if hourly:
             await revive(self._db, self._ingestion)
             self._everything_at = now
+        if apart is not None and apart == self._apart_at and now - apart > UNSEEN:
+            self._apart_at = None
         await self._bound()
         await self.measure()
 

@@ -32,6 +32,7 @@ from gql_server.domain.status import DeliveryStatus
 from gql_server.ingestion import Ingestion
 from gql_server.intake import NewRecipient
 from gql_server.live import Live
+from gql_server.parking import Parking
 from gql_server.pictures import CHANGES_AN_EVENT, MessageUpdates, Picture
 from gql_server.registration import NewCampaign, Registration
 from gql_server.services import utc_now
@@ -100,7 +101,8 @@ async def writing(
     committer = Committer(db, nudge=nudge, clock=utc_now, slots=[slot])
     ingestion = Ingestion(db, committer, clock=utc_now)
     ingestion.start()
-    registration = Registration(db, committer, ingestion, clock=utc_now)
+    parking = Parking(db, ingestion, clock=utc_now, per_source=1000)
+    registration = Registration(db, committer, ingestion, parking, clock=utc_now)
     yield Writer(db, workspace, ingestion, registration)
     await ingestion.close()
 

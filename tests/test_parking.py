@@ -99,8 +99,11 @@ async def test_a_parked_receipt_counts_from_its_arrival_not_from_when_its_messag
     assert await process.history(one) == [(S.RECEIVED, NOW + MINUTE), (S.WAITING, process.now)]
 
 
-async def left_apart(process: Quiet, monkeypatch: pytest.MonkeyPatch) -> str:
+async def left_apart(
+    process: Quiet, monkeypatch: pytest.MonkeyPatch, *, bound_by: Quiet | None = None
+) -> str:
     """A message that is bound to what was parked an hour ago; the database went away before they were joined."""
+    bound_by = bound_by or process
     await park(process, "SM1", source=None)
     made = await process.campaign()
     (one,) = await process.register(made, NUMBER)
@@ -111,8 +114,8 @@ async def left_apart(process: Quiet, monkeypatch: pytest.MonkeyPatch) -> str:
         raise Overloaded
 
     with monkeypatch.context() as patched:
-        patched.setattr(process.ingestion, "join", away)
-        bound = await process.registration.bind(WORKSPACE, [Binding(one, "twilio", ("SM1",))])
+        patched.setattr(bound_by.ingestion, "join", away)
+        bound = await bound_by.registration.bind(WORKSPACE, [Binding(one, "twilio", ("SM1",))])
     assert (bound.bound, bound.errors) == (1, [])
     assert (await process.kept(one)).message.status is S.WAITING
     return one
@@ -135,12 +138,69 @@ async def test_what_was_left_apart_is_joined_within_the_hour_though_nobody_start
     process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though it was parked long before, so that a look at the newest does not find it."""
-    one = await left_apart(process, monkeypatch)
+    async with quiet(db) as ended:
+        one = await left_apart(process, monkeypatch, bound_by=ended)
 
     for _ in range(60):
         process.now += MINUTE
         await process.parking.sweep()
 
+    assert (await process.kept(one)).message.status is S.RECEIVED
+    assert await parked(db) == set()
+
+
+async def test_what_a_process_left_apart_it_joins_at_its_next_sweep(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert process.parking.is_due
+    one = await left_apart(process, monkeypatch)
+    # whichever process has the lease
+    assert process.parking.is_due
+
+    process.now += MINUTE
+    await process.parking.sweep()
+
+    assert (await process.kept(one)).message.status is S.RECEIVED
+    # and again, until no commit that failed can become visible any more
+    assert process.parking.is_due
+    process.now += MINUTE
+    await process.parking.sweep()
+    assert not process.parking.is_due
+
+
+@pytest.mark.parametrize("failure", [Overloaded, asyncio.CancelledError])
+async def test_what_was_registered_though_its_caller_was_told_otherwise_is_joined_soon(
+    process: Quiet,
+    db: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: type[BaseException],
+) -> None:
+    """The answer to the commit was lost, or the caller has left; and it is seen only after the next sweep."""
+    # given a receipt that has been parked for long
+    await park(process, "SM1", source=None)
+    made = await process.campaign()
+    (one,) = await process.register(made, NUMBER)
+    process.now += timedelta(minutes=30)
+    await process.parking.sweep()
+    assert not process.parking.is_due
+    plans = []
+
+    async def unknown_result(prepare: Any) -> Any:
+        plans.append(prepare)
+        raise failure
+
+    # when its message is bound, without anybody's knowing
+    commit = process.committer.commit
+    with monkeypatch.context() as patched:
+        patched.setattr(process.committer, "commit", unknown_result)
+        with pytest.raises(failure):
+            await process.registration.bind(WORKSPACE, [Binding(one, "twilio", ("SM1",))])
+    await process.parking.sweep()
+    process.now += MINUTE
+    await commit(plans[0])
+    await process.parking.sweep()
+
+    # then the sweep after that joins them
     assert (await process.kept(one)).message.status is S.RECEIVED
     assert await parked(db) == set()
 
