@@ -43,6 +43,8 @@ PING_PATIENCE = 2.0
 ABORT_PATIENCE = 1.0
 RESOLVE_PATIENCE = 60.0
 """Seconds that a commit of unknown result is sent again when its caller has been told so already."""
+VISIBLE_AFTER = PATIENCE + RESOLVE_PATIENCE + READ_PATIENCE
+"""Seconds after its beginning until which a commit may become visible, its caller told or not."""
 
 _MAX_TIME_MS_EXPIRED = 50
 _DUPLICATE_KEY = 11000

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from gql_server.commit import Clock
-from gql_server.database import PATIENCE, READ_PATIENCE, RESOLVE_PATIENCE, Database
+from gql_server.database import VISIBLE_AFTER, Database
 from gql_server.errors import Overloaded
 from gql_server.ingestion import BATCH, Arrival, Ingestion, Outcome, arrival_of
 from gql_server.logs import kind, log
@@ -24,8 +24,8 @@ EVERYTHING_EVERY = timedelta(hours=1)
 its message is registered, and whoever should join the two then may end, or not reach the database."""
 
 
-UNSEEN = timedelta(seconds=PATIENCE + RESOLVE_PATIENCE + READ_PATIENCE)
-"""How long after it began a commit may become visible, though its caller has long been told that it failed."""
+UNSEEN = timedelta(seconds=VISIBLE_AFTER)
+"""How long everything is looked at after a registration failed."""
 
 
 class Parking:

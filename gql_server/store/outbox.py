@@ -100,12 +100,19 @@ async def between(
     return Changes(changes, reached, more=False, complete=True)
 
 
-async def commits_since(reads: Reads, workspace: str, since: datetime) -> set[tuple[str, int, int]]:
-    """The workspace's commits at or after this time: (campaign, slot, version)."""
+async def versions_between(
+    reads: Reads, workspace: str, since: datetime, until: datetime
+) -> dict[tuple[str, int], int]:
+    """The newest version of each (campaign, slot) that the workspace's commits of this span have written."""
     rows = await reads.find(
-        COLLECTION, {"workspace": workspace, "at": {"$gte": since}}, fields=["_id"]
+        COLLECTION, {"workspace": workspace, "at": {"$gte": since, "$lte": until}}, fields=["_id"]
     )
-    return {(row["_id"]["c"], row["_id"]["s"], row["_id"]["v"]) for row in rows}
+    versions: dict[tuple[str, int], int] = {}
+    for row in rows:
+        commit = row["_id"]
+        stripe = (commit["c"], commit["s"])
+        versions[stripe] = max(versions.get(stripe, 0), commit["v"])
+    return versions
 
 
 async def changed_in(reads: Reads, slot: int, since: datetime, until: datetime) -> set[str]:
