@@ -207,6 +207,8 @@ class Results(Response):
         self._bulk = bulk
         self._source = source
         self._underway: deque[asyncio.Task[bytes]] = deque()
+        self._timed_out = False
+        """The body did not come to its end, so that a line that has only begun is none."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read, record and send, until the body ends or the sender is gone."""
@@ -217,8 +219,11 @@ class Results(Response):
         try:
             async for piece in self._pieces(unsent, send):
                 await self._record(lines.of(piece), unsent, send)
-            await self._record(lines.last(), unsent, send)
+            if not self._timed_out:
+                await self._record(lines.last(), unsent, send)
             await self._settle(unsent)
+            if self._timed_out:
+                unsent.add(orjson.dumps({"error": _TIMEOUT}) + b"\n")
             await unsent.send(send)
         except ClientDisconnect:
             return
@@ -253,7 +258,7 @@ class Results(Response):
                     await self._settle(unsent)
                     await unsent.send(send)
                     if not (await asyncio.wait({coming}, timeout=IDLE))[0]:
-                        unsent.add(orjson.dumps({"error": _TIMEOUT}) + b"\n")
+                        self._timed_out = True
                         return
                 piece = coming.result()
             finally:

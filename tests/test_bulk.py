@@ -224,6 +224,24 @@ async def test_who_sends_nothing_for_long_is_told_so_and_left(
     assert b'{"error":{"code":"TIMEOUT"' in said
 
 
+async def test_half_a_line_of_who_sends_nothing_for_long_is_none(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "IDLE", 0.3)
+    _, (reference, other) = await messages(api, 2)
+    webhook = await api.new_source("generic")
+
+    async with begun(webhook) as (reader, writer):
+        chunk(writer, line(reference) + line(other).rstrip()[:-1])
+        said = await asyncio.wait_for(reader.readuntil(b"\r\n0\r\n\r\n"), 5)
+
+    body = b"".join(one for one in said.partition(b"\r\n\r\n")[2].split(b"\r\n") if b"{" in one)
+    assert [json.loads(one) for one in body.splitlines()] == [
+        {"line": 1, "result": "APPLIED"},
+        {"error": {"code": "TIMEOUT", "message": "Nothing came for 60 seconds."}},
+    ]
+
+
 @contextlib.asynccontextmanager
 async def begun(webhook: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     """A request whose body is still to come, in chunks."""
