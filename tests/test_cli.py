@@ -317,6 +317,8 @@ def test_every_bus_that_may_be_set_is_one_of_broadcaster(scheme: str) -> None:
          "IANA"),
         (["keys", "list", "--workspace", "w"], {"GQL_PORT": "many"}, "GQL_PORT must be"),
         (["keys", "list", "--workspace", "w"], {"GQL_MONGO_DRIVER": "x"}, "motor or pymongo"),
+        (["keys", "list", "--workspace", "w"], {"GQL_OUTBOX_HOURS": "8785"},
+         "GQL_OUTBOX_HOURS must be 1 to 8784"),
         (["keys", "list", "--workspace", "w"], {"GQL_MONGODB_URL": "nonsense"}, "GQL_MONGODB_URL"),
         (["keys", "create", "--workspace", "w", "--scopes", ""], {}, "no scope ''"),
         (["sources", "add", "--workspace", "w", "--provider", "twilio", "--secret", ""], {},
