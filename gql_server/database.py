@@ -29,6 +29,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from gql_server.errors import Overloaded, SnapshotTooOld, StartError
+from gql_server.metrics import RETRIES
 
 Document: TypeAlias = dict[str, Any]
 Sort: TypeAlias = Sequence[tuple[str, int]]
@@ -304,6 +305,7 @@ class Database:
             except BaseException:
                 await _abort(session)
                 raise
+            RETRIES.inc()
             await asyncio.sleep(random.random() * pause)
             pause = min(pause * 1.5, 0.25)
 

@@ -20,7 +20,7 @@ from gql_server.bulk import Lines, Unsent
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.errors import Overloaded
 from gql_server.ingestion import Ingestion, Outcome
-from gql_server.metrics import REGISTRY
+from gql_server.metrics import LINES_REFUSED, REGISTRY
 from tests.conftest import Api
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -80,9 +80,12 @@ async def test_each_line_has_its_own_result_in_the_order_of_the_lines(api: Api) 
         line(two, "Teleported"),
     ]
 
+    refused = LINES_REFUSED.labels(code="UNREADABLE")._value
+    before = refused.get()
     answer = await post(api, webhook, b"".join(body))
 
     got = results(answer)
+    assert refused.get() == before + 5
     assert "not one of" in got[5]["error"].pop("message")
     assert got == [
         {"line": 1, "result": "APPLIED"},

@@ -30,6 +30,7 @@ from gql_server import database, embedded
 from gql_server.database import Database, Transaction, open_database
 from gql_server.embedded import find_mongod
 from gql_server.errors import Overloaded, SnapshotTooOld, StartError
+from gql_server.metrics import RETRIES
 from tests.server_process import environment, free_port
 
 PHONE = "+33612345678"
@@ -441,6 +442,7 @@ async def test_of_two_writers_of_one_document_one_tries_again_and_both_land(
         finally:
             tried.set()
 
+    retries = RETRIES._value.get()
     holding = asyncio.create_task(base.transaction(first))
     await holds.wait()
     n = await base.transaction(second)
@@ -448,6 +450,7 @@ async def test_of_two_writers_of_one_document_one_tries_again_and_both_land(
     assert (await holding, n) == (1, 2)
     assert attempts["first"] == 1
     assert attempts["second"] >= 2
+    assert RETRIES._value.get() == retries + attempts["second"] - 1
     assert await things(base) == {"thing": 2}
 
 

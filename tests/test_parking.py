@@ -15,7 +15,7 @@ from gql_server.errors import Overloaded
 from gql_server.ingestion import Outcome
 from gql_server.intake import Binding
 from gql_server.jobs import Jobs
-from gql_server.metrics import DEAD, DEAD_PRESENT, ORPHANS, ORPHANS_DROPPED
+from gql_server.metrics import DEAD, DEAD_PRESENT, ORPHANS, ORPHANS_DROPPED, ORPHANS_JOINED
 from gql_server.parking import Parking
 from gql_server.store import dead, indexes, messages, orphans
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
@@ -157,10 +157,13 @@ async def test_what_a_process_left_apart_it_joins_at_its_next_sweep(
     # whichever process has the lease
     assert process.parking.is_due
 
+    joined = ORPHANS_JOINED.labels(outcome="APPLIED")._value
+    before = joined.get()
     process.now += MINUTE
     await process.parking.sweep()
 
     assert (await process.kept(one)).message.status is S.RECEIVED
+    assert joined.get() == before + 1
     # and again, until no commit that failed can become visible any more
     assert process.parking.is_due
     process.now += MINUTE
