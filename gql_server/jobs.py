@@ -116,6 +116,8 @@ class Jobs:
     async def recount_unclean(self) -> None:
         """Recount what they changed last who ended without order; what cannot be now has its turn again."""
         ends = await unclean.listed(self._db.latest)
+        if ends:
+            self._parking.suspect()
         changed = {
             end: await outbox.changed_in(
                 self._db.latest, end.slot, end.since - CLOCKS, end.until + CLOCKS

@@ -41,7 +41,7 @@ class Parking:
         self._everything_at: datetime | None = None
         """When everything was last looked at because its time had come."""
         self._apart_at: datetime | None = None
-        """When a registration failed here that may be durable, or its join."""
+        """When a registration failed here that may be durable, or its join, or a process ended in the middle of it."""
 
     @property
     def is_due(self) -> bool:
@@ -54,8 +54,12 @@ class Parking:
         try:
             yield
         except BaseException:  # also of a caller that has left: its commit goes on without it
-            self._apart_at = self._clock()
+            self.suspect()
             raise
+
+    def suspect(self) -> None:
+        """Something may have been left apart: look at everything in the next sweeps."""
+        self._apart_at = self._clock()
 
     async def sweep(self) -> None:
         """Join what was left apart; keep each source's parking bounded."""

@@ -17,7 +17,8 @@ from gql_server.intake import Binding
 from gql_server.jobs import Jobs
 from gql_server.metrics import DEAD, DEAD_PRESENT, ORPHANS, ORPHANS_DROPPED, ORPHANS_JOINED
 from gql_server.parking import Parking
-from gql_server.store import dead, indexes, messages, orphans
+from gql_server.store import dead, indexes, messages, orphans, unclean
+from gql_server.store.unclean import UncleanEnd
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
 
 MINUTE = timedelta(minutes=1)
@@ -169,6 +170,23 @@ async def test_what_a_process_left_apart_it_joins_at_its_next_sweep(
     process.now += MINUTE
     await process.parking.sweep()
     assert not process.parking.is_due
+
+
+async def test_what_a_process_left_apart_that_ended_without_order_is_joined_by_one_that_lives(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with quiet(db) as ended:
+        one = await left_apart(process, monkeypatch, bound_by=ended)
+    living = Jobs(db, process.committer, process.parking, process.expiry, clock=lambda: process.now)
+    await living.recount_unclean()
+    assert not process.parking.is_due
+
+    await unclean.note(db, UncleanEnd(0, process.now, process.now))
+    await living.recount_unclean()
+    await living.sweep()
+
+    assert (await process.kept(one)).message.status is S.RECEIVED
+    await living.close()
 
 
 @pytest.mark.parametrize("failure", [Overloaded, asyncio.CancelledError])
