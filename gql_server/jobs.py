@@ -5,7 +5,7 @@ import contextlib
 import random
 import secrets
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from gql_server.commit import Clock, Committer
 from gql_server.database import Database
@@ -53,8 +53,8 @@ class Jobs:
         self._holder = secrets.token_hex(8)
         self._settled_to = ""
         """The last campaign that `settle_unfinished` has looked at."""
-        self._proven: dict[str, datetime] = {}
-        """Campaigns that were recounted because of an unclean end, and when that began."""
+        self._proven: set[tuple[UncleanEnd, str]] = set()
+        """Campaigns that were recounted because of an unclean end."""
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -124,24 +124,20 @@ class Jobs:
             )
             for end in ends
         }
-        wanted = sorted({c for end in ends for c in changed[end] if not self._is_proven(c, end)})
+        pairs = {(end, campaign) for end in ends for campaign in changed[end]}
+        # What was proven after an earlier end is to be proven after this one again.
+        self._proven &= pairs
+        wanted = sorted({campaign for _, campaign in pairs - self._proven})
         if wanted:
             log.warning("a server ended without order: recounting %d campaigns", len(wanted))
-            began = self._clock()
             done = await recount_all(self._db, self._committer, wanted, share=RECOUNT_SHARE)
             again = {c for c, error in done.failed.items() if _may_be_proven_later(error)}
-            self._proven.update(dict.fromkeys(set(wanted) - again, began))
+            self._proven |= {(end, campaign) for end, campaign in pairs if campaign not in again}
             off = sum(one.difference > 0 for one in done.found)
             log.info("recounted %d campaigns; %d were off", len(done.found), off)
         for end in ends:
-            if all(self._is_proven(campaign, end) for campaign in changed[end]):
+            if all((end, campaign) in self._proven for campaign in changed[end]):
                 await unclean.forget(self._db, end)
-        if not ends:
-            self._proven.clear()
-
-    def _is_proven(self, campaign: str, end: UncleanEnd) -> bool:
-        began = self._proven.get(campaign)
-        return began is not None and began > end.until
 
     async def _every(
         self, seconds: float, job: Callable[[], Awaitable[object]], first: float, *, alone: bool
