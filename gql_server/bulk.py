@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile, TemporaryFile
-from typing import IO
+from typing import IO, Any
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -32,6 +32,7 @@ from gql_server.domain.source import Source
 from gql_server.errors import Overloaded, Unreadable
 from gql_server.ingestion import Ingestion
 from gql_server.logs import kind, log
+from gql_server.metrics import LINES_REFUSED
 from gql_server.providers import generic, keyed
 
 TYPES = frozenset({"application/x-ndjson", "application/ndjson", "application/jsonl"})
@@ -149,12 +150,12 @@ class Bulk:
 
     async def record(self, source: Source, lines: Sequence[Line]) -> bytes:
         """The results of these lines, once what could be read of them is durable."""
-        results: list[dict[str, object]] = []
+        results: list[dict[str, Any]] = []
         receipts: list[DeliveryReceipt] = []
-        read: list[dict[str, object]] = []
+        read: list[dict[str, Any]] = []
         time_zone = ZoneInfo(source.time_zone)
         for line in lines:
-            result: dict[str, object] = {"line": line.number}
+            result: dict[str, Any] = {"line": line.number}
             results.append(result)
             if line.text is None:
                 result["error"] = _TOO_LONG
@@ -168,13 +169,16 @@ class Bulk:
                 result["error"] = {"code": "UNREADABLE", "message": words}
         if receipts:
             await self._record(source, receipts, read)
+        for result in results:
+            if "error" in result:
+                LINES_REFUSED.labels(code=result["error"]["code"]).inc()
         return b"".join(orjson.dumps(result) + b"\n" for result in results)
 
     async def _record(
         self,
         source: Source,
         receipts: Sequence[DeliveryReceipt],
-        results: Sequence[dict[str, object]],
+        results: Sequence[dict[str, Any]],
     ) -> None:
         try:
             async with asyncio.timeout(self._deadline):
@@ -207,6 +211,8 @@ class Results(Response):
         self._bulk = bulk
         self._source = source
         self._underway: deque[asyncio.Task[bytes]] = deque()
+        self._timed_out = False
+        """The body did not come to its end, so that a line that has only begun is none."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read, record and send, until the body ends or the sender is gone."""
@@ -217,8 +223,11 @@ class Results(Response):
         try:
             async for piece in self._pieces(unsent, send):
                 await self._record(lines.of(piece), unsent, send)
-            await self._record(lines.last(), unsent, send)
+            if not self._timed_out:
+                await self._record(lines.last(), unsent, send)
             await self._settle(unsent)
+            if self._timed_out:
+                unsent.add(orjson.dumps({"error": _TIMEOUT}) + b"\n")
             await unsent.send(send)
         except ClientDisconnect:
             return
@@ -253,7 +262,7 @@ class Results(Response):
                     await self._settle(unsent)
                     await unsent.send(send)
                     if not (await asyncio.wait({coming}, timeout=IDLE))[0]:
-                        unsent.add(orjson.dumps({"error": _TIMEOUT}) + b"\n")
+                        self._timed_out = True
                         return
                 piece = coming.result()
             finally:

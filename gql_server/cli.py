@@ -11,7 +11,7 @@ from gql_server import __version__, logs
 from gql_server.app import connected, create_app
 from gql_server.cli_access import keys_app, sources_app
 from gql_server.cli_run import answering, clear_refusals, run, settings_of, zone_of
-from gql_server.cli_upkeep import recount_command
+from gql_server.cli_upkeep import dead_app, recount_command
 from gql_server.server import address_of, listening_socket, make_server, spare_the_collector
 from gql_server.settings import Settings
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(keys_app, name="keys")
 app.add_typer(sources_app, name="sources")
+app.add_typer(dead_app, name="dead")
 app.command("recount")(recount_command)
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on.")]

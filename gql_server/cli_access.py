@@ -4,14 +4,22 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from gql_server import auth, logs
 from gql_server.app import connected
-from gql_server.cli_run import address_here, clear_refusals, refused, run, say, settings_of, zone_of
+from gql_server.cli_run import (
+    address_here,
+    clear_refusals,
+    refused,
+    run,
+    say,
+    settings_of,
+    written,
+    zone_of,
+)
 from gql_server.database import Database
 from gql_server.domain.source import Source
 from gql_server.providers import PROVIDERS
@@ -77,7 +85,7 @@ def list_keys(workspace: Workspace, as_json: AsJson = False) -> None:
     _checked(workspace)
     found = _with_database(settings_of(), lambda db: keys.of_workspace(db.latest, workspace))
     rows = [
-        {"id": key.id, "scopes": sorted(key.scopes), "createdAt": _written(key.created_at)}
+        {"id": key.id, "scopes": sorted(key.scopes), "createdAt": written(key.created_at)}
         for key in found
     ]
     if as_json:
@@ -171,7 +179,7 @@ def list_sources(workspace: Workspace, as_json: AsJson = False) -> None:
             "provider": source.provider,
             "timeZone": source.time_zone,
             "signed": source.signed,
-            "createdAt": _written(source.created_at),
+            "createdAt": written(source.created_at),
         }
         for source in found
     ]
@@ -248,8 +256,3 @@ def _checked(workspace: str) -> str:
     if not WORKSPACE.match(workspace):
         raise refused("A workspace's name has 1 to 63 of a-z 0-9 - _ and begins with a-z or 0-9.")
     return workspace
-
-
-def _written(at: datetime) -> str:
-    """As the API writes a DateTime; its own writer stands above, and would bring all of GraphQL."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"

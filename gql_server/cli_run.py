@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from gql_server.demo_access import FILE as DEMO_FILE
-from gql_server.errors import StartError
+from gql_server.errors import Overloaded, StartError
 from gql_server.server import address_of
 from gql_server.settings import Settings, unknown_variables
 
@@ -60,11 +61,13 @@ def _loop() -> asyncio.AbstractEventLoop:
 
 @contextlib.contextmanager
 def clear_refusals() -> Iterator[None]:
-    """A start that is refused ends the command with one line."""
+    """A start that is refused, or a database that is away, ends the command with one line."""
     try:
         yield
     except StartError as error:
         raise refused(str(error)) from None
+    except Overloaded as error:
+        raise refused(f"{error}; try again later") from None
 
 
 def refused(message: str) -> typer.Exit:
@@ -84,6 +87,11 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):
         raise refused("This is no IANA time zone; write it like Europe/Paris or UTC.") from None
+
+
+def written(at: datetime) -> str:
+    """As the API writes a DateTime; its own writer stands above, and would bring all of GraphQL."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 @contextlib.contextmanager

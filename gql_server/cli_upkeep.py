@@ -1,6 +1,8 @@
-"""The command `gql-server recount`: are the figures what the messages say?"""
+"""The commands `gql-server recount` and `dead`: are the figures what the messages say; what could not be committed."""
 
+import contextlib
 import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -9,87 +11,98 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gql_server import logs
 from gql_server.app import connected
-from gql_server.cli_run import refused, run, settings_of
+from gql_server.cli_run import refused, run, say, settings_of, written
 from gql_server.commit import Committer
 from gql_server.database import Database
 from gql_server.domain import ids
-from gql_server.recount import Recount, recount
+from gql_server.errors import Overloaded
+from gql_server.ingestion import Ingestion
+from gql_server.logs import kind
+from gql_server.parking import revive
+from gql_server.providers import PROVIDERS
+from gql_server.recount import Recount, Recounts, recount_all
 from gql_server.services import utc_now
-from gql_server.settings import Settings
 from gql_server.slots import Slots
-from gql_server.store import campaigns, counters, indexes
+from gql_server.store import campaigns, counters, dead, indexes
+from gql_server.store.dead import Dead
 
 PAGE = 1000
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+dead_app = typer.Typer(
+    help="Receipts that could not be committed, of all workspaces; expected none.",
+    no_args_is_help=True,
+)
 
 
 def recount_command(
     campaign: Annotated[
         str | None, typer.Option(help="Only this campaign, by its id.  [default: all]")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare the counters with the messages, at one point in time, and repair what differs.
 
     Safe at any time, also while servers run. Nothing differs unless there is a bug or the database was changed by
-    hand: please report it. Ends with 1 where something differed, though it is repaired then.
+    hand: please report it. Ends with 1 where something differed, though it is repaired then, and where a campaign could
+    not be recounted.
     """
-    settings = settings_of()
-    logs.configure("error")
     chosen = None
     if campaign is not None:
         chosen = ids.read_campaign(campaign) or campaign
-    found = run(_recount(settings, chosen))
-    if chosen is not None and not found:
+    done: Recounts = _with_database(lambda db: _recount(db, chosen))
+    if chosen is not None and not done.found and not done.failed:
         raise refused("There is no campaign of this id.")
-    wrong = [one for one in found if one.difference]
+    wrong = [one for one in done.found if one.difference]
     if as_json:
-        typer.echo(json.dumps(_shown(found, wrong)))
+        typer.echo(json.dumps(_shown(done, wrong)))
     else:
-        total = sum(one.messages for one in found)
-        typer.echo(f"{len(found):,} campaigns with {total:,} messages: {len(wrong):,} differ.")
+        total = sum(one.messages for one in done.found)
+        typer.echo(f"{len(done.found):,} campaigns with {total:,} messages: {len(wrong):,} differ.")
         for one in wrong:
-            done = "repaired" if one.repaired else "somebody else was repairing it"
-            typer.echo(f"{one.campaign}  off by {one.difference:,}  {done}")
-    if wrong:
+            repaired = "repaired" if one.repaired else "somebody else was repairing it"
+            typer.echo(f"{one.campaign}  off by {one.difference:,}  {repaired}")
+    for campaign_, error in done.failed.items():
+        say(f"campaign {campaign_} was not recounted: {_reason(error)}")
+    if wrong or done.failed:
         raise typer.Exit(1)
 
 
-def _shown(found: list[Recount], wrong: list[Recount]) -> dict[str, Any]:
+def _shown(done: Recounts, wrong: Sequence[Recount]) -> dict[str, Any]:
     return {
-        "campaigns": len(found),
-        "messages": sum(one.messages for one in found),
+        "campaigns": len(done.found),
+        "messages": sum(one.messages for one in done.found),
         "difference": sum(one.difference for one in wrong),
         "wrong": [
             {"campaign": one.campaign, "difference": one.difference, "repaired": one.repaired}
             for one in wrong
         ],
+        "failed": [
+            {"campaign": campaign, "reason": _reason(error)}
+            for campaign, error in done.failed.items()
+        ],
     }
 
 
-async def _recount(settings: Settings, chosen: str | None) -> list[Recount]:
-    async with connected(settings) as db:
-        await indexes.ensure(db, outbox_hours=settings.outbox_hours)
-        slots = Slots(db, count=1)
-        committer = Committer(db, nudge=lambda *_: None, clock=utc_now, slots=await slots.lease())
-        try:
-            return await _one_by_one(db, committer, chosen)
-        finally:
-            await slots.close()
+def _reason(error: Exception) -> str:
+    """In our own words, where they are ours: others may name a value."""
+    return str(error) if isinstance(error, Overloaded) else kind(error)
 
 
-async def _one_by_one(db: Database, committer: Committer, chosen: str | None) -> list[Recount]:
+async def _recount(db: Database, chosen: str | None) -> Recounts:
+    async with _committing(db) as committer:
+        return await _one_by_one(db, committer, chosen)
+
+
+async def _one_by_one(db: Database, committer: Committer, chosen: str | None) -> Recounts:
     wanted = [chosen] if chosen is not None else await _all(db)
     sizes = await _sizes(db, wanted)
-    found = []
     with _progress() as progress:
         task = progress.add_task("messages", total=sum(sizes.values()))
-        for campaign in wanted:
-            one = await recount(
-                db, committer, campaign, counted=lambda count: progress.advance(task, count)
-            )
-            if one is not None:
-                found.append(one)
-    return found
+        return await recount_all(
+            db, committer, wanted, counted=lambda count: progress.advance(task, count)
+        )
 
 
 async def _all(db: Database) -> list[str]:
@@ -111,3 +124,94 @@ async def _sizes(db: Database, wanted: list[str]) -> dict[str, int]:
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
+
+
+@dead_app.command("list")
+def list_dead(as_json: AsJson = False) -> None:
+    """List them: id, when it died last, workspace, source, provider, and the kind of the error.
+
+    What a receipt says is not shown: it may hold a phone number.
+    """
+
+    async def all_of_them(db: Database) -> list[Dead]:
+        found: list[Dead] = []
+        while page := await dead.page(db.latest, found[-1].orphan.id if found else "", limit=PAGE):
+            found += page
+        return found
+
+    rows = [
+        {
+            "id": one.orphan.id,
+            "diedAt": written(one.died_at),
+            "workspace": one.orphan.workspace,
+            "source": one.orphan.source,
+            "provider": _shown_provider(one),
+            "reason": one.reason,
+            "attempts": one.attempts,
+        }
+        for one in _with_database(all_of_them)
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows))
+    for row in () if as_json else rows:
+        source = row["source"] or "api"
+        typer.echo(
+            f"{row['id']}  {row['diedAt']}  {row['workspace']}  {source}  {row['provider']}  {row['reason']}"
+        )
+
+
+def _shown_provider(one: Dead) -> str:
+    provider = one.orphan.receipt.provider
+    return provider if provider is not None and provider in PROVIDERS else "other"
+
+
+@dead_app.command("retry")
+def retry_dead(as_json: AsJson = False) -> None:
+    """Try all of them again, as a server does each hour. Ends with 1 where some are left."""
+
+    async def again(db: Database) -> tuple[int, int]:
+        async with _committing(db) as committer:
+            ingestion = Ingestion(db, committer, clock=utc_now)
+            ingestion.start()
+            try:
+                revived = await revive(db, ingestion)
+            finally:
+                await ingestion.close()
+        return revived, await dead.count(db.latest)
+
+    revived, left = _with_database(again)
+    if as_json:
+        typer.echo(json.dumps({"revived": revived, "left": left}))
+    else:
+        typer.echo(f"{revived:,} went in, {left:,} are left.")
+    if left:
+        raise typer.Exit(1)
+
+
+@dead_app.command("remove")
+def remove_dead(dead_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Remove one for good: what it reports is lost."""
+    if not _with_database(lambda db: dead.forget(db, [dead_id])):
+        raise refused("There is no dead receipt of this id; see `gql-server dead list`.")
+
+
+def _with_database(use: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:
+    settings = settings_of()
+    logs.configure("error")
+
+    async def using() -> Any:
+        async with connected(settings) as db:
+            await indexes.ensure(db, outbox_hours=settings.outbox_hours)
+            return await use(db)
+
+    return run(using())
+
+
+@contextlib.asynccontextmanager
+async def _committing(db: Database) -> AsyncIterator[Committer]:
+    """A committer with a slot of its own."""
+    slots = Slots(db, count=1)
+    try:
+        yield Committer(db, nudge=lambda *_: None, clock=utc_now, slots=await slots.lease())
+    finally:
+        await slots.close()

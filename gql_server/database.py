@@ -28,7 +28,8 @@ from pymongo.errors import (
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
-from gql_server.errors import Contended, Overloaded, StartError
+from gql_server.errors import Contended, Overloaded, SnapshotTooOld, StartError
+from gql_server.metrics import RETRIES
 
 Document: TypeAlias = dict[str, Any]
 Sort: TypeAlias = Sequence[tuple[str, int]]
@@ -43,10 +44,13 @@ PING_PATIENCE = 2.0
 ABORT_PATIENCE = 1.0
 RESOLVE_PATIENCE = 60.0
 """Seconds that a commit of unknown result is sent again when its caller has been told so already."""
+VISIBLE_AFTER = PATIENCE + RESOLVE_PATIENCE + READ_PATIENCE
+"""Seconds after its beginning until which a commit may become visible, its caller told or not."""
 
 _MAX_TIME_MS_EXPIRED = 50
 _DUPLICATE_KEY = 11000
 _WRITE_CONFLICT = 112
+_SNAPSHOT_TOO_OLD = 239
 _UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
 _TRANSIENT = ("TransientTransactionError", "RetryableWriteError", _UNKNOWN_COMMIT)
 # What a server says that is just coming, going or changing its catalogue (the drivers' retryable reads, and
@@ -326,6 +330,7 @@ class Database:
             except BaseException:
                 await _abort(session)
                 raise
+            RETRIES.inc()
             await asyncio.sleep(random.random() * pause)
             pause = min(pause * 1.5, 0.25)
 
@@ -540,6 +545,8 @@ def _translated() -> Iterator[None]:
         if _is_away(error):
             raise Overloaded(f"the database did not answer ({type(error).__name__})") from None
         code = error.code if isinstance(error, OperationFailure) else None
+        if code == _SNAPSHOT_TOO_OLD:
+            raise SnapshotTooOld("the database keeps no point in time for so long") from None
         raise RuntimeError(f"MongoDB: {type(error).__name__}, code {code}") from None
 
 

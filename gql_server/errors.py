@@ -58,6 +58,10 @@ class Contended(Overloaded):
     """Others hold what it would have changed, and did not let go of it in time."""
 
 
+class SnapshotTooOld(Overloaded):
+    """One point in time was read for longer than the database keeps it (5 minutes)."""
+
+
 @dataclass(frozen=True, slots=True)
 class UserError:
     """A mistake in a mutation's input, as data: where it is, a stable code, words for a person."""

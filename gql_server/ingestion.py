@@ -21,14 +21,16 @@ from gql_server.domain.campaign import Campaign
 from gql_server.domain.receipt import DeliveryReceipt, History, accepted, merged
 from gql_server.errors import Contended, Overloaded
 from gql_server.logs import kind, log
-from gql_server.metrics import DEAD, QUEUE, RECEIPTS, UNKNOWN_WORDS
+from gql_server.metrics import DEAD, ORPHANS_JOINED, QUEUE, RECEIPTS, UNKNOWN_WORDS
 from gql_server.providers import PROVIDERS
 from gql_server.store import campaigns, dead, messages, orphans
 from gql_server.store.messages import Kept, key_of
 from gql_server.store.orphans import Orphan
 
 BATCH = 500
-"""Receipts that one transaction takes; each writes at most one document, and 1,000 is a good limit of Mongo's."""
+"""Receipts that one transaction takes. Each writes one message at most, or is parked; to that come for each campaign a
+stripe, an outbox document, and one for each minute of its timeline: in all a few more than 500 documents, but about
+2,000 where each receipt is of another campaign."""
 
 ENOUGH = 64
 """Receipts that are worth another lane while one is at work; docs/decisions/0008."""
@@ -165,7 +167,9 @@ class Ingestion:
             self._db.latest, workspace, messages=of_messages, keys=keys
         )
         for start in range(0, len(found), BATCH):
-            await self.submit([arrival_of(orphan) for orphan in found[start : start + BATCH]])
+            joined = [arrival_of(orphan) for orphan in found[start : start + BATCH]]
+            for outcome, count in Counter(await self.submit(joined)).items():
+                ORPHANS_JOINED.labels(outcome=outcome.value).inc(count)
 
     async def look_for_messages(self, parked: Sequence[Arrival]) -> None:
         """Apply those parked receipts whose messages are known by now."""
@@ -197,7 +201,7 @@ class Ingestion:
         until = until or time.monotonic() + PATIENCE
         try:
             outcomes = await self._committer.commit(
-                lambda tx: _plan(tx, batch, self._begun, begun),
+                lambda tx: _plan(tx, batch, self._begun, begun, self._clock()),
                 lane=lane,
                 patience=max(until - time.monotonic(), IN_PIECES),
                 contention=contention,
@@ -225,10 +229,11 @@ class Ingestion:
         """Put a receipt aside that cannot be committed; where not even that can be done, it is refused."""
         log.error("a receipt that cannot be committed: %s", kind(error))
         try:
-            await dead.keep(self._db, _orphan(arrival), reason=kind(error), now=self._clock())
+            orphan = _orphan(arrival)
+            new = await dead.keep(self._db, orphan, reason=kind(error), now=self._clock())
         except Exception as worse:  # noqa: BLE001 - its sender keeps it and comes again
             return worse
-        DEAD.inc()
+        DEAD.inc(new)
         return Outcome.DEAD
 
 
@@ -237,6 +242,7 @@ async def _plan(
     batch: Sequence[Arrival],
     known: dict[str, Campaign],
     begun: dict[str, Campaign],
+    now: datetime,
 ) -> Plan[list[Outcome]]:
     """What a batch changes. `known` are campaigns that have begun; `begun` becomes those that have from now on."""
     plan: Plan[list[Outcome]] = Plan([])
@@ -274,7 +280,7 @@ async def _plan(
                 sendings[message.campaign],
                 unknown_words=fold.unknown_words,
             )
-    await orphans.park(tx, parked)
+    await orphans.park(tx, parked, now=now)
     await orphans.adopt(tx, adopted)
     return plan
 
@@ -341,7 +347,7 @@ def arrival_of(orphan: Orphan) -> Arrival:
 
 def _orphan(arrival: Arrival) -> Orphan:
     return Orphan(
-        id="",
+        id=arrival.orphan or "",
         workspace=arrival.workspace,
         receipt=arrival.receipt,
         arrived_at=arrival.arrived_at,

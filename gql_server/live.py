@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import ParamSpec, TypeVar
 
-from gql_server.database import Database
+from gql_server.database import VISIBLE_AFTER, Database
 from gql_server.domain.status import DeliveryStatus
 from gql_server.errors import Overloaded
 from gql_server.logs import kind, log
@@ -37,7 +37,10 @@ TICK = 0.02
 """Seconds between two reads of one campaign."""
 CAMPAIGNS_A_LOOK = 200
 OVERLAP = timedelta(seconds=10)
-"""How far back a look at a workspace's outbox goes, for commits that became visible late."""
+"""How far back a look at a workspace's outbox goes behind the last one, for commits that became visible late."""
+THOROUGH_EVERY = timedelta(seconds=10)
+THOROUGH_OVERLAP = timedelta(seconds=VISIBLE_AFTER)
+"""How far back it goes once in a while: no commit becomes visible later. In each look that were much to read."""
 
 
 @dataclass(slots=True)
@@ -66,10 +69,11 @@ class _Workspace:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The commits of a workspace that a look has found, and when it looked."""
+    """What looks at a workspace found, and when: the newest version of each (campaign, slot) that changed lately."""
 
     at: datetime
-    commits: set[tuple[str, int, int]]
+    thoroughly_at: datetime
+    versions: Mapping[tuple[str, int], int]
 
 
 class Live:
@@ -289,20 +293,29 @@ class Live:
             seen = self._seen.get(workspace)
             if seen is None:
                 continue
-            now = await self._look_at(workspace, seen.at)
+            now = await self._look_at(workspace, seen)
             if self._seen.get(workspace) is not seen:
                 continue  # all have left, and perhaps others have come, who know more
             self._seen[workspace] = now
-            for campaign in {campaign for campaign, _, _ in now.commits - seen.commits}:
+            # Versions of a slot become visible in their order, so that the newest one stands for all.
+            known = seen.versions
+            for campaign in {c for (c, s), v in now.versions.items() if v > known.get((c, s), 0)}:
                 for watcher in self._workspaces.get(workspace, ()):
                     watcher.changed.add(campaign)
                     watcher.awake.set()
 
-    async def _look_at(self, workspace: str, last: datetime | None = None) -> _Seen:
-        # From the last look on, however long ago that was: the database may have been away.
+    async def _look_at(self, workspace: str, last: _Seen | None = None) -> _Seen:
+        # From the last look on, however long ago that was: the database may have been away. Not far beyond now:
+        # what a clock that ran ahead has left would be read in each look until then.
         now = self._clock()
-        since = (last or now) - OVERLAP
-        return _Seen(now, await outbox.commits_since(self._db.latest, workspace, since))
+        until = now + THOROUGH_OVERLAP
+        read, db = outbox.versions_between, self._db.latest
+        if last is None or now - last.thoroughly_at >= THOROUGH_EVERY:
+            since = (last.thoroughly_at if last else now) - THOROUGH_OVERLAP
+            return _Seen(now, now, await read(db, workspace, since, until))
+        found = await read(db, workspace, last.at - OVERLAP, until)
+        newest = {key: max(v, last.versions.get(key, 0)) for key, v in found.items()}
+        return _Seen(now, last.thoroughly_at, {**last.versions, **newest})
 
 
 async def _persistently(read: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:

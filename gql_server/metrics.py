@@ -11,6 +11,12 @@ WEBHOOKS = Counter(
 RECEIPTS = Counter(
     "gql_receipts", "Delivery receipts, by what became of them.", ["outcome"], registry=REGISTRY
 )
+LINES_REFUSED = Counter(
+    "gql_lines_refused",
+    "Lines of NDJSON bodies that were not taken, by the code that was answered.",
+    ["code"],
+    registry=REGISTRY,
+)
 UNKNOWN_WORDS = Counter(
     "gql_unknown_words",
     "Receipts with a status word that we do not know: kept as WAITING.",
@@ -19,7 +25,7 @@ UNKNOWN_WORDS = Counter(
 )
 QUEUE = Gauge(
     "gql_queue",
-    "Receipts that wait to be committed; bounded, see `WAITING_ROOM`.",
+    "Receipts that wait to be committed; at most 20,000.",
     registry=REGISTRY,
 )
 COMMIT_SECONDS = Histogram(
@@ -28,9 +34,14 @@ COMMIT_SECONDS = Histogram(
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2.5),
     registry=REGISTRY,
 )
+RETRIES = Counter(
+    "gql_transaction_retries",
+    "Attempts of transactions that were made again: another writer was faster, or MongoDB faltered.",
+    registry=REGISTRY,
+)
 ORPHANS = Gauge(
     "gql_orphans",
-    "Parked receipts, whose message is not known, at the last look.",
+    "Parked receipts, whose message is not known, in the whole database: of several processes take max, not sum.",
     registry=REGISTRY,
 )
 ORPHANS_DROPPED = Counter(
@@ -38,9 +49,20 @@ ORPHANS_DROPPED = Counter(
     "Parked receipts that were dropped because their source had parked too many.",
     registry=REGISTRY,
 )
+ORPHANS_JOINED = Counter(
+    "gql_orphans_joined",
+    "Parked receipts that met their message, by what became of them.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 DEAD = Counter(
     "gql_dead_receipts",
     "Receipts that could not be committed and were put aside; expected 0.",
+    registry=REGISTRY,
+)
+DEAD_PRESENT = Gauge(
+    "gql_dead_receipts_present",
+    "Receipts that are put aside now, in the whole database: of several processes take max, not sum. Expected 0.",
     registry=REGISTRY,
 )
 EXPIRED = Counter(

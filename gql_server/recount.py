@@ -8,13 +8,14 @@ the campaign's number of corrections ensures.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gql_server.commit import Committer, Plan
 from gql_server.database import Database, Transaction
 from gql_server.domain.tally import Dimension, Tally
-from gql_server.logs import log
+from gql_server.errors import SnapshotTooOld
+from gql_server.logs import kind, log
 from gql_server.metrics import DIFFERENCE, RECOUNTED
 from gql_server.store import campaigns, counters, messages, timeline, values
 from gql_server.store.values import OTHER, Values
@@ -41,10 +42,27 @@ async def recount(
 ) -> Recount | None:
     """Compare and repair one campaign; None where there is no such campaign.
 
-    `share` of the time is spent counting, the rest is left to others; `counted` is told the progress, in messages.
+    `share` of the time is spent counting, the rest is left to others; where that takes longer than the database keeps
+    a snapshot, it is counted once more without a rest. `counted` is told the progress, in messages.
 
-    :raises Overloaded: the database did not answer, or the count took longer than it keeps a snapshot (5 minutes).
+    :raises SnapshotTooOld: even so it took too long.
+    :raises Overloaded: the database did not answer.
     """
+    try:
+        return await _recount(db, committer, campaign, share, counted)
+    except SnapshotTooOld:
+        if share == 1.0:
+            raise
+    return await _recount(db, committer, campaign, 1.0, counted)
+
+
+async def _recount(
+    db: Database,
+    committer: Committer,
+    campaign: str,
+    share: float,
+    counted: Callable[[int], None],
+) -> Recount | None:
     async with db.snapshot() as at:
         found = (await campaigns.some(at, [campaign])).get(campaign)
         if found is None:
@@ -108,6 +126,14 @@ def _difference(
     return wanted
 
 
+@dataclass(frozen=True, slots=True)
+class Recounts:
+    """What several recounts found, and why others came to no end."""
+
+    found: Sequence[Recount]
+    failed: Mapping[str, Exception]
+
+
 async def recount_all(
     db: Database,
     committer: Committer,
@@ -115,9 +141,17 @@ async def recount_all(
     *,
     share: float = 1.0,
     counted: Callable[[int], None] = lambda _: None,
-) -> list[Recount]:
-    """Recount these campaigns one after another."""
-    found = [
-        await recount(db, committer, campaign, share=share, counted=counted) for campaign in wanted
-    ]
-    return [one for one in found if one is not None]
+) -> Recounts:
+    """Recount these campaigns one after another, each by itself: where one cannot be, the others still are."""
+    found: list[Recount] = []
+    failed: dict[str, Exception] = {}
+    for campaign in wanted:
+        try:
+            one = await recount(db, committer, campaign, share=share, counted=counted)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this campaign's
+            log.warning("campaign %s cannot be recounted now: %s", campaign, kind(error))
+            failed[campaign] = error
+        else:
+            if one is not None:
+                found.append(one)
+    return Recounts(found, failed)

@@ -29,6 +29,7 @@ from gql_server.intake import (
     too_many,
 )
 from gql_server.logs import kind, log
+from gql_server.parking import Parking
 from gql_server.store import blacklist, campaigns, messages
 from gql_server.store.messages import NewMessage
 
@@ -72,11 +73,18 @@ class Registration:
     """Makes campaigns and messages, and applies to them what was reported before."""
 
     def __init__(
-        self, db: Database, committer: Committer, ingestion: Ingestion, *, clock: Clock
+        self,
+        db: Database,
+        committer: Committer,
+        ingestion: Ingestion,
+        parking: Parking,
+        *,
+        clock: Clock,
     ) -> None:
         self._db = db
         self._committer = committer
         self._ingestion = ingestion
+        self._parking = parking
         self._clock = clock
 
     async def create_campaign(
@@ -209,7 +217,8 @@ class Registration:
                 plan.result.messages.append(message.id)
             return plan
 
-        added = await self._committer.commit(prepare)
+        with self._parking.minded():
+            added = await self._committer.commit(prepare)
         if added.messages:
             keys = [key for item in wanted for key in item.keys]
             await self._join(workspace, added.messages, keys)
@@ -264,7 +273,8 @@ class Registration:
             plan.result.errors.sort(key=lambda error: int(error.field[1]))
             return plan
 
-        bound = await self._committer.commit(prepare)
+        with self._parking.minded():
+            bound = await self._committer.commit(prepare)
         await self._join(workspace, (), bound.keys)
         return bound
 
@@ -273,7 +283,8 @@ class Registration:
     ) -> None:
         """Apply what was parked. What is registered stays registered if that fails: the sweep does it later."""
         try:
-            await self._ingestion.join(workspace, of_messages=of_messages, keys=keys)
+            with self._parking.minded():
+                await self._ingestion.join(workspace, of_messages=of_messages, keys=keys)
         except Exception as error:  # noqa: BLE001 - the caller must have its answer
             log.warning("joining parked receipts: %s; the sweep comes again", kind(error))
 

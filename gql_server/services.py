@@ -55,10 +55,10 @@ async def running(
     committer = Committer(db, nudge=events.nudge, clock=clock, slots=await slots.lease())
     ingestion = Ingestion(db, committer, clock=clock)
     parking = Parking(db, ingestion, clock=clock, per_source=settings.orphans_per_source)
-    registration = Registration(db, committer, ingestion, clock=clock)
+    registration = Registration(db, committer, ingestion, parking, clock=clock)
     patience = timedelta(hours=settings.waiting_expires_after)
     expiry = Expiry(db, committer, clock=clock, after=patience)
-    jobs = Jobs(db, committer, parking, expiry, slots, clock=clock)
+    jobs = Jobs(db, committer, parking, expiry, clock=clock)
     services = Services(
         settings=settings,
         db=db,

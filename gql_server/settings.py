@@ -16,6 +16,10 @@ PREFIX = "GQL_"
 
 MOST_LANES = 16
 
+MOST_HOURS = 24 * 366
+"""A year: far less than what MongoDB's indexes and Python's dates can take."""
+MOST_ORPHANS = 10_000_000
+
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request to /graphql; a thousand recipients are a fifth of it."""
 
@@ -119,14 +123,16 @@ class Settings:
             raise StartError("GQL_LOG_LEVEL must be debug, info, warning or error")
         if not 0 <= self.port <= 65535:
             raise StartError("GQL_PORT must be 0 to 65535")
-        if self.outbox_hours < 1:
-            raise StartError("GQL_OUTBOX_HOURS must be 1 or more")
+        if not 1 <= self.outbox_hours <= MOST_HOURS:
+            raise StartError(f"GQL_OUTBOX_HOURS must be 1 to {MOST_HOURS}")
         if not 1 <= self.lanes <= MOST_LANES:
             raise StartError(f"GQL_LANES must be 1 to {MOST_LANES}")
-        if self.waiting_expires_after < 0:
-            raise StartError("GQL_WAITING_EXPIRES_AFTER must be a number of hours, or 0 for never")
-        if self.orphans_per_source < 1:
-            raise StartError("GQL_ORPHANS_PER_SOURCE must be 1 or more")
+        if not 0 <= self.waiting_expires_after <= MOST_HOURS:
+            raise StartError(
+                f"GQL_WAITING_EXPIRES_AFTER must be 1 to {MOST_HOURS} hours, or 0 for never"
+            )
+        if not 1 <= self.orphans_per_source <= MOST_ORPHANS:
+            raise StartError(f"GQL_ORPHANS_PER_SOURCE must be 1 to {MOST_ORPHANS}")
         for origin in self.allowed_origins:
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.path:

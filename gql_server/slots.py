@@ -9,11 +9,14 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import MutableSequence
+from datetime import timedelta
 
 from gql_server.database import Database
 from gql_server.logs import kind, log
 from gql_server.metrics import SLOTS as HELD
-from gql_server.store import leases
+from gql_server.store import leases, unclean
+from gql_server.store.leases import Lease
+from gql_server.store.unclean import UncleanEnd
 
 SLOTS = 64
 TTL = 30.0
@@ -25,7 +28,7 @@ PREFIX = "slot:"
 class Slots:
     """The slots of this process, one for each lane.
 
-    `unclean` is set where some process ended without giving its slots back.
+    Where some process ended without giving its own back, that is noted: what it changed last is recounted.
     """
 
     def __init__(self, db: Database, *, count: int, ttl: float = TTL) -> None:
@@ -36,7 +39,6 @@ class Slots:
         self._leased: list[int | None] = [None] * count
         self._lanes: MutableSequence[int] | None = None
         self._task: asyncio.Task[None] | None = None
-        self.unclean = asyncio.Event()
 
     async def lease(self) -> list[int]:
         """A slot for each lane, the lowest that are free, so that a campaign has few stripes."""
@@ -94,19 +96,24 @@ class Slots:
         for lane in [lane for lane, slot in enumerate(self._leased) if slot is None]:
             while free and self._leased[lane] is None:
                 slot = free.pop(0)
+                if _name(slot) in there:
+                    await self._note(slot, there[_name(slot)])
                 if await leases.take(self._db, _name(slot), self._holder, seconds=self._ttl):
                     self._leased[lane] = slot
-                    if _name(slot) in there:
-                        self.unclean.set()
         HELD.set(sum(slot is not None for slot in self._leased))
 
     async def _clear_lapsed(self) -> None:
-        """Find out once, among all processes, that one has died: its slots were not given back."""
+        """Find out that a process has died: its slots were not given back."""
         for lease in await leases.listed(self._db.latest):
             # Others lapse in peace: the jobs' is renewed at its holder's leisure.
-            ours = lease.name.startswith(PREFIX)
-            if ours and lease.lapsed and await leases.clear(self._db, lease):
-                self.unclean.set()
+            if lease.lapsed and lease.name.startswith(PREFIX):
+                await self._note(int(lease.name.removeprefix(PREFIX)), lease)
+                await leases.clear(self._db, lease)
+
+    async def _note(self, slot: int, lease: Lease) -> None:
+        """Before the lease goes: where we end in between, the next one finds it again."""
+        since = lease.until - timedelta(seconds=self._ttl)
+        await unclean.note(self._db, UncleanEnd(slot, since, lease.until))
 
 
 def _name(slot: int) -> str:

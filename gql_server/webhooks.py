@@ -6,7 +6,7 @@ What is answered, and why (no 4xx where a retry could help, since several provid
 * 403   the source has a secret, and the signature is wrong or missing; nothing is kept
 * 404   no such provider or token
 * 405   the provider does not use this method
-* 400   a body that can never be read, or is larger than 1 MiB
+* 400   a body that can never be read, is larger than 1 MiB, or has more receipts than may wait at once
 * 503   our own trouble, or what must be fetched could not be, within 4 s, with Retry-After: the provider
         comes again
 
@@ -33,7 +33,7 @@ from gql_server.deadlines import Deadlines
 from gql_server.domain.source import Source
 from gql_server.errors import Overloaded, Unreadable
 from gql_server.fetching import Fetcher
-from gql_server.ingestion import Ingestion
+from gql_server.ingestion import WAITING_ROOM, Ingestion
 from gql_server.logs import kind, log
 from gql_server.metrics import WEBHOOKS
 from gql_server.providers import PROVIDERS, Fetching, Provider, WebhookRequest, generic, keyed
@@ -116,6 +116,9 @@ class Webhooks:
         except Unreadable as error:
             log.warning("webhook %s: 400, %s", provider.name, error)
             return _refusal(400, "UNREADABLE", str(error))
+        if len(receipts) > WAITING_ROOM:
+            # There will never be room for it: 503 would be for ever.
+            return _refusal(400, "TOO_MANY", f"A body has at most {WAITING_ROOM} receipts.")
         await self._confirm(sent, provider)
         await self._ingestion.record(source.workspace, receipts, source=source.id)
         answer = provider.answer(len(receipts))

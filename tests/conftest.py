@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from pymongo import AsyncMongoClient
 
 from gql_server import auth, embedded
 from gql_server.app import create_app
@@ -28,6 +29,10 @@ ALL_SCOPES = frozenset(auth.SCOPES)
 async def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """A real mongod, a replica set of one, for the whole run."""
     async with embedded.serving(tmp_path_factory.mktemp("mongo")) as mongo:
+        client: AsyncMongoClient[Any]
+        async with AsyncMongoClient(mongo.url) as client:
+            # Many tests have a clock of their own, and what they keep would be past its time to live.
+            await client.admin.command({"setParameter": 1, "ttlMonitorEnabled": False})
         yield mongo.url
 
 

@@ -87,15 +87,16 @@ async def quiet(
 
     committer = Committer(db, nudge=nudge, clock=clock, slots=slots)
     ingestion = Ingestion(db, committer, clock=clock)
+    parking = Parking(db, ingestion, clock=clock, per_source=per_source)
     made = Quiet(
         db=db,
         now=NOW,
         nudged=nudged,
         committer=committer,
         ingestion=ingestion,
-        registration=Registration(db, committer, ingestion, clock=clock),
+        registration=Registration(db, committer, ingestion, parking, clock=clock),
         expiry=Expiry(db, committer, clock=clock, after=after),
-        parking=Parking(db, ingestion, clock=clock, per_source=per_source),
+        parking=parking,
     )
     ingestion.start()
     try:

@@ -20,7 +20,7 @@ from gql_server.bulk import Lines, Unsent
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.errors import Overloaded
 from gql_server.ingestion import Ingestion, Outcome
-from gql_server.metrics import REGISTRY
+from gql_server.metrics import LINES_REFUSED, REGISTRY
 from tests.conftest import Api
 
 NDJSON = {"content-type": "application/x-ndjson"}
@@ -80,9 +80,12 @@ async def test_each_line_has_its_own_result_in_the_order_of_the_lines(api: Api) 
         line(two, "Teleported"),
     ]
 
+    refused = LINES_REFUSED.labels(code="UNREADABLE")._value
+    before = refused.get()
     answer = await post(api, webhook, b"".join(body))
 
     got = results(answer)
+    assert refused.get() == before + 5
     assert "not one of" in got[5]["error"].pop("message")
     assert got == [
         {"line": 1, "result": "APPLIED"},
@@ -222,6 +225,24 @@ async def test_who_sends_nothing_for_long_is_told_so_and_left(
 
     assert b'{"line":1,"result":"APPLIED"}' in said
     assert b'{"error":{"code":"TIMEOUT"' in said
+
+
+async def test_half_a_line_of_who_sends_nothing_for_long_is_none(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "IDLE", 0.3)
+    _, (reference, other) = await messages(api, 2)
+    webhook = await api.new_source("generic")
+
+    async with begun(webhook) as (reader, writer):
+        chunk(writer, line(reference) + line(other).rstrip()[:-1])
+        said = await asyncio.wait_for(reader.readuntil(b"\r\n0\r\n\r\n"), 5)
+
+    body = b"".join(one for one in said.partition(b"\r\n\r\n")[2].split(b"\r\n") if b"{" in one)
+    assert [json.loads(one) for one in body.splitlines()] == [
+        {"line": 1, "result": "APPLIED"},
+        {"error": {"code": "TIMEOUT", "message": "Nothing came for 60 seconds."}},
+    ]
 
 
 @contextlib.asynccontextmanager

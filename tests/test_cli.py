@@ -10,17 +10,24 @@ import stat
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
+import typer
 from broadcaster import Broadcast
 
-from gql_server.cli_run import address_here
+from gql_server.cli_run import address_here, clear_refusals
 from gql_server.database import Database
-from gql_server.errors import StartError
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.status import DeliveryStatus as S
+from gql_server.errors import Overloaded, StartError
 from gql_server.settings import BUSES, Settings
+from gql_server.store import dead, messages
+from gql_server.store.orphans import Orphan
 from tests.conftest import Api
+from tests.quiet import NOW, quiet
 from tests.server_process import command, environment, free_port, serving
 
 HISTORY = "{ campaigns { totalCount } }"
@@ -310,6 +317,8 @@ def test_every_bus_that_may_be_set_is_one_of_broadcaster(scheme: str) -> None:
          "IANA"),
         (["keys", "list", "--workspace", "w"], {"GQL_PORT": "many"}, "GQL_PORT must be"),
         (["keys", "list", "--workspace", "w"], {"GQL_MONGO_DRIVER": "x"}, "motor or pymongo"),
+        (["keys", "list", "--workspace", "w"], {"GQL_OUTBOX_HOURS": "8785"},
+         "GQL_OUTBOX_HOURS must be 1 to 8784"),
         (["keys", "list", "--workspace", "w"], {"GQL_MONGODB_URL": "nonsense"}, "GQL_MONGODB_URL"),
         (["keys", "create", "--workspace", "w", "--scopes", ""], {}, "no scope ''"),
         (["sources", "add", "--workspace", "w", "--provider", "twilio", "--secret", ""], {},
@@ -361,3 +370,67 @@ async def test_a_port_that_is_taken_is_refused(gql_server: Command, api: Api) ->
 
     assert (done.code, done.err.count("\n")) == (1, 1)
     assert f"Cannot listen on 127.0.0.1:{port}" in done.err
+
+
+async def test_dead_receipts_are_listed_without_a_number_tried_again_and_removed(
+    gql_server: Command, db: Database
+) -> None:
+    # given one that goes in by now, and one that a person gives up
+    async with quiet(db) as process:
+        made = await process.campaign()
+        (one,) = await process.register(made, "+33612345678")
+    good = DeliveryReceipt(S.RECEIVED, "twilio", reference=one)
+    bad = DeliveryReceipt(S.SENT, "33612345678", key="abc:33612345678", reference=one)
+    for receipt, arrived_at, source in (
+        (good, NOW, "s1"),
+        # cannot be: so late that no tolerance can be added
+        (bad, datetime(9999, 12, 31, 23, 59, tzinfo=UTC), None),
+    ):
+        orphan = Orphan("", "acme", receipt, arrived_at, source)
+        await dead.keep(db, orphan, reason="builtins.KeyError", now=NOW)
+
+    # when they are listed, for programs and for people
+    listed = await gql_server("dead", "list", "--json")
+    shown = await gql_server("dead", "list")
+
+    # then it is told what they are, and no number
+    rows = {row["provider"]: row for row in json.loads(listed.out)}
+    assert rows["twilio"] == {
+        "id": rows["twilio"]["id"],
+        "diedAt": "2026-11-23T08:00:00.000Z",
+        "workspace": "acme",
+        "source": "s1",
+        "provider": "twilio",
+        "reason": "builtins.KeyError",
+        "attempts": 1,
+    }
+    assert (set(rows), rows["other"]["source"]) == ({"twilio", "other"}, None)
+    assert {line.split()[0] for line in shown.out.splitlines()} == {r["id"] for r in rows.values()}
+    assert "612345678" not in listed.out + shown.out
+
+    # what is tried again goes in where it can
+    tried = await gql_server("dead", "retry", "--json")
+    assert (tried.code, json.loads(tried.out)) == (1, {"revived": 1, "left": 1})
+    assert "612345678" not in tried.err
+    kept = await messages.kept_by_id(db.latest, "acme", [one])
+    assert kept[one].message.status is S.RECEIVED
+
+    # and a person may remove what is left, once
+    assert (await gql_server("dead", "remove", rows["twilio"]["id"])).code == 1
+    assert await dead.count(db.latest) == 1
+    removed = await gql_server("dead", "remove", rows["other"]["id"])
+    assert (removed.code, removed.err, await dead.count(db.latest)) == (0, "", 0)
+    tried = await gql_server("dead", "retry")
+    assert (tried.code, tried.out) == (0, "0 went in, 0 are left.\n")
+    assert (await gql_server("dead", "list", "--json")).out == "[]\n"
+
+
+def test_a_database_that_goes_away_ends_a_command_with_one_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(typer.Exit) as end, clear_refusals():
+        raise Overloaded("the database did not answer (NetworkTimeout)")
+
+    assert end.value.exit_code == 1
+    said = capsys.readouterr().err
+    assert said == "gql-server: the database did not answer (NetworkTimeout); try again later\n"

@@ -29,7 +29,8 @@ from pymongo.read_concern import ReadConcern
 from gql_server import database, embedded
 from gql_server.database import Database, Transaction, open_database
 from gql_server.embedded import find_mongod
-from gql_server.errors import Overloaded, StartError
+from gql_server.errors import Overloaded, SnapshotTooOld, StartError
+from gql_server.metrics import RETRIES
 from tests.server_process import environment, free_port
 
 PHONE = "+33612345678"
@@ -441,6 +442,7 @@ async def test_of_two_writers_of_one_document_one_tries_again_and_both_land(
         finally:
             tried.set()
 
+    retries = RETRIES._value.get()
     holding = asyncio.create_task(base.transaction(first))
     await holds.wait()
     n = await base.transaction(second)
@@ -448,6 +450,7 @@ async def test_of_two_writers_of_one_document_one_tries_again_and_both_land(
     assert (await holding, n) == (1, 2)
     assert attempts["first"] == 1
     assert attempts["second"] >= 2
+    assert RETRIES._value.get() == retries + attempts["second"] - 1
     assert await things(base) == {"thing": 2}
 
 
@@ -674,6 +677,15 @@ async def test_a_read_that_the_catalogue_is_not_ready_for_is_to_come_again(
     async with breakable.failing("find", 1, errorCode=246):  # SnapshotUnavailable
         with pytest.raises(Overloaded, match=r"^the database did not answer \(OperationFailure\)$"):
             await fragile.latest.find_one("things", {})
+
+
+async def test_a_point_in_time_that_is_no_longer_kept_has_an_error_of_its_own(
+    breakable: Mongod, fragile: Database
+) -> None:
+    too_old = breakable.failing("find", 1, errorCode=239)  # SnapshotTooOld
+    async with too_old, fragile.snapshot() as at:
+        with pytest.raises(SnapshotTooOld):
+            await at.find_one("things", {})
 
 
 @pytest.mark.parametrize(

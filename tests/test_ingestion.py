@@ -243,11 +243,11 @@ async def test_race_of_parking_and_binding_where_the_binding_commits_first(
     has_looked, may_commit = asyncio.Event(), asyncio.Event()
     park = orphans.park
 
-    async def park_late(tx: object, parked: object) -> None:
+    async def park_late(tx: object, parked: object, *, now: datetime) -> None:
         if parked and not may_commit.is_set():
             has_looked.set()
             await may_commit.wait()
-        await park(tx, parked)  # type: ignore[arg-type]
+        await park(tx, parked, now=now)  # type: ignore[arg-type]
 
     monkeypatch.setattr(orphans, "park", park_late)
     async with running(settings, db, clock=lambda: NOW) as other:

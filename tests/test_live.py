@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote_plus, unquote_plus, urlsplit
@@ -23,8 +23,8 @@ from pymongo.monitoring import (
 
 from gql_server import database
 from gql_server import live as live_module
-from gql_server.commit import Committer, Nudge
-from gql_server.database import Database, open_database
+from gql_server.commit import Clock, Committer, Nudge
+from gql_server.database import VISIBLE_AFTER, Database, open_database
 from gql_server.domain.campaign import CampaignState, SmsType
 from gql_server.domain.ids import message_id
 from gql_server.domain.receipt import DeliveryReceipt
@@ -32,6 +32,7 @@ from gql_server.domain.status import DeliveryStatus
 from gql_server.ingestion import Ingestion
 from gql_server.intake import NewRecipient
 from gql_server.live import Live
+from gql_server.parking import Parking
 from gql_server.pictures import CHANGES_AN_EVENT, MessageUpdates, Picture
 from gql_server.registration import NewCampaign, Registration
 from gql_server.services import utc_now
@@ -94,13 +95,14 @@ class Writer:
 
 @contextlib.asynccontextmanager
 async def writing(
-    db: Database, workspace: str, nudge: Nudge, *, slot: int = 0
+    db: Database, workspace: str, nudge: Nudge, *, slot: int = 0, clock: Clock = utc_now
 ) -> AsyncIterator[Writer]:
     """A process that takes changes."""
-    committer = Committer(db, nudge=nudge, clock=utc_now, slots=[slot])
+    committer = Committer(db, nudge=nudge, clock=clock, slots=[slot])
     ingestion = Ingestion(db, committer, clock=utc_now)
     ingestion.start()
-    registration = Registration(db, committer, ingestion, clock=utc_now)
+    parking = Parking(db, ingestion, clock=utc_now, per_source=1000)
+    registration = Registration(db, committer, ingestion, parking, clock=utc_now)
     yield Writer(db, workspace, ingestion, registration)
     await ingestion.close()
 
@@ -879,6 +881,38 @@ async def test_changes_in_a_workspace_are_seen_soon_without_any_nudge(
 
         assert max(changed, made) < SEEN_WITHOUT_A_NUDGE
         assert named(watcher.seen) == [[], [campaign], [new]]
+
+
+@pytest.mark.usefixtures("quick_looks")
+@pytest.mark.parametrize("late", [VISIBLE_AFTER - 2, -VISIBLE_AFTER + 2], ids=["late", "early"])
+async def test_a_commit_that_becomes_visible_late_is_told_once(
+    base: Database,
+    live: Live,
+    writer: Writer,
+    workspace: str,
+    monkeypatch: pytest.MonkeyPatch,
+    late: float,
+) -> None:
+    """Its result was unknown for a minute, or its clock goes wrong."""
+    monkeypatch.setattr(live_module, "THOROUGH_EVERY", timedelta(seconds=0.3))
+    before = await writer.campaign(1)
+    async with Watcher(live.campaigns(workspace, interval=0.1)) as watcher:
+        await watcher.until(lambda seen: seen)
+
+        def then() -> datetime:
+            return utc_now() - timedelta(seconds=late)
+
+        async with writing(base, workspace, no_nudge, slot=1, clock=then) as other:
+            made = await other.campaign()
+        assert await watcher.until(lambda seen: len(seen) == 2) < 2
+        async with Watcher(live.campaigns(workspace, interval=0.1)) as later:
+            await later.until(lambda seen: seen)
+            await writer.report(SENT, message_id(before, 0))
+            await watcher.until(lambda seen: len(seen) == 3)
+            await asyncio.sleep(1)
+
+            assert named(watcher.seen) == [[], [made], [before]]
+            assert named(later.seen) == [[], [before]]
 
 
 @pytest.mark.usefixtures("quick_looks")

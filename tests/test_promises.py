@@ -26,7 +26,7 @@ from gql_server.intake import Binding, NewRecipient
 from gql_server.registration import NewCampaign
 from gql_server.services import Services, running
 from gql_server.settings import Settings
-from gql_server.store import campaigns, counters, dead, messages
+from gql_server.store import campaigns, counters, dead, messages, orphans
 from tests.server_process import command, environment, free_port, mongods, serving
 from tests.smsmode_carrier import legacy_query
 
@@ -119,7 +119,8 @@ async def test_a_receipt_that_cannot_be_committed_is_put_aside_alone(
     assert await messages.count_by_status(db.latest, others) == {S.SENT: 20}
     assert await messages.count_by_status(db.latest, mine) == {S.WAITING: 1}
     (kept,) = await dead.page(db.latest, "", limit=10)
-    assert (kept.workspace, kept.receipt) == ("acme", replace(poison, part=None))
+    assert (kept.orphan.workspace, kept.orphan.receipt) == ("acme", replace(poison, part=None))
+    assert (kept.reason, kept.attempts) == ("builtins.OverflowError", 1)
 
 
 async def test_a_receipt_that_was_put_aside_is_taken_by_a_server_that_can(
@@ -154,8 +155,11 @@ async def test_a_parked_poison_stops_neither_the_sweep_nor_a_registration(
     )
 
     assert (bound.bound, bound.errors) == (2, [])
-    await services.parking.sweep()
     assert await messages.count_by_status(db.latest, made) == {S.WAITING: 1, S.RECEIVED: 1}
+    # and it is buried: no sweep comes to it again
+    assert await orphans.after(db.latest, "", limit=10) == []
+    (kept,) = await dead.page(db.latest, "", limit=10)
+    assert kept.orphan.receipt.key == "SM1"
 
 
 async def test_a_batch_over_many_campaigns_is_one_commit(services: Services, db: Database) -> None:

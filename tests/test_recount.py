@@ -16,12 +16,18 @@ from gql_server.domain import ids
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.domain.tally import bucket_of
+from gql_server.errors import Overloaded, SnapshotTooOld
+from gql_server.jobs import Jobs
 from gql_server.metrics import DIFFERENCE, RECOUNTED
 from gql_server.recount import Recount, recount, recount_all
 from gql_server.settings import Settings
-from gql_server.store import campaigns, counters, outbox, timeline
+from gql_server.store import campaigns, counters, messages, outbox, timeline, unclean
+from gql_server.store.unclean import UncleanEnd
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
 
+Command = Callable[..., Awaitable[tuple[int | None, str, str]]]
+
+HOUR = timedelta(hours=1)
 NUMBERS = [f"+3361234567{n}" for n in range(6)]
 
 
@@ -104,7 +110,8 @@ async def test_there_is_no_recount_of_a_campaign_that_is_not_there(
 
     assert await recount(db, process.committer, "0" * 12) is None
     found = await recount_all(db, process.committer, ["0" * 12, made])
-    assert [one.campaign for one in found] == [made]
+    assert [one.campaign for one in found.found] == [made]
+    assert found.failed == {}
 
 
 BY_HAND = {
@@ -265,12 +272,9 @@ async def test_nothing_is_found_wrong_while_others_write(process: Quiet, db: Dat
     assert recounts > 3
 
 
-async def test_the_command_ends_with_one_where_something_differed_and_then_with_none(
-    process: Quiet, db: Database, settings: Settings, tmp_path: Any
-) -> None:
-    made, _ = await some_campaign(process)
-    whole, _ = await some_campaign(process)
-    await db.collection("counters").update_one({"campaign": made}, {"$inc": {"counts.SENT": 3}})
+@pytest.fixture
+def command(settings: Settings, db: Database, tmp_path: Any) -> Command:
+    """`gql-server recount`, as a process on the test's own database: its code and what it wrote."""
     assert settings.mongodb_url is not None
     outside = {name: value for name, value in os.environ.items() if not name.startswith("GQL_")}
     env = {
@@ -280,7 +284,7 @@ async def test_the_command_ends_with_one_where_something_differed_and_then_with_
         "GQL_DATA_DIR": str(tmp_path),
     }
 
-    async def command(*words: str) -> tuple[int | None, Any, str]:
+    async def run(*words: str) -> tuple[int | None, str, str]:
         child = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "gql_server", "recount", *words,
             env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -288,12 +292,21 @@ async def test_the_command_ends_with_one_where_something_differed_and_then_with_
         out, err = await child.communicate()
         return child.returncode, out.decode(), err.decode()
 
+    return run
+
+
+async def test_the_command_ends_with_one_where_something_differed_and_then_with_none(
+    process: Quiet, db: Database, command: Command
+) -> None:
+    made, _ = await some_campaign(process)
+    whole, _ = await some_campaign(process)
+    await db.collection("counters").update_one({"campaign": made}, {"$inc": {"counts.SENT": 3}})
     # one campaign that is right, by either of its ids
     for name in (whole, ids.to_global("Campaign", whole)):
         code, out, _ = await command("--campaign", name, "--json")
         assert (code, json.loads(out)) == (
             0,
-            {"campaigns": 1, "messages": 6, "difference": 0, "wrong": []},
+            {"campaigns": 1, "messages": 6, "difference": 0, "wrong": [], "failed": []},
         )
 
     # all of them, one of which is not
@@ -305,6 +318,7 @@ async def test_the_command_ends_with_one_where_something_differed_and_then_with_
             "messages": 12,
             "difference": 3,
             "wrong": [{"campaign": made, "difference": 3, "repaired": True}],
+            "failed": [],
         },
     )
     assert "off by 3" in err
@@ -323,3 +337,159 @@ async def test_the_command_ends_with_one_where_something_differed_and_then_with_
     code, out, err = await command("--campaign", "nobody", "--json")
     assert (code, out) == (1, "")
     assert "There is no campaign of this id" in err
+
+
+async def test_where_one_campaign_cannot_be_recounted_the_command_says_so_and_recounts_the_others(
+    process: Quiet, db: Database, command: Command
+) -> None:
+    # given one campaign with a message that cannot be read, before and after others, one of which is wrong
+    made = sorted([(await some_campaign(process))[0] for _ in range(3)])
+    broken, wrong = made[1], made[2]
+    await db.collection("messages").update_one(
+        {"campaign": broken}, {"$set": {"status": "PIGEON", "name": "+33612345670"}}
+    )
+    await db.collection("counters").update_one({"campaign": wrong}, {"$inc": {"counts.SENT": 3}})
+
+    code, out, err = await command()
+
+    assert code == 1
+    assert out == f"2 campaigns with 12 messages: 1 differ.\n{wrong}  off by 3  repaired\n"
+    assert f"campaign {broken} was not recounted: builtins.ValueError\n" in err
+    assert "Traceback" not in err
+    assert "612345" not in err
+    code, out, _ = await command("--json")
+    assert (code, json.loads(out)) == (
+        1,
+        {
+            "campaigns": 2,
+            "messages": 12,
+            "difference": 0,
+            "wrong": [],
+            "failed": [{"campaign": broken, "reason": "builtins.ValueError"}],
+        },
+    )
+
+
+class TooOld:
+    """A point in time that is gone where counting takes a rest, so many times."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, times: int) -> None:
+        self.times = times
+        self.counted = messages.counted
+        monkeypatch.setattr(messages, "counted", self)
+
+    async def __call__(self, *given: Any) -> AsyncIterator[Any]:
+        async for batch in self.counted(*given):
+            yield batch
+        if self.times:
+            self.times -= 1
+            raise SnapshotTooOld("too old")
+
+
+async def test_what_takes_too_long_with_pauses_is_counted_without(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = await some_campaign(process)
+    TooOld(monkeypatch, times=1)
+    rests: list[float] = []
+    sleep = asyncio.sleep
+
+    async def noted(seconds: float) -> None:
+        rests.append(seconds)
+        await sleep(seconds)
+
+    monkeypatch.setattr("gql_server.recount.asyncio.sleep", noted)
+
+    found = await recount(db, process.committer, made, share=0.5)
+
+    assert found == Recount(made, messages=6, difference=0, repaired=False)
+    assert (len(rests), rests[0] > 0, rests[1]) == (2, True, 0)
+
+
+async def test_what_takes_too_long_even_so_fails_alone(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, other = [(await some_campaign(process))[0] for _ in range(2)]
+    TooOld(monkeypatch, times=2)
+
+    done = await recount_all(db, process.committer, [made, other], share=0.5)
+
+    assert [one.campaign for one in done.found] == [other]
+    assert {c: type(error) for c, error in done.failed.items()} == {made: SnapshotTooOld}
+
+
+@pytest.fixture
+async def jobs(process: Quiet, db: Database) -> AsyncIterator[Jobs]:
+    """The jobs, of which none runs by itself."""
+    made = Jobs(
+        db, process.committer, process.parking, process.expiry, clock=lambda: NOW + 3 * HOUR
+    )
+    yield made
+    await made.close()
+
+
+async def two_of_a_process_that_ended(process: Quiet, db: Database) -> list[str]:
+    """Two campaigns with wrong figures, and a note that their process ended an hour after."""
+    made = sorted([(await some_campaign(process))[0] for _ in range(2)])
+    await db.collection("counters").update_many({}, {"$inc": {"counts.SENT": 3}})
+    await unclean.note(db, UncleanEnd(0, NOW + HOUR, NOW + HOUR))
+    return made
+
+
+async def test_after_an_unclean_end_what_cannot_be_proven_has_its_turn_again(
+    process: Quiet, db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, other = await two_of_a_process_that_ended(process, db)
+    recounts = RECOUNTED._value.get()
+
+    # when the database is away for one of them
+    async def away(reads: Any, campaign: str) -> Any:
+        if campaign == made:
+            raise Overloaded("away")
+        return await correction(reads, campaign)
+
+    correction = campaigns.correction
+    with monkeypatch.context() as patched:
+        patched.setattr(campaigns, "correction", away)
+        await jobs.recount_unclean()
+    assert await campaigns.correction(db.latest, other) == 1
+    assert len(await unclean.listed(db.latest)) == 1
+
+    # then it is recounted the next time, and the other one not again
+    await jobs.recount_unclean()
+    assert await campaigns.correction(db.latest, made) == 1
+    assert RECOUNTED._value.get() == recounts + 2
+    assert await unclean.listed(db.latest) == []
+
+
+async def test_where_a_recount_is_stopped_another_process_goes_on_with_it(
+    process: Quiet, db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await two_of_a_process_that_ended(process, db)
+    stopped = asyncio.Event()
+
+    async def stop(*_: Any) -> Any:
+        stopped.set()
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patched:
+        patched.setattr(campaigns, "correction", stop)
+        task = asyncio.create_task(jobs.recount_unclean())
+        await stopped.wait()
+        task.cancel()
+
+    other = Jobs(db, process.committer, process.parking, process.expiry, clock=lambda: NOW + HOUR)
+    await other.recount_unclean()
+
+    assert [await campaigns.correction(db.latest, campaign) for campaign in made] == [1, 1]
+
+
+async def test_what_can_never_be_proven_is_not_counted_each_minute(
+    process: Quiet, db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await two_of_a_process_that_ended(process, db)
+    TooOld(monkeypatch, times=100)
+
+    await jobs.recount_unclean()
+
+    assert await unclean.listed(db.latest) == []

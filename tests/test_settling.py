@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
+from gql_server import jobs
 from gql_server.database import Database
 from gql_server.domain.campaign import CampaignState
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Overloaded
+from gql_server.jobs import Jobs
 from gql_server.store import campaigns, outbox
-from tests.quiet import WORKSPACE, Quiet, quiet
+from tests.quiet import NOW, WORKSPACE, Quiet, quiet
 
 NUMBERS = ["+33612345670", "+33612345671", "+33612345672"]
 
@@ -97,16 +100,80 @@ async def test_what_could_not_be_settled_is_settled_the_next_time(
         assert await state(db, made) is CampaignState.COMPLETED
 
 
-async def test_what_two_who_crashed_left_is_settled_by_a_look_at_the_newest_commits(
+async def left_by_the_dead(
+    process: Quiet, other: Quiet, monkeypatch: pytest.MonkeyPatch, *, count: int
+) -> list[str]:
+    """Campaigns that are kept as SENDING for good: both who took the last two messages ended before they looked."""
+    made = []
+    for _ in range(count):
+        made.append(await last_two_at_once(process, other, monkeypatch))
+        for one in (process, other):
+            one.committer._touched.clear()
+    return sorted(made)
+
+
+async def test_what_two_who_crashed_left_is_settled_by_those_that_live(
     process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """However much they have changed meanwhile, and though a clock that ran ahead has left its mark."""
+    monkeypatch.setattr(jobs, "SETTLE_PAGE", 3)
     async with quiet(db, slots=(1,)) as other:
-        made = await last_two_at_once(process, other, monkeypatch)
+        made = await left_by_the_dead(process, other, monkeypatch, count=4)
+        waiting = [await process.campaign() for _ in range(4)]
+        for campaign in waiting:
+            await process.register(campaign, NUMBERS[0])
+        later = await process.campaign(sent_at=NOW + timedelta(hours=1))
+    await db.collection("outbox").update_many({}, {"$set": {"at": NOW + timedelta(days=1)}})
 
     async with quiet(db, slots=(2,)) as third:
         await third.committer.settle_touched()
-        assert await state(db, made) is CampaignState.SENDING
+        assert {await state(db, campaign) for campaign in made} == {CampaignState.SENDING}
+        living = Jobs(db, third.committer, third.parking, third.expiry, clock=lambda: NOW)
 
-        await third.committer.settle(await outbox.newest_campaigns(db.latest, commits=10))
+        # three a minute, of nine that are not completed
+        left = []
+        for _ in range(3):
+            await living.settle_unfinished()
+            left.append(len(await campaigns.unfinished(db.latest, "", limit=100)))
+        assert (left[0] >= 6, left[-1]) == (True, 5)
+        assert {await state(db, campaign) for campaign in made} == {CampaignState.COMPLETED}
+        assert {await state(db, campaign) for campaign in waiting} == {CampaignState.SENDING}
+        assert await state(db, later) is CampaignState.SCHEDULED
+
+        # and then from the beginning, for what has come to it
+        (again,) = await left_by_the_dead(process, third, monkeypatch, count=1)
+        for _ in range(3):
+            await living.settle_unfinished()
+        assert await state(db, again) is CampaignState.COMPLETED
+        await living.close()
+
+
+async def test_one_page_that_cannot_be_settled_holds_up_no_other(
+    process: Quiet, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "SETTLE_PAGE", 1)
+    async with quiet(db, slots=(1,)) as other:
+        broken, made = await left_by_the_dead(process, other, monkeypatch, count=2)
+    await db.collection("counters").update_many(
+        {"campaign": broken}, {"$set": {"counts.WAITING": "many"}}
+    )
+    async with quiet(db, slots=(2,)) as third:
+        living = Jobs(db, third.committer, third.parking, third.expiry, clock=lambda: NOW)
+        with pytest.raises(TypeError):
+            await living.settle_unfinished()
+
+        await living.settle_unfinished()
 
         assert await state(db, made) is CampaignState.COMPLETED
+        await living.close()
+
+
+async def test_the_newest_commits_are_not_those_of_a_clock_that_ran_ahead(
+    process: Quiet, db: Database
+) -> None:
+    process.now = NOW + timedelta(days=1)
+    await process.campaign()
+    process.now = NOW
+    made = [await process.campaign() for _ in range(3)]
+
+    assert await outbox.newest_campaigns(db.latest, NOW, commits=2) < set(made)

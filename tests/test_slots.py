@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 
@@ -10,13 +11,14 @@ from gql_server.database import Database
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.metrics import SLOTS as HELD
-from gql_server.services import running
+from gql_server.services import running, utc_now
 from gql_server.settings import Settings
 from gql_server.slots import Slots
-from gql_server.store import counters, leases
+from gql_server.store import counters, leases, unclean
 from tests.quiet import WORKSPACE, quiet
 
 SHORT = 0.05
+MILLISECOND = timedelta(milliseconds=1)
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
@@ -41,7 +43,7 @@ async def test_processes_that_start_at_once_hold_different_slots_and_the_lowest(
 
     assert [len(one) for one in leased] == [2, 3, 1, 4, 2]
     assert sorted(slot for one in leased for slot in one) == list(range(12))
-    assert not any(process.unclean.is_set() for process in processes)
+    assert await unclean.listed(db.latest) == []
 
 
 async def test_those_that_were_given_back_are_leased_again_and_nothing_was_unclean(
@@ -56,19 +58,26 @@ async def test_those_that_were_given_back_are_leased_again_and_nothing_was_uncle
     assert HELD._value.get() == 0
     assert await other.lease() == [0, 1]
     assert HELD._value.get() == 2
-    assert not other.unclean.is_set()
+    assert await unclean.listed(db.latest) == []
 
 
 async def test_those_of_a_process_that_ended_without_order_are_taken_over_once_they_lapse(
     db: Database,
 ) -> None:
     dead, living = Slots(db, count=2, ttl=SHORT), Slots(db, count=2)
+    before = utc_now()
     assert await dead.lease() == [0, 1]
+    after = utc_now()
     await asyncio.sleep(SHORT + 0.05)
 
     assert await living.lease() == [0, 1]
 
-    assert living.unclean.is_set()
+    # and it is noted when each fell silent
+    ends = await unclean.listed(db.latest)
+    assert [end.slot for end in ends] == [0, 1]
+    for end in ends:
+        assert before - MILLISECOND <= end.until - timedelta(seconds=SHORT) <= after
+        assert end.until - end.since == timedelta(seconds=slots.TTL)
 
 
 async def test_with_none_free_one_is_shared(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +130,7 @@ async def test_they_are_renewed_for_as_long_as_the_process_runs(db: Database) ->
 
     assert lanes == [0, 1]
     assert await other.lease() == [2, 3]
-    assert not other.unclean.is_set()
+    assert await unclean.listed(db.latest) == []
     await process.close()
 
 
@@ -180,32 +189,36 @@ async def test_one_of_the_living_notices_that_a_process_died(db: Database) -> No
         return len(await holders(db)) == 3
 
     await until(cleared)
-    assert any(process.unclean.is_set() for process in living)
-    # two slots were left behind, and each was found once
-    assert sum(process.unclean.is_set() for process in living) <= 2
+    assert [end.slot for end in await unclean.listed(db.latest)] == [3, 4]
     for process in living:
         await process.close()
 
 
-async def test_a_server_that_takes_over_from_a_dead_one_recounts_what_changed_last(
+async def test_a_server_that_takes_over_from_a_dead_one_recounts_what_that_changed_last(
     settings: Settings, db: Database
 ) -> None:
-    # given a campaign whose figures are wrong, and a slot that was never given back
-    async with quiet(db) as dead:
-        made = await dead.campaign()
-        await dead.register(made, "+33612345678")
+    # given wrong figures of what a process changed before it ended, of what it changed long before, and of others
+    async with quiet(db, slots=(0,)) as dead, quiet(db, slots=(1,)) as other:
+        dead.now = other.now = utc_now() - timedelta(minutes=5)
+        long_before = await dead.campaign()
+        dead.now = other.now = utc_now()
+        made, others = await dead.campaign(), await other.campaign()
+        await db.collection("counters").update_many({}, {"$inc": {"counts.WAITING": 1}})
     assert await leases.take(db, "slot:0", "dead", seconds=SHORT)
-    await db.collection("counters").update_many({"campaign": made}, {"$inc": {"counts.WAITING": 1}})
     await asyncio.sleep(SHORT + 0.05)
 
     # when a server starts
     async with running(settings, db):
-        # then they are right again
-        async def right() -> bool:
-            figures = (await counters.figures(db.latest, [made]))[made].statistics
-            return figures.counts[S.WAITING] == 1
 
-        await until(right)
+        async def proven() -> bool:
+            return await unclean.listed(db.latest) == []
+
+        await until(proven)
+
+    # then those figures are right again
+    figures = await counters.figures(db.latest, [made, others, long_before])
+    waiting = {c: one.statistics.counts[S.WAITING] for c, one in figures.items()}
+    assert waiting == {made: 0, others: 1, long_before: 1}
 
 
 async def test_a_server_gives_its_slots_back(settings: Settings, db: Database) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from gql_server import webhooks
+from gql_server.ingestion import WAITING_ROOM
+from gql_server.store import orphans
 from tests.conftest import Api
 from tests.smsmode_carrier import legacy_query, rest_callback
 
@@ -259,3 +262,22 @@ async def test_no_log_line_holds_a_token_or_a_number(
     assert "GET /webhooks/{provider}/{token} 404" in ours
     assert token not in ours
     assert NUMBER.lstrip("+") not in ours
+
+
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 400)])
+async def test_a_body_with_more_receipts_than_may_wait_is_refused_for_good(
+    api: Api, monkeypatch: pytest.MonkeyPatch, more: int, status: int
+) -> None:
+    """Each fits into a body of less than 1 MiB, and there would never be room for all of them."""
+    # the machine may be slow: not the deadline is what is looked at
+    monkeypatch.setattr(webhooks, "DEADLINE", 60)
+    webhook = await api.new_source("vonage")
+    one = {"messageId": "1", "status": "delivered"}
+
+    answer = await api.http.post(webhook, json=[one] * (WAITING_ROOM + more))
+
+    assert answer.status_code == status
+    assert await orphans.count(api.db.latest) == (0 if more else 1)
+    if more:
+        message = "A body has at most 20000 receipts."
+        assert answer.json() == {"error": {"code": "TOO_MANY", "message": message}}

@@ -111,6 +111,21 @@ async def due(reads: Reads, now: datetime) -> list[str]:
     return [row["_id"] for row in rows]
 
 
+async def unfinished(reads: Reads, after: str, *, limit: int) -> list[str]:
+    """Campaigns of all workspaces that are not kept as COMPLETED, in the order of their ids."""
+    rows = await reads.find(
+        COLLECTION,
+        {
+            "state": {"$in": [CampaignState.SCHEDULED.value, CampaignState.SENDING.value]},
+            "_id": {"$gt": after},
+        },
+        sort=[("_id", 1)],
+        limit=limit,
+        fields=["_id"],
+    )
+    return [row["_id"] for row in rows]
+
+
 async def sending(reads: Reads, sent_by: datetime) -> list[Campaign]:
     """Campaigns of which messages wait although they were sent by then."""
     rows = await reads.find(
@@ -196,4 +211,5 @@ INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
     ("list", [("workspace", 1), ("createdAt", 1), ("_id", 1)], {}),
     ("list_by_state", [("workspace", 1), ("state", 1), ("createdAt", 1), ("_id", 1)], {}),
     ("by_state", [("state", 1), ("sentAt", 1)], {}),
+    ("unfinished", [("state", 1), ("_id", 1)], {}),
 )

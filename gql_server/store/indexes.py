@@ -20,11 +20,19 @@ from gql_server.store import (
     provider_keys,
     sources,
     timeline,
+    unclean,
     values,
 )
 
 _INDEX_NOT_FOUND = 27
 _NAMESPACE_EXISTS = 48
+_INDEX_NOT_FOUND = 27
+
+RETIRED = {
+    dead.COLLECTION: dead.RETIRED,
+    orphans.COLLECTION: orphans.RETIRED,
+}
+"""Names of indexes that earlier versions made; another index has another name, since one cannot be exchanged."""
 
 Index = tuple[str, Sequence[tuple[str, int]], dict[str, Any]]
 
@@ -35,7 +43,7 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
         blacklist.COLLECTION: blacklist.INDEXES,
         campaigns.COLLECTION: campaigns.INDEXES,
         counters.COLLECTION: counters.INDEXES,
-        dead.COLLECTION: dead.INDEXES,
+        dead.COLLECTION: [],
         messages.COLLECTION: messages.INDEXES,
         orphans.COLLECTION: orphans.INDEXES,
         outbox.COLLECTION: outbox.indexes(outbox_hours),
@@ -43,6 +51,7 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
         leases.COLLECTION: [],
         provider_keys.COLLECTION: [],
         timeline.COLLECTION: [],
+        unclean.COLLECTION: [],
         values.COLLECTION: [],
         sources.COLLECTION: [("token", [("tokenHash", 1)], {"unique": True})],
     }
@@ -59,6 +68,8 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
         await _move_keys(db)
     for collection, indexes in all_indexes(outbox_hours).items():
         with db.translated():
+            if collection in there:
+                await _retire(db, collection)
             if not indexes:
                 if collection not in there:
                     await _create(db, collection)
@@ -119,3 +130,17 @@ async def _keep_for(db: Database, collection: str, indexes: Sequence[Index]) -> 
             await db.collection(collection).database.command(
                 {"collMod": collection, "index": {"name": name, "expireAfterSeconds": seconds}}
             )
+
+
+async def _retire(db: Database, collection: str) -> None:
+    """Remove what an earlier version needed."""
+    there = await db.collection(collection).index_information()
+    for name in RETIRED.get(collection, ()):
+        if name in there:
+            if (collection, name) == (orphans.COLLECTION, "expiry"):
+                await orphans.give_time_to_live(db)
+            try:
+                await db.collection(collection).drop_index(name)
+            except OperationFailure as error:
+                if error.code != _INDEX_NOT_FOUND:  # another process was faster
+                    raise

@@ -15,19 +15,21 @@ COLLECTION = "leases"
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A lease that is there: who holds it, and whether its time has run out without being given back."""
+    """A lease that is there: who holds it until when, and whether that has passed without its being given back."""
 
     name: str
     holder: str
+    until: datetime
     lapsed: bool
 
 
 async def listed(reads: Reads) -> list[Lease]:
     """All leases that are held, or were not given back."""
     rows = await reads.aggregate(
-        COLLECTION, [{"$project": {"holder": 1, "lapsed": {"$lt": ["$until", "$$NOW"]}}}]
+        COLLECTION,
+        [{"$project": {"holder": 1, "until": 1, "lapsed": {"$lt": ["$until", "$$NOW"]}}}],
     )
-    return [Lease(row["_id"], row["holder"], row["lapsed"]) for row in rows]
+    return [Lease(row["_id"], row["holder"], row["until"], row["lapsed"]) for row in rows]
 
 
 async def take(db: Database, name: str, holder: str, *, seconds: float) -> bool:

@@ -28,7 +28,7 @@ class NewMessage:
 
 @record
 class Kept:
-    """A message as a writer needs it: what it is, and the rank that an update is conditional on."""
+    """A message as a writer needs it: what it is, and what else is kept of it."""
 
     message: Message
     rank: int

@@ -4,19 +4,19 @@ import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import DeleteOne, UpdateOne
 
 from gql_server.database import Database, Document, Reads, Transaction
 from gql_server.domain import ids
-from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.receipt import DeliveryReceipt, to_milliseconds
 from gql_server.domain.status import DeliveryStatus
 from gql_server.store.messages import key_of
 
 COLLECTION = "orphans"
-DAYS = 7
+KEPT = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +31,20 @@ class Orphan:
     source: str | None
 
 
-async def park(tx: Transaction, parked: Sequence[Orphan]) -> None:
-    """Keep receipts; one that repeats is kept once. Their ids are made here."""
+async def park(tx: Transaction, parked: Sequence[Orphan], *, now: datetime) -> None:
+    """Keep receipts, for so many days from now; one that repeats is kept once. Their ids are made here."""
     updates = []
     for orphan in parked:
         row = row_of(orphan)
         updates.append(
             UpdateOne(
                 {"_id": row_id(row)},
-                {"$setOnInsert": row, "$min": {"arrivedAt": orphan.arrived_at}},
+                {
+                    "$setOnInsert": row,
+                    "$min": {"arrivedAt": orphan.arrived_at},
+                    # It is acknowledged each time that it comes.
+                    "$max": {"keepUntil": now + KEPT},
+                },
                 upsert=True,
             )
         )
@@ -85,26 +90,38 @@ async def count_by_source(reads: Reads) -> dict[tuple[str, str | None], int]:
     return {(row["_id"]["w"], row["_id"].get("s")): row["n"] for row in rows}
 
 
-async def drop_oldest(db: Database, workspace: str, source: str | None, count: int) -> int:
-    """Forget the oldest so many of a source's; how many are gone."""
+async def count(reads: Reads) -> int:
+    """How many are parked."""
+    rows = await reads.aggregate(COLLECTION, [{"$count": "n"}])
+    return int(rows[0]["n"]) if rows else 0
+
+
+async def drop_oldest(db: Database, workspace: str, source: str | None, *, keep: int) -> int:
+    """Forget all of a source's but the newest so many; how many this call has removed.
+
+    The limit is looked for once, and counted from the newest: whoever does the same meanwhile finds the same one,
+    or none where it is done already, so that two at once drop no more than one.
+    """
     query = {"workspace": workspace, "source": source}
-    gone = 0
-    while gone < count:
-        rows = await db.latest.find(
-            COLLECTION,
-            query,
-            sort=[("arrivedAt", 1)],
-            fields=["_id"],
-            limit=min(count - gone, 1000),
-        )
-        if not rows:
-            break
-        with db.translated():
-            done = await db.collection(COLLECTION).delete_many(
-                {"_id": {"$in": [row["_id"] for row in rows]}}
-            )
-        gone += done.deleted_count
-    return gone
+    newest_first = {"arrivedAt": -1, "_id": -1}
+    beyond = await db.latest.aggregate(
+        COLLECTION,
+        [
+            {"$match": query},
+            {"$sort": newest_first},
+            {"$skip": keep},
+            {"$limit": 1},
+            {"$project": {"arrivedAt": 1}},
+        ],
+    )
+    if not beyond:
+        return 0
+    (last,) = beyond
+    older = {"arrivedAt": {"$lt": last["arrivedAt"]}}
+    as_old = {"arrivedAt": last["arrivedAt"], "_id": {"$lte": last["_id"]}}
+    with db.translated():
+        done = await db.collection(COLLECTION).delete_many({**query, "$or": [older, as_old]})
+    return done.deleted_count
 
 
 def row_of(orphan: Orphan) -> Document:
@@ -120,7 +137,8 @@ def row_of(orphan: Orphan) -> Document:
         "provider": receipt.provider,
         "providerKey": receipt.key,
         "status": receipt.status.value,
-        "at": receipt.at,
+        # as precise as it is kept, so that what is read and kept again has the same id
+        "at": receipt.at and to_milliseconds(receipt.at),
         "code": receipt.error_code,
         "reason": receipt.error_reason,
         "operator": receipt.operator,
@@ -164,6 +182,17 @@ def orphan_of(row: Document) -> Orphan:
 INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
     ("message", [("workspace", 1), ("message", 1)], {}),
     ("key", [("workspace", 1), ("key", 1)], {}),
-    ("source", [("workspace", 1), ("source", 1), ("arrivedAt", 1)], {}),
-    ("expiry", [("arrivedAt", 1)], {"expireAfterSeconds": DAYS * 86400}),
+    ("by_arrival", [("workspace", 1), ("source", 1), ("arrivedAt", 1), ("_id", 1)], {}),
+    ("kept", [("keepUntil", 1)], {"expireAfterSeconds": 0}),
 )
+RETIRED = ("source", "expiry")
+"""Indexes of earlier versions, which are removed."""
+
+
+async def give_time_to_live(db: Database) -> None:
+    """Let also go in time what an earlier version parked."""
+    with db.translated():
+        await db.collection(COLLECTION).update_many(
+            {"keepUntil": None},
+            [{"$set": {"keepUntil": {"$add": ["$arrivedAt", KEPT // timedelta(milliseconds=1)]}}}],
+        )

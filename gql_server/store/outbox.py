@@ -101,17 +101,35 @@ async def between(
     return Changes(changes, reached, more=False, complete=True)
 
 
-async def commits_since(reads: Reads, workspace: str, since: datetime) -> set[tuple[str, int, int]]:
-    """The workspace's commits at or after this time: (campaign, slot, version)."""
+async def versions_between(
+    reads: Reads, workspace: str, since: datetime, until: datetime
+) -> dict[tuple[str, int], int]:
+    """The newest version of each (campaign, slot) that the workspace's commits of this span have written."""
     rows = await reads.find(
-        COLLECTION, {"workspace": workspace, "at": {"$gte": since}}, fields=["_id"]
+        COLLECTION, {"workspace": workspace, "at": {"$gte": since, "$lte": until}}, fields=["_id"]
     )
-    return {(row["_id"]["c"], row["_id"]["s"], row["_id"]["v"]) for row in rows}
+    versions: dict[tuple[str, int], int] = {}
+    for row in rows:
+        commit = row["_id"]
+        stripe = (commit["c"], commit["s"])
+        versions[stripe] = max(versions.get(stripe, 0), commit["v"])
+    return versions
 
 
-async def newest_campaigns(reads: Reads, *, commits: int) -> set[str]:
-    """The campaigns of the newest so many commits, of all workspaces."""
-    rows = await reads.find(COLLECTION, {}, sort=[("at", -1)], limit=commits, fields=["_id"])
+async def changed_in(reads: Reads, slot: int, since: datetime, until: datetime) -> set[str]:
+    """The campaigns, of all workspaces, that commits of this slot changed in this span."""
+    found: set[str] = set()
+    query = {"at": {"$gte": since, "$lte": until}, "_id.s": slot}
+    async for rows in reads.scan(COLLECTION, query, fields=["_id"]):
+        found.update(row["_id"]["c"] for row in rows)
+    return found
+
+
+async def newest_campaigns(reads: Reads, until: datetime, *, commits: int) -> set[str]:
+    """The campaigns of the newest so many commits up to then, of all workspaces."""
+    rows = await reads.find(
+        COLLECTION, {"at": {"$lte": until}}, sort=[("at", -1)], limit=commits, fields=["_id"]
+    )
     return {row["_id"]["c"] for row in rows}
 
 

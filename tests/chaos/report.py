@@ -66,7 +66,8 @@ def show(run: Run) -> None:
     console.print(table)
     for name, value in totals(run).items():
         if isinstance(value, dict):
-            shown = ", ".join(f"{key} {count:,}" for key, count in value.items() if key != "wrong")
+            numbers = {key: count for key, count in value.items() if not isinstance(count, list)}
+            shown = ", ".join(f"{key} {count:,}" for key, count in numbers.items())
         else:
             shown = f"{value:,}" if value is not None else "there is no such command"
         console.print(f"{name}: {shown}", highlight=False)

@@ -15,7 +15,7 @@ from gql_server.parking import Parking
 from gql_server.recount import recount
 from gql_server.registration import NewCampaign
 from gql_server.slots import Slots
-from gql_server.store import campaigns, outbox
+from gql_server.store import campaigns
 from tests.machine import picture
 from tests.machine.faults import Crash
 from tests.machine.processes import PARKED, Clock, Process
@@ -155,7 +155,7 @@ async def _doing(
 async def _settled(process: Process, clock: Clock) -> None:
     await process.committer.settle_touched()
     await process.committer.settle(await campaigns.due(process.db.latest, clock()))
-    await process.committer.settle(await outbox.newest_campaigns(process.db.latest, commits=200))
+    await process.committer.settle(await campaigns.unfinished(process.db.latest, "", limit=1000))
 
 
 async def settled(processes: Sequence[Process], clock: Clock, *, crashed: bool) -> None:

@@ -79,9 +79,11 @@ class Process:
         self.nudged: set[str] = set()
         self.committer = Committer(db, nudge=self._nudge, clock=clock, slots=list(slots))
         self.ingestion = Ingestion(db, self.committer, clock=clock)
-        self.registration = Registration(db, self.committer, self.ingestion, clock=clock)
-        self.expiry = Expiry(db, self.committer, clock=clock, after=PATIENCE)
         self.parking = Parking(db, self.ingestion, clock=clock, per_source=PARKED)
+        self.registration = Registration(
+            db, self.committer, self.ingestion, self.parking, clock=clock
+        )
+        self.expiry = Expiry(db, self.committer, clock=clock, after=PATIENCE)
         self._lanes: set[asyncio.Task[Any]] = set()
 
     @classmethod
