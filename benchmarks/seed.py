@@ -15,8 +15,7 @@ from pymongo.write_concern import WriteConcern
 
 from benchmarks.measure import Failed
 from gql_server import auth
-from gql_server.commit import Plan
-from gql_server.database import PATIENCE, Database, Reads, Transaction
+from gql_server.database import Database, Reads, Transaction
 from gql_server.domain import ids
 from gql_server.domain.campaign import SmsType
 from gql_server.domain.message import registered
@@ -24,6 +23,7 @@ from gql_server.domain.receipt import to_milliseconds
 from gql_server.domain.source import Source
 from gql_server.domain.status import DeliveryStatus
 from gql_server.intake import NewRecipient
+from gql_server.plan import Plan
 from gql_server.registration import NewCampaign
 from gql_server.services import Services, utc_now
 from gql_server.store import keys, sources, workspaces
@@ -61,8 +61,8 @@ class Hasty(Database):
         self,
         body: Callable[[Transaction], Awaitable[T]],
         *,
-        patience: float = PATIENCE,
-        contention: float = PATIENCE,
+        patience: float | None = None,
+        contention: float | None = None,
     ) -> T:
         """What `body` returns, each of its writes by itself."""
         return await body(Transaction(self._database, None))

@@ -12,7 +12,13 @@ from gql_server.app import connected, create_app
 from gql_server.cli_access import keys_app, sources_app
 from gql_server.cli_run import answering, clear_refusals, run, settings_of, zone_of
 from gql_server.cli_upkeep import dead_app, recount_command
-from gql_server.server import address_of, listening_socket, make_server, spare_the_collector
+from gql_server.server import (
+    address_of,
+    listening_socket,
+    make_server,
+    share_the_interpreter,
+    spare_the_collector,
+)
 from gql_server.settings import Settings
 
 app = typer.Typer(
@@ -66,6 +72,7 @@ async def serving(settings: Settings, on_started: Callable[[str], None]) -> None
 
                 def started() -> None:
                     spare_the_collector()
+                    share_the_interpreter()
                     tell()
                     on_started(address_of(settings.host, port))
 

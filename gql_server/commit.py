@@ -8,22 +8,16 @@ in every snapshot, and every change stands in the outbox under a version without
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import TypeVar
 
-from gql_server.database import PATIENCE, Database, Transaction
-from gql_server.domain.campaign import Campaign, CampaignState, state_of
-from gql_server.domain.message import Standing, standing
-from gql_server.domain.parts import parts_of
-from gql_server.domain.receipt import History, has_parts, of_parts
-from gql_server.domain.status import DeliveryStatus
-from gql_server.domain.tally import Counted, Dimension, Tally
+from gql_server.database import Database, Transaction
+from gql_server.domain.campaign import CampaignState, state_of
+from gql_server.domain.tally import Dimension, Tally
 from gql_server.errors import Overloaded
 from gql_server.metrics import COMMIT_SECONDS
+from gql_server.plan import Draft, Plan
 from gql_server.store import campaigns, counters, messages, outbox, timeline, values
-from gql_server.store.messages import Kept, NewMessage, ProviderKey
-from gql_server.store.outbox import Change
 from gql_server.store.values import Values
 
 R = TypeVar("R")
@@ -39,87 +33,6 @@ TURN_PATIENCE = 10.0
 """Seconds that a change other than a receipt waits until it may begin."""
 MOST_REMEMBERED = 10_000
 """Campaigns of which this process remembers the values that are counted, and how many messages wait."""
-
-
-@dataclass(slots=True)
-class Draft:
-    """What one commit changes in one campaign."""
-
-    workspace: str
-    added: list[NewMessage] = field(default_factory=list)
-    updates: list[messages.Update] = field(default_factory=list)
-    keys: list[ProviderKey] = field(default_factory=list)
-    changes: list[Change] = field(default_factory=list)
-    tally: Tally = field(default_factory=Tally)
-    #: the tally's values are the names that stripes count by already: a correction
-    labelled: bool = False
-    fields: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def waiting(self) -> int:
-        """By how many there are more messages that wait."""
-        return self.tally.statuses[DeliveryStatus.WAITING]
-
-    def add(self, message: NewMessage) -> None:
-        """Register a message."""
-        now = standing(message.history, bound_to=message.bound_to)
-        self.added.append(message)
-        self.changes.append(Change(message.id, before=None))
-        # Nothing is received yet, so that the time of the sending does not matter.
-        self.tally.add(_counted(message.history, now, message.country), sent_at=None)
-
-    def give(
-        self,
-        kept: Kept,
-        reports: History,
-        campaign: Campaign,
-        *,
-        unknown_words: Collection[str] = (),
-        bound_to: str | None = None,
-        keys: Collection[str] = (),
-    ) -> None:
-        """Give a message other reports, and with them perhaps another history and status; or more keys."""
-        message = kept.message
-        history = reports
-        if has_parts(reports):
-            bound = messages.bound_ids({*kept.keys, *keys})
-            history = of_parts(reports, bound=bound, expected=parts_of(campaign.text))
-        now = standing(history, bound_to=bound_to or message.bound_to)
-        self.updates.append(
-            messages.change(
-                kept,
-                reports,
-                history,
-                now,
-                unknown_words=sorted(unknown_words),
-                bound_to=bound_to,
-                keys=sorted(keys),
-            )
-        )
-        self.keys += [
-            ProviderKey(self.workspace, key, message.id) for key in keys if key not in kept.keys
-        ]
-        self.changes.append(Change(message.id, message.status))
-        self.tally.change(message, _counted(history, now, message.country), campaign.sent_at)
-
-
-def _counted(history: History, now: Standing, country: str | None) -> Counted:
-    return Counted(now.status, history, country, now.operator, now.error_code, now.provider)
-
-
-@dataclass(slots=True)
-class Plan(Generic[R]):
-    """What one commit changes, campaign by campaign, and what its caller wants to know of it."""
-
-    result: R
-    drafts: dict[str, Draft] = field(default_factory=dict)
-
-    def of(self, workspace: str, campaign: str) -> Draft:
-        """The draft of this campaign, begun where there is none."""
-        draft = self.drafts.get(campaign)
-        if draft is None:
-            draft = self.drafts[campaign] = Draft(workspace)
-        return draft
 
 
 class Committer:
@@ -146,8 +59,8 @@ class Committer:
         prepare: Callable[[Transaction], Awaitable[Plan[R]]],
         *,
         lane: int | None = None,
-        patience: float = PATIENCE,
-        contention: float = PATIENCE,
+        patience: float | None = None,
+        contention: float | None = None,
     ) -> R:
         """Do what `prepare` plans; its result, once that is durable.
 

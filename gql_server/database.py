@@ -41,6 +41,8 @@ PATIENCE = 2.5
 READ_PATIENCE = 5.0
 """Seconds that one read may take; also where the database is there and does not answer."""
 PING_PATIENCE = 2.0
+AT_ONCE = 1000
+"""Documents of one answer, where they fit into 16 MiB."""
 ABORT_PATIENCE = 1.0
 RESOLVE_PATIENCE = 60.0
 """Seconds that a commit of unknown result is sent again when its caller has been told so already."""
@@ -88,8 +90,9 @@ class Reads:
     ) -> list[Document]:
         """The documents that match, at most `limit` (0: all)."""
         async with self._reading() as session:
+            # By default the first answer holds 101 documents, and a batch of receipts would ask twice.
             cursor = self._database[collection].find(
-                query, fields, sort=sort, limit=limit, session=session
+                query, fields, sort=sort, limit=limit, batch_size=AT_ONCE, session=session
             )
             rows: list[Document] = await cursor.to_list(None)
             return rows
@@ -259,8 +262,8 @@ class Database:
         self,
         body: Callable[[Transaction], Awaitable[T]],
         *,
-        patience: float = PATIENCE,
-        contention: float = PATIENCE,
+        patience: float | None = None,
+        contention: float | None = None,
     ) -> T:
         """What `body` returns, once it is committed by a majority; again where it lost a race.
 
@@ -268,8 +271,10 @@ class Database:
         middle would hold its documents until the server gives up on it.
 
         :raises Contended: another transaction held what it writes for all of these seconds of `contention`.
-        :raises Overloaded: it could not be committed within those of `patience`.
+        :raises Overloaded: it could not be committed within those of `patience`; without a number `PATIENCE`.
         """
+        patience = PATIENCE if patience is None else patience
+        contention = patience if contention is None else min(contention, patience)
         task = asyncio.create_task(self._transaction(body, patience, contention))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -309,7 +314,7 @@ class Database:
         # Not with_transaction: Motor's never retries a commit.
         began = time.monotonic()
         deadline = began + patience
-        contended = began + min(contention, patience)
+        contended = began + contention
         pause = 0.005
         while True:
             try:

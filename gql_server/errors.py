@@ -59,7 +59,7 @@ class Contended(Overloaded):
 
 
 class SnapshotTooOld(Overloaded):
-    """One point in time was read for longer than the database keeps it (5 minutes)."""
+    """One point in time was read for longer than the database keeps it (by default 5 minutes, the embedded one 1)."""
 
 
 @dataclass(frozen=True, slots=True)

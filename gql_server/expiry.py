@@ -6,11 +6,12 @@ was over, not when this was noticed, so that it is the same whoever notices.
 
 from datetime import datetime, timedelta
 
-from gql_server.commit import Clock, Committer, Plan
+from gql_server.commit import Clock, Committer
 from gql_server.database import Database, Transaction
 from gql_server.domain.receipt import merged, no_receipt
 from gql_server.domain.status import DeliveryStatus
 from gql_server.metrics import EXPIRED
+from gql_server.plan import Plan
 from gql_server.store import campaigns, messages
 
 BATCH = 500

@@ -9,22 +9,22 @@ comes second finds the pair. A receipt that cannot be committed at all is put as
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from enum import StrEnum
 
+from gql_server.arrivals import Arrival, Outcome, arrival_of, orphan_of
 from gql_server.batching import Batcher
-from gql_server.commit import Clock, Committer, Plan
+from gql_server.commit import Clock, Committer
 from gql_server.database import PATIENCE, Database, Transaction
-from gql_server.domain import ids
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.receipt import DeliveryReceipt, History, accepted, merged
 from gql_server.errors import Contended, Overloaded
 from gql_server.logs import kind, log
 from gql_server.metrics import DEAD, ORPHANS_JOINED, QUEUE, RECEIPTS, UNKNOWN_WORDS
+from gql_server.plan import Plan
 from gql_server.providers import PROVIDERS
 from gql_server.store import campaigns, dead, messages, orphans
-from gql_server.store.messages import Kept, key_of
+from gql_server.store.messages import Kept
 from gql_server.store.orphans import Orphan
 
 BATCH = 500
@@ -32,7 +32,7 @@ BATCH = 500
 stripe, an outbox document, and one for each minute of its timeline: in all a few more than 500 documents, but about
 2,000 where each receipt is of another campaign."""
 
-ENOUGH = 64
+ENOUGH = 100
 """Receipts that are worth another lane while one is at work; docs/decisions/0008."""
 
 WAITING_ROOM = 20_000
@@ -53,53 +53,7 @@ MOST_BEGUN = 10_000
 """Campaigns that are remembered to have begun."""
 
 
-PARTED = frozenset(name for name, provider in PROVIDERS.items() if provider.parted)
-"""Providers with an id of its own for each part, so that the key names the part."""
-
-
-class Outcome(StrEnum):
-    """What became of a receipt."""
-
-    #: it changed the message's status, a time or the history
-    APPLIED = "APPLIED"
-    #: everything that it says was known
-    IGNORED = "IGNORED"
-    #: its message is not known yet; the receipt is kept for it
-    PARKED = "PARKED"
-    #: it cannot be committed, for a reason that lies in it or in us; it is kept to be looked at
-    DEAD = "DEAD"
-
-    # The enum's own is computed in Python, for each receipt.
-    __hash__ = str.__hash__
-
-
 _COUNTED = {outcome: RECEIPTS.labels(outcome=outcome.value) for outcome in Outcome}
-
-
-@dataclass(slots=True)
-class Arrival:
-    """A receipt that has arrived at a workspace."""
-
-    workspace: str
-    receipt: DeliveryReceipt
-    arrived_at: datetime
-    #: the source that it came by; None: the API
-    source: str | None = None
-    #: its id where it comes out of the parking
-    orphan: str | None = None
-    #: the message that it names by our own id or reference, and the provider's key as it is kept
-    message: str | None = None
-    key: str | None = None
-
-    def __post_init__(self) -> None:
-        receipt = self.receipt
-        if receipt.reference:
-            self.message = ids.read_message(receipt.reference)
-        if receipt.provider is not None and receipt.key is not None:
-            self.key = key_of(receipt.provider, receipt.key)
-            # What names the message itself speaks of all of it, unless its provider's file says of which part.
-            if self.message is None and receipt.part is None and receipt.provider in PARTED:
-                self.receipt = replace(receipt, part=receipt.key)
 
 
 class Ingestion:
@@ -229,7 +183,7 @@ class Ingestion:
         """Put a receipt aside that cannot be committed; where not even that can be done, it is refused."""
         log.error("a receipt that cannot be committed: %s", kind(error))
         try:
-            orphan = _orphan(arrival)
+            orphan = orphan_of(arrival)
             new = await dead.keep(self._db, orphan, reason=kind(error), now=self._clock())
         except Exception as worse:  # noqa: BLE001 - its sender keeps it and comes again
             return worse
@@ -255,7 +209,7 @@ async def _plan(
         if kept is None:
             plan.result.append(Outcome.PARKED)
             if arrival.orphan is None:
-                parked.append(_orphan(arrival))
+                parked.append(orphan_of(arrival))
             continue
         if arrival.orphan is not None:
             adopted.append(arrival.orphan)
@@ -338,21 +292,6 @@ async def _sendings(
     found = {campaign: known[campaign] for campaign in needed if campaign in known}
     found.update(await campaigns.some(tx, needed - found.keys()))
     return found
-
-
-def arrival_of(orphan: Orphan) -> Arrival:
-    """A parked receipt on its way again."""
-    return Arrival(orphan.workspace, orphan.receipt, orphan.arrived_at, orphan.source, orphan.id)
-
-
-def _orphan(arrival: Arrival) -> Orphan:
-    return Orphan(
-        id=arrival.orphan or "",
-        workspace=arrival.workspace,
-        receipt=arrival.receipt,
-        arrived_at=arrival.arrived_at,
-        source=arrival.source,
-    )
 
 
 def _label(provider: str | None) -> str:

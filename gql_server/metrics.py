@@ -23,6 +23,12 @@ UNKNOWN_WORDS = Counter(
     ["provider"],
     registry=REGISTRY,
 )
+LEFT_OUT = Counter(
+    "gql_left_out",
+    "Elements of lists that could not be read and were left out, where others of the list could.",
+    ["provider"],
+    registry=REGISTRY,
+)
 QUEUE = Gauge(
     "gql_queue",
     "Receipts that wait to be committed; at most 20,000.",

@@ -8,10 +8,11 @@ import contextlib
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from gql_server.arrivals import Arrival, Outcome, arrival_of
 from gql_server.commit import Clock
 from gql_server.database import VISIBLE_AFTER, Database
 from gql_server.errors import Overloaded
-from gql_server.ingestion import BATCH, Arrival, Ingestion, Outcome, arrival_of
+from gql_server.ingestion import BATCH, Ingestion
 from gql_server.logs import kind, log
 from gql_server.metrics import DEAD_PRESENT, ORPHANS, ORPHANS_DROPPED
 from gql_server.store import dead, orphans

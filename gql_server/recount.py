@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gql_server.commit import Committer, Plan
+from gql_server.commit import Committer
 from gql_server.database import Database, Transaction
 from gql_server.domain.tally import Dimension, Tally
 from gql_server.errors import SnapshotTooOld
 from gql_server.logs import kind, log
 from gql_server.metrics import DIFFERENCE, RECOUNTED
+from gql_server.plan import Plan
 from gql_server.store import campaigns, counters, messages, timeline, values
 from gql_server.store.values import OTHER, Values
 

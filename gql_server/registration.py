@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from gql_server.commit import Clock, Committer, Plan
+from gql_server.commit import Clock, Committer
 from gql_server.database import Database, Transaction
 from gql_server.domain import ids
 from gql_server.domain.campaign import Campaign, SmsType, state_of
@@ -30,6 +30,7 @@ from gql_server.intake import (
 )
 from gql_server.logs import kind, log
 from gql_server.parking import Parking
+from gql_server.plan import Plan
 from gql_server.store import blacklist, campaigns, messages
 from gql_server.store.messages import NewMessage
 

@@ -7,9 +7,9 @@ import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
 from gql_server import errors
+from gql_server.arrivals import Outcome
 from gql_server.domain import ids
 from gql_server.domain.receipt import DeliveryReceipt
-from gql_server.ingestion import Outcome
 from gql_server.intake import LONGEST_KEY, MOST_AT_ONCE, Binding, NewRecipient, needs_recipient
 from gql_server.providers import PROVIDERS
 from gql_server.providers.reading import LONGEST as LONGEST_WORD

@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gql_server import bulk
+from gql_server.arrivals import Outcome
 from gql_server.bulk import Lines, Unsent
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.errors import Overloaded
-from gql_server.ingestion import Ingestion, Outcome
+from gql_server.ingestion import Ingestion
 from gql_server.metrics import LINES_REFUSED, REGISTRY
 from tests.conftest import Api
 

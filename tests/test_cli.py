@@ -380,10 +380,11 @@ async def test_dead_receipts_are_listed_without_a_number_tried_again_and_removed
         made = await process.campaign()
         (one,) = await process.register(made, "+33612345678")
     good = DeliveryReceipt(S.RECEIVED, "twilio", reference=one)
-    bad = DeliveryReceipt(S.SENT, "33612345678", key="abc:33612345678", reference=one)
+    never = datetime(9999, 12, 31, 23, 59, 30, tzinfo=UTC)
+    bad = DeliveryReceipt(S.SENT, "33612345678", key="abc:33612345678", reference=one, at=never)
     for receipt, arrived_at, source in (
         (good, NOW, "s1"),
-        # cannot be: so late that no tolerance can be added
+        # cannot be: so late that no tolerance can be added to it
         (bad, datetime(9999, 12, 31, 23, 59, tzinfo=UTC), None),
     ):
         orphan = Orphan("", "acme", receipt, arrived_at, source)

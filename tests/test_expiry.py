@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gql_server.arrivals import Outcome
 from gql_server.database import Database
 from gql_server.domain.campaign import CampaignState
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
-from gql_server.ingestion import Outcome
 from gql_server.metrics import EXPIRED
 from gql_server.store import campaigns, outbox
 from gql_server.store.outbox import Change

@@ -11,13 +11,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
 
+from gql_server.arrivals import Outcome
 from gql_server.database import Database
 from gql_server.domain.campaign import CampaignState, SmsType
 from gql_server.domain.message import registered, standing
 from gql_server.domain.receipt import DeliveryReceipt, accepted, merged
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Overloaded
-from gql_server.ingestion import Outcome
 from gql_server.intake import Binding, NewRecipient
 from gql_server.registration import NewCampaign
 from gql_server.services import Services, running

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from gql_server.arrivals import Outcome
 from gql_server.database import Database
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Overloaded
-from gql_server.ingestion import Outcome
 from gql_server.intake import Binding
 from gql_server.jobs import Jobs
 from gql_server.metrics import DEAD, DEAD_PRESENT, ORPHANS, ORPHANS_DROPPED, ORPHANS_JOINED

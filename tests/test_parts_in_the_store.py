@@ -5,11 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from gql_server.arrivals import Outcome
 from gql_server.database import Database
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.domain.tally import bucket_of
-from gql_server.ingestion import Outcome
 from gql_server.intake import Binding, NewRecipient
 from gql_server.store import counters
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet

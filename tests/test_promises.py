@@ -15,13 +15,13 @@ from typing import Any
 import httpx
 import pytest
 
+from gql_server.arrivals import Outcome
 from gql_server.commit import Committer
 from gql_server.database import Database
 from gql_server.domain.campaign import CampaignState, SmsType
 from gql_server.domain.receipt import DeliveryReceipt, History
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Overloaded
-from gql_server.ingestion import Outcome
 from gql_server.intake import Binding, NewRecipient
 from gql_server.registration import NewCampaign
 from gql_server.services import Services, running

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gql_server.commit import Committer, Plan
+from gql_server.commit import Committer
 from gql_server.database import Database, Transaction
 from gql_server.domain import ids
 from gql_server.domain.receipt import DeliveryReceipt
@@ -19,6 +19,7 @@ from gql_server.domain.tally import bucket_of
 from gql_server.errors import Overloaded, SnapshotTooOld
 from gql_server.jobs import Jobs
 from gql_server.metrics import DIFFERENCE, RECOUNTED
+from gql_server.plan import Plan
 from gql_server.recount import Recount, recount, recount_all
 from gql_server.settings import Settings
 from gql_server.store import campaigns, counters, messages, outbox, timeline, unclean

@@ -15,6 +15,8 @@ from gql_server.domain.status import ASSUMED_RANK, RANK, DeliveryStatus
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a provider's clock may stray before its time is clamped."""
 
+_MILLISECOND = timedelta(milliseconds=1)
+
 MOST_PARTS = 50
 """Parts of one message whose reports are kept; no text has so many."""
 
@@ -63,6 +65,20 @@ class HistoryEntry:
     #: of a report about one part of a long message: which, and of how many where that was told
     part: str | None = None
     parts: int | None = None
+    #: milliseconds from `at` until it arrived here; None: nobody sent it
+    delay: int | None = None
+    #: milliseconds from `at` to the provider's own time, where that was out of bounds and is not `at`
+    moved: int | None = None
+
+    @property
+    def arrived_at(self) -> datetime | None:
+        """When it arrived here; None: nobody sent it."""
+        return None if self.delay is None else self.at + self.delay * _MILLISECOND
+
+    @property
+    def reported_at(self) -> datetime:
+        """The time that the provider gave, however wrong; where it gave none, when it arrived."""
+        return self.at + (self.moved or 0) * _MILLISECOND
 
     @property
     def rank(self) -> int:
@@ -86,24 +102,28 @@ def accepted(
     """The history entry that a receipt stands for.
 
     Its time is the provider's, clamped to [sent - 5 min, arrival + 5 min]: a provider's clock, zone
-    or minute precision must not move a message before its sending or into the future.
+    or minute precision must not move a message before its sending or into the future. Its own time and ours are
+    kept beside that.
     """
-    at = arrived_at if receipt.at is None else receipt.at
+    given = at = arrived_at if receipt.at is None else receipt.at
     # Most times lie between sending and arrival, and need no bounds computed.
     if sent_at is not None and at < sent_at:
         # A receipt for a sending that lies ahead happened when it came, not in the future.
         at = max(at, min(sent_at - CLOCK_TOLERANCE, arrived_at))
     if at > arrived_at:
         at = min(at, arrived_at + CLOCK_TOLERANCE)
+    shown = to_milliseconds(at)
     return HistoryEntry(
         status=receipt.status,
-        at=to_milliseconds(at),
+        at=shown,
         error_code=receipt.error_code,
         error_reason=receipt.error_reason,
         operator=receipt.operator,
         provider=receipt.provider,
         part=receipt.part,
         parts=receipt.parts if receipt.part is not None else None,
+        delay=(arrived_at - shown) // _MILLISECOND,
+        moved=None if at is given else (given - shown) // _MILLISECOND,
     )
 
 
@@ -122,18 +142,24 @@ def no_receipt(at: datetime) -> HistoryEntry:
     )
 
 
+def _none_last(value: int | None) -> tuple[bool, int]:
+    return (value is None, value or 0)
+
+
 def _missing_last(value: str | None) -> tuple[bool, str]:
     return (value is None, value or "")
 
 
 def _precedence(entry: HistoryEntry) -> tuple[object, ...]:
-    """Earliest first; at one time the smallest error code, then words, a missing one last."""
+    """Earliest first; at one time the smallest error code, then words, a missing one last; then the first to come."""
     return (
         entry.at,
         _missing_last(entry.error_code),
         _missing_last(entry.error_reason),
         _missing_last(entry.operator),
         _missing_last(entry.provider),
+        _none_last(entry.delay),
+        _none_last(entry.moved),
     )
 
 

@@ -16,23 +16,15 @@ from zoneinfo import ZoneInfo
 
 from jwt import PyJWS, PyJWTError
 from jwt.algorithms import HMACAlgorithm
-from prometheus_client import Counter
 
 from gql_server.errors import Unreadable
-from gql_server.metrics import REGISTRY
+from gql_server.metrics import LEFT_OUT
 
 log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
 R = TypeVar("R")
-
-LEFT_OUT = Counter(
-    "gql_left_out",
-    "Elements of lists that could not be read and were left out, where others of the list could.",
-    ["provider"],
-    registry=REGISTRY,
-)
 
 LONGEST = 255
 """Characters of an id, a word or a reason; a provider's own are below 100."""

@@ -100,6 +100,10 @@ def entry_row(entry: HistoryEntry) -> Document:
         row["part"] = entry.part
     if entry.parts is not None:
         row["parts"] = entry.parts
+    if entry.delay is not None:
+        row["delay"] = entry.delay
+    if entry.moved is not None:
+        row["moved"] = entry.moved
     return row
 
 
@@ -120,6 +124,8 @@ def entry_of(row: Document) -> HistoryEntry:
         get("assumed", False),
         get("part"),
         get("parts"),
+        get("delay"),
+        get("moved"),
     )
 
 

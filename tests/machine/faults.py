@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from pymongo.errors import AutoReconnect
 
-from gql_server.database import PATIENCE, Database, Document, Sort, Transaction
+from gql_server.database import Database, Document, Sort, Transaction
 from gql_server.errors import Overloaded
 
 T = TypeVar("T")
@@ -72,8 +72,8 @@ class FaultyDatabase(Database):
         self,
         body: Callable[[Transaction], Awaitable[T]],
         *,
-        patience: float = PATIENCE,
-        contention: float = PATIENCE,
+        patience: float | None = None,
+        contention: float | None = None,
     ) -> T:
         if self.fault is not None and self.fault.spared:
             self.fault, ours = self._later(self.fault), None

@@ -15,8 +15,8 @@ from hypothesis import settings as how
 from hypothesis.stateful import run_state_machine_as_test
 
 from gql_server import ingestion
+from gql_server.arrivals import Outcome
 from gql_server.domain.status import DeliveryStatus
-from gql_server.ingestion import Outcome
 from gql_server.store import values
 from tests.machine import deeds
 from tests.machine.faults import Kind, Step

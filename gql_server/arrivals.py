@@ -1,0 +1,72 @@
+"""A receipt that has arrived, and what can become of it."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from gql_server.domain import ids
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.providers import PROVIDERS
+from gql_server.store.messages import key_of
+from gql_server.store.orphans import Orphan
+
+PARTED = frozenset(name for name, provider in PROVIDERS.items() if provider.parted)
+"""Providers with an id of its own for each part, so that the key names the part."""
+
+
+class Outcome(StrEnum):
+    """What became of a receipt."""
+
+    #: it changed the message's status, a time or the history
+    APPLIED = "APPLIED"
+    #: everything that it says was known
+    IGNORED = "IGNORED"
+    #: its message is not known yet; the receipt is kept for it
+    PARKED = "PARKED"
+    #: it cannot be committed, for a reason that lies in it or in us; it is kept to be looked at
+    DEAD = "DEAD"
+
+    # The enum's own is computed in Python, for each receipt.
+    __hash__ = str.__hash__
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A receipt that has arrived at a workspace."""
+
+    workspace: str
+    receipt: DeliveryReceipt
+    arrived_at: datetime
+    #: the source that it came by; None: the API
+    source: str | None = None
+    #: its id where it comes out of the parking
+    orphan: str | None = None
+    #: the message that it names by our own id or reference, and the provider's key as it is kept
+    message: str | None = None
+    key: str | None = None
+
+    def __post_init__(self) -> None:
+        receipt = self.receipt
+        if receipt.reference:
+            self.message = ids.read_message(receipt.reference)
+        if receipt.provider is not None and receipt.key is not None:
+            self.key = key_of(receipt.provider, receipt.key)
+            # What names the message itself speaks of all of it, unless its provider's file says of which part.
+            if self.message is None and receipt.part is None and receipt.provider in PARTED:
+                self.receipt = replace(receipt, part=receipt.key)
+
+
+def arrival_of(orphan: Orphan) -> Arrival:
+    """A parked receipt on its way again."""
+    return Arrival(orphan.workspace, orphan.receipt, orphan.arrived_at, orphan.source, orphan.id)
+
+
+def orphan_of(arrival: Arrival) -> Orphan:
+    """A receipt as it is parked, or put aside."""
+    return Orphan(
+        id=arrival.orphan or "",
+        workspace=arrival.workspace,
+        receipt=arrival.receipt,
+        arrived_at=arrival.arrived_at,
+        source=arrival.source,
+    )

@@ -1,0 +1,99 @@
+"""What a commit shall change: campaign by campaign, decided in full before anything is written."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from gql_server.domain.campaign import Campaign
+from gql_server.domain.message import Standing, standing
+from gql_server.domain.parts import parts_of
+from gql_server.domain.receipt import History, has_parts, of_parts
+from gql_server.domain.status import DeliveryStatus
+from gql_server.domain.tally import Counted, Tally
+from gql_server.store import messages
+from gql_server.store.messages import Kept, NewMessage, ProviderKey
+from gql_server.store.outbox import Change
+
+R = TypeVar("R")
+
+
+@dataclass(slots=True)
+class Draft:
+    """What one commit changes in one campaign."""
+
+    workspace: str
+    added: list[NewMessage] = field(default_factory=list)
+    updates: list[messages.Update] = field(default_factory=list)
+    keys: list[ProviderKey] = field(default_factory=list)
+    changes: list[Change] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    #: the tally's values are the names that stripes count by already: a correction
+    labelled: bool = False
+    fields: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def waiting(self) -> int:
+        """By how many there are more messages that wait."""
+        return self.tally.statuses[DeliveryStatus.WAITING]
+
+    def add(self, message: NewMessage) -> None:
+        """Register a message."""
+        now = standing(message.history, bound_to=message.bound_to)
+        self.added.append(message)
+        self.changes.append(Change(message.id, before=None))
+        # Nothing is received yet, so that the time of the sending does not matter.
+        self.tally.add(_counted(message.history, now, message.country), sent_at=None)
+
+    def give(
+        self,
+        kept: Kept,
+        reports: History,
+        campaign: Campaign,
+        *,
+        unknown_words: Collection[str] = (),
+        bound_to: str | None = None,
+        keys: Collection[str] = (),
+    ) -> None:
+        """Give a message other reports, and with them perhaps another history and status; or more keys."""
+        message = kept.message
+        history = reports
+        if has_parts(reports):
+            bound = messages.bound_ids({*kept.keys, *keys})
+            history = of_parts(reports, bound=bound, expected=parts_of(campaign.text))
+        now = standing(history, bound_to=bound_to or message.bound_to)
+        self.updates.append(
+            messages.change(
+                kept,
+                reports,
+                history,
+                now,
+                unknown_words=sorted(unknown_words),
+                bound_to=bound_to,
+                keys=sorted(keys),
+            )
+        )
+        if keys:
+            self.keys += [
+                ProviderKey(self.workspace, key, message.id) for key in keys if key not in kept.keys
+            ]
+        self.changes.append(Change(message.id, message.status))
+        self.tally.change(message, _counted(history, now, message.country), campaign.sent_at)
+
+
+def _counted(history: History, now: Standing, country: str | None) -> Counted:
+    return Counted(now.status, history, country, now.operator, now.error_code, now.provider)
+
+
+@dataclass(slots=True)
+class Plan(Generic[R]):
+    """What one commit changes, campaign by campaign, and what its caller wants to know of it."""
+
+    result: R
+    drafts: dict[str, Draft] = field(default_factory=dict)
+
+    def of(self, workspace: str, campaign: str) -> Draft:
+        """The draft of this campaign, begun where there is none."""
+        draft = self.drafts.get(campaign)
+        if draft is None:
+            draft = self.drafts[campaign] = Draft(workspace)
+        return draft
