@@ -810,7 +810,8 @@ async def test_a_key_that_stays_taken_is_named_to_nobody(
 
     assert attempts >= 2
     # The last attempt may end by the clock instead.
-    assert re.fullmatch(r"the database did not answer \(\w+\)", str(refused.value))
+    said = r"others write the same|the database did not answer \(\w+\)"
+    assert re.fullmatch(said, str(refused.value))
     assert refused.value.__cause__ is None
     assert refused.value.__suppress_context__
     assert await things(base) == {"thing": 0, PHONE: 1}
@@ -846,7 +847,7 @@ async def test_two_hundred_cancelled_callers_leave_two_hundred_whole_transaction
             cancelled_at(2, caller)
             loop.call_later(0.001, cancelled_at, 3, caller)  # while it writes
             await add_one(tx, f"{caller} b")
-            loop.call_later(0.001, cancelled_at, 4, caller)  # while it commits
+            loop.call_soon(cancelled_at, 4, caller)  # while it commits
 
         await base.transaction(body)
         raise AssertionError("it was to be cancelled")
