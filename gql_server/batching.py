@@ -37,6 +37,13 @@ class _Submission(Generic[T, R]):
             self.done.set_result(None)
 
 
+def _settle(
+    batch: Sequence[tuple[T, _Submission[T, R], int]], outcomes: Sequence[R | Exception]
+) -> None:
+    for (_, submission, index), outcome in zip(batch, outcomes, strict=True):
+        submission.settle(index, outcome)
+
+
 class Batcher(Generic[T, R]):
     """Lanes that flush what gathers in one queue; while one batch is flushed the next one gathers, without a timer.
 
@@ -90,6 +97,7 @@ class Batcher(Generic[T, R]):
         for awake in self._awake:
             awake.set()
         await asyncio.gather(*self._tasks)
+        await asyncio.sleep(0)  # what was flushed last is settled
 
     async def submit(self, items: Sequence[T]) -> list[R]:
         """The results of these items, in order. A caller that is cancelled stops no flush, but takes back what waits.
@@ -129,6 +137,7 @@ class Batcher(Generic[T, R]):
         )
 
     async def _run(self, lane: int) -> None:
+        loop = asyncio.get_running_loop()
         while True:
             batch = self._take(lane) if self._may_begin() else []
             if not batch:
@@ -146,8 +155,8 @@ class Batcher(Generic[T, R]):
                 outcomes = [error] * len(batch)
             self._seconds_a_batch += (time.monotonic() - began - self._seconds_a_batch) * _WEIGHT
             del self._underway[lane]
-            for (_, submission, index), outcome in zip(batch, outcomes, strict=True):
-                submission.settle(index, outcome)
+            # Not now: the next batch shall be on its way to the database before hundreds of answers are written.
+            loop.call_soon(_settle, batch, outcomes)
             if self._closing:
                 # What waited because of this batch may be another lane's, which sleeps.
                 for awake in self._awake:

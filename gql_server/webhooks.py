@@ -119,7 +119,8 @@ class Webhooks:
         if len(receipts) > WAITING_ROOM:
             # There will never be room for it: 503 would be for ever.
             return _refusal(400, "TOO_MANY", f"A body has at most {WAITING_ROOM} receipts.")
-        await self._confirm(sent, provider)
+        if provider.name in FETCHING:
+            await self._confirm(sent, provider)
         await self._ingestion.record(source.workspace, receipts, source=source.id)
         answer = provider.answer(len(receipts))
         return Response(answer.body, media_type=answer.media_type)
@@ -198,14 +199,21 @@ def _counter(provider: str, status: int) -> Counter:
 
 async def _body(request: Request) -> bytes | None:
     """The raw body; None where it is too large."""
+    # Not `request.stream()`: nearly every body is one message, and the generator costs more than that.
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > LARGEST_BODY:
             return None
         chunks.append(chunk)
-    return b"".join(chunks)
+        more = message.get("more_body", False)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
 def _refusal(

@@ -8,13 +8,14 @@ from typing import Protocol, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.record import record
 from gql_server.domain.status import INDICATOR_OF, DeliveryIndicator, DeliveryStatus
 from gql_server.providers import reading
 
 _NO_ERROR = (DeliveryIndicator.RECEIPT, DeliveryIndicator.PENDING)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WebhookRequest:
     """What a provider sent, as it came.
 
