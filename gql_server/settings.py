@@ -82,7 +82,7 @@ class Settings:
         24, "How long a subscription can resume: changes are kept for this many hours."
     )
     lanes: int = _setting(
-        2,
+        3,
         "Receipts are committed in so many lanes at once; each leases a writer slot of its own, of 64 in all.",
     )
     waiting_expires_after: int = _setting(

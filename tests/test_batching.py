@@ -223,3 +223,45 @@ async def test_what_a_caller_left_before_its_flush_is_not_flushed() -> None:
     assert await staying == [40]
     assert flush.batches == [[1], [4]]
     await lane.close()
+
+
+async def test_another_lane_begins_when_enough_wait_though_they_fill_no_batch() -> None:
+    flush = Flushing()
+    flush.may.clear()
+    lane = Batcher(flush, most=100, depth=100, lanes=2, enough=3)
+    lane.start()
+    waiting = [asyncio.create_task(lane.submit([n])) for n in (1, 2, 3)]
+    await asyncio.sleep(0.01)
+    assert flush.batches == [[1]]  # two wait
+
+    waiting.append(asyncio.create_task(lane.submit([4])))
+    await asyncio.sleep(0.01)
+
+    assert (flush.batches, flush.lanes) == ([[1], [2, 3, 4]], [0, 1])
+    flush.may.set()
+    assert await asyncio.gather(*waiting) == [[10], [20], [30], [40]]
+    await lane.close()
+
+
+async def test_the_next_batch_is_flushed_before_the_last_one_is_answered() -> None:
+    # given two submissions, each a batch of its own
+    flush = Flushing()
+    flush.may.clear()
+    lane = Batcher(flush, most=1, depth=100)
+    lane.start()
+    begun: list[int] = []
+
+    async def caller(n: int) -> None:
+        await lane.submit([n])
+        begun.append(len(flush.batches))
+
+    callers = [asyncio.create_task(caller(n)) for n in (1, 2)]
+    await asyncio.sleep(0.01)
+
+    # when the first is done
+    flush.may.set()
+    await asyncio.gather(*callers)
+
+    # then its caller hears it when the second is under way
+    assert begun == [2, 2]
+    await lane.close()
