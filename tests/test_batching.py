@@ -230,8 +230,10 @@ async def test_another_lane_begins_when_enough_wait_though_they_fill_no_batch() 
     flush.may.clear()
     lane = Batcher(flush, most=100, depth=100, lanes=2, enough=3)
     lane.start()
-    waiting = [asyncio.create_task(lane.submit([n])) for n in (1, 2, 3)]
-    await asyncio.sleep(0.01)
+    waiting = []
+    for n in (1, 2, 3):
+        waiting.append(asyncio.create_task(lane.submit([n])))
+        await asyncio.sleep(0.01)
     assert flush.batches == [[1]]  # two wait
 
     waiting.append(asyncio.create_task(lane.submit([4])))
@@ -243,25 +245,35 @@ async def test_another_lane_begins_when_enough_wait_though_they_fill_no_batch() 
     await lane.close()
 
 
-async def test_the_next_batch_is_flushed_before_the_last_one_is_answered() -> None:
-    # given two submissions, each a batch of its own
-    flush = Flushing()
-    flush.may.clear()
+async def test_the_next_batch_is_under_way_before_the_last_one_is_answered() -> None:
+    # given two submissions, each a batch of its own, and work that begins in a task, as a transaction does
+    began: list[int] = []
+    seen: list[list[int]] = []
+    may = asyncio.Event()
+
+    async def work(items: list[int]) -> list[int]:
+        began.extend(items)
+        await may.wait()
+        return items
+
+    async def flush(_: int, items: list[int]) -> list[int]:
+        return await asyncio.create_task(work(items))
+
     lane = Batcher(flush, most=1, depth=100)
     lane.start()
-    begun: list[int] = []
 
     async def caller(n: int) -> None:
         await lane.submit([n])
-        begun.append(len(flush.batches))
+        seen.append(began[:])
 
     callers = [asyncio.create_task(caller(n)) for n in (1, 2)]
     await asyncio.sleep(0.01)
+    assert began == [1]
 
     # when the first is done
-    flush.may.set()
+    may.set()
     await asyncio.gather(*callers)
 
-    # then its caller hears it when the second is under way
-    assert begun == [2, 2]
+    # then its caller hears it when the second has begun
+    assert seen == [[1, 2], [1, 2]]
     await lane.close()
