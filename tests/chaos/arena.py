@@ -233,7 +233,7 @@ class Arena:
         """What the servers logged that they never should."""
         wrong = re.compile(
             "Traceback|counters were off|cannot be committed|RuntimeError"
-            r"|: 503, (?!.*(Overloaded|TimeoutError)$)"
+            r"|: 503, (?!.*(Overloaded|Contended|TimeoutError)$)"
         )
         return [
             f"{server.name} logged: {line[:200]}"
