@@ -18,6 +18,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
+    BulkWriteError,
     ConfigurationError,
     ConnectionFailure,
     ExecutionTimeout,
@@ -212,6 +213,24 @@ class Transaction(Reads):
             requests, ordered=False, session=self._session
         )
         return result.matched_count
+
+    async def update_by_id(self, collection: str, updates: Sequence[tuple[str, Document]]) -> int:
+        """Update these documents, each by its `_id`; how many there were.
+
+        The command itself: `bulk_write` looks at each update several times, which is a tenth of a receipt's cost.
+        """
+        if not updates:
+            return 0
+        statements = [{"q": {"_id": key}, "u": update} for key, update in updates]
+        done = await self._database.command(
+            {"update": collection, "updates": statements, "ordered": False}, session=self._session
+        )
+        if errors := done.get("writeErrors"):
+            raise BulkWriteError(
+                {"writeErrors": errors, "errorLabels": done.get("errorLabels", [])}
+            )
+        matched: int = done["n"]
+        return matched
 
     def lost_race(self, why: str) -> Exception:
         """What to raise where a conditional write found that somebody was faster: try all again."""

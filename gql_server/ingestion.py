@@ -9,6 +9,7 @@ comes second finds the pair. A receipt that cannot be committed at all is put as
 import time
 from collections import Counter
 from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from datetime import datetime
 
@@ -247,7 +248,7 @@ class _Fold:
     def __init__(self, kept: Kept) -> None:
         self.kept = kept
         self.reports: History = kept.reports
-        self.unknown_words = set(kept.unknown_words)
+        self.unknown_words: AbstractSet[str] = frozenset(kept.unknown_words)
         self.changed = False
 
     def take(self, arrival: Arrival, campaign: Campaign) -> Outcome:
@@ -267,19 +268,17 @@ class _Fold:
 
 async def _resolve(tx: Transaction, batch: Sequence[Arrival]) -> list[Kept | None]:
     """The message of each arrival: by our own id or reference first, else by the provider's key."""
-    by_id: dict[tuple[str, str | None], Kept] = {}
-    by_key: dict[tuple[str, str | None], Kept] = {}
+    by_id: dict[str, dict[str, Kept]] = {}
+    by_key: dict[str, dict[str, Kept]] = {}
     for workspace in {arrival.workspace for arrival in batch}:
         ours = [arrival for arrival in batch if arrival.workspace == workspace]
         named = {arrival.message for arrival in ours if arrival.message is not None}
-        for message, kept in (await messages.kept_by_id(tx, workspace, named)).items():
-            by_id[workspace, message] = kept
-        keys = {a.key for a in ours if a.key is not None and (workspace, a.message) not in by_id}
-        for key, kept in (await messages.kept_by_key(tx, workspace, keys)).items():
-            by_key[workspace, key] = kept
+        found = by_id[workspace] = await messages.kept_by_id(tx, workspace, named)
+        keys = {a.key for a in ours if a.key is not None and a.message not in found}
+        by_key[workspace] = await messages.kept_by_key(tx, workspace, keys)
     return [
-        by_id.get((arrival.workspace, arrival.message))
-        or by_key.get((arrival.workspace, arrival.key))
+        by_id[arrival.workspace].get(arrival.message or "")
+        or by_key[arrival.workspace].get(arrival.key or "")
         for arrival in batch
     ]
 

@@ -67,9 +67,9 @@ class Draft:
                 reports,
                 history,
                 now,
-                unknown_words=sorted(unknown_words),
+                unknown_words=sorted(unknown_words) if unknown_words else (),
                 bound_to=bound_to,
-                keys=sorted(keys),
+                keys=sorted(keys) if keys else (),
             )
         )
         if keys:

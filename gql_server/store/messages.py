@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from pymongo import UpdateOne
-
 from gql_server.database import Document, Reads, Transaction
 from gql_server.domain.message import Message, Standing
 from gql_server.domain.receipt import History
@@ -28,7 +26,7 @@ __all__ = ["Kept", "NewMessage", "ProviderKey"]
 
 COLLECTION = "messages"
 
-Update: TypeAlias = UpdateOne
+Update: TypeAlias = tuple[str, Document]
 """A write that is made here and handed back to `write`; nobody else looks inside."""
 
 
@@ -85,7 +83,7 @@ def change(
         fields["rank"] = kept.rank
     # By the id alone, which MongoDB finds without planning. It needs no condition: had anybody changed the message
     # since this transaction read it, the write would conflict (docs/decisions/0005).
-    return UpdateOne({"_id": kept.message.id}, update)
+    return (kept.message.id, update)
 
 
 def _differing(message: Message, now: Standing, rank: int) -> Document:
@@ -115,7 +113,7 @@ async def bind(tx: Transaction, keys: Sequence[ProviderKey]) -> None:
 
 async def write(tx: Transaction, updates: Sequence[Update]) -> None:
     """Write updates, all of them or none."""
-    if await tx.write(COLLECTION, updates) != len(updates):
+    if await tx.update_by_id(COLLECTION, updates) != len(updates):
         raise tx.lost_race("a message is gone since it was read")
 
 

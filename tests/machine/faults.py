@@ -193,3 +193,9 @@ class _Watched(Transaction):
         if requests:
             self._happening.reached(_WRITTEN.get(collection), self)
         return matched
+
+    async def update_by_id(self, collection: str, updates: Sequence[tuple[str, Document]]) -> int:
+        matched = await super().update_by_id(collection, updates)
+        if updates:
+            self._happening.reached(_WRITTEN.get(collection), self)
+        return matched
