@@ -50,6 +50,7 @@ class Committer:
         self._locks = [asyncio.Lock() for _ in slots]
         # Whoever has no lane of its own leaves one to the receipts.
         self._turns = asyncio.Semaphore(max(len(slots) - 1, 1))
+        self._taken: set[int] = set()
         self._values: dict[str, Values] = {}
         self._waiting: dict[str, int] = {}
         self._touched: set[str] = set()
@@ -73,10 +74,14 @@ class Committer:
         """
         if lane is None:
             async with self._turn():
-                lane = next((n for n, lock in enumerate(self._locks) if not lock.locked()), 0)
-                return await self.commit(
-                    prepare, lane=lane, patience=patience, contention=contention
-                )
+                lane = self._lane_for_others()
+                self._taken.add(lane)
+                try:
+                    return await self.commit(
+                        prepare, lane=lane, patience=patience, contention=contention
+                    )
+                finally:
+                    self._taken.discard(lane)
         admitted: dict[str, Values] = {}
         seen: dict[str, int] = {}
 
@@ -103,6 +108,12 @@ class Committer:
             del self._waiting[next(iter(self._waiting))]
         self._touched.update(moved)
         return plan.result
+
+    def _lane_for_others(self) -> int:
+        """An idle lane, or else one that no other change waits for: there are fewer turns than lanes."""
+        idle = (n for n, lock in enumerate(self._locks) if not lock.locked())
+        free = (n for n in range(len(self._locks)) if n not in self._taken)
+        return next(idle, next(free, 0))
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

@@ -48,6 +48,9 @@ TOGETHER = 1.2
 IN_PIECES = 0.1
 """Seconds for each piece of it after that."""
 
+LAST_PATIENCE = 0.5
+"""Seconds that a piece has that nobody holds, however late it is."""
+
 UNKNOWN_WORDS_KEPT = 5
 
 MOST_BEGUN = 10_000
@@ -158,7 +161,7 @@ class Ingestion:
             outcomes = await self._committer.commit(
                 lambda tx: _plan(tx, batch, self._begun, begun, self._clock()),
                 lane=lane,
-                patience=max(until - time.monotonic(), IN_PIECES),
+                patience=max(until - time.monotonic(), LAST_PATIENCE),
                 contention=contention,
             )
         except Contended as error:

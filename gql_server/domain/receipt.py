@@ -142,8 +142,9 @@ def no_receipt(at: datetime) -> HistoryEntry:
     )
 
 
-def _none_last(value: int | None) -> tuple[bool, int]:
-    return (value is None, value or 0)
+def _none_first(value: int | None) -> tuple[bool, int]:
+    # What was kept before these were is not moved by a repeat.
+    return (value is not None, value or 0)
 
 
 def _missing_last(value: str | None) -> tuple[bool, str]:
@@ -158,8 +159,8 @@ def _precedence(entry: HistoryEntry) -> tuple[object, ...]:
         _missing_last(entry.error_reason),
         _missing_last(entry.operator),
         _missing_last(entry.provider),
-        _none_last(entry.delay),
-        _none_last(entry.moved),
+        _none_first(entry.delay),
+        _none_first(entry.moved),
     )
 
 

@@ -1,5 +1,6 @@
 """Every index in one place, and the making of them."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,6 @@ from gql_server.store import (
 
 _INDEX_NOT_FOUND = 27
 _NAMESPACE_EXISTS = 48
-_INDEX_NOT_FOUND = 27
 
 RETIRED = {
     dead.COLLECTION: dead.RETIRED,
@@ -89,20 +89,27 @@ async def _move_keys(db: Database) -> None:
     with db.translated():
         if "keys" not in await kept.index_information():
             return
-        await db.latest.aggregate(
-            messages.COLLECTION,
-            [
-                {"$match": {"keys": {"$exists": True}}},
-                {"$unwind": "$keys"},
-                {"$project": {"_id": {"w": "$workspace", "k": "$keys"}, "message": "$_id"}},
-                {"$merge": {"into": provider_keys.COLLECTION, "whenMatched": "keepExisting"}},
-            ],
-        )
+        await _copy_keys(db)
         try:
             await kept.drop_index("keys")
         except OperationFailure as error:
             if error.code != _INDEX_NOT_FOUND:  # another process was faster
                 raise
+        # What a server of before has bound meanwhile, if one still runs.
+        await _copy_keys(db)
+
+
+async def _copy_keys(db: Database) -> None:
+    # Not by `db.latest`, whose patience is that of a request: there may be millions.
+    found: Any = db.collection(messages.COLLECTION).aggregate(
+        [
+            {"$match": {"keys": {"$exists": True}}},
+            {"$unwind": "$keys"},
+            {"$project": {"_id": {"w": "$workspace", "k": "$keys"}, "message": "$_id"}},
+            {"$merge": {"into": provider_keys.COLLECTION, "whenMatched": "keepExisting"}},
+        ]
+    )
+    await (await found if inspect.isawaitable(found) else found).to_list(None)
 
 
 async def _create(db: Database, collection: str) -> None:
