@@ -217,7 +217,7 @@ class Machine(RuleBasedStateMachine):
         before = self.model.seen
         after = self._look(wholly=len(doings) > 1 or fault is not None)
         for campaign, shown in after.campaigns.items():
-            picture.check_step(before.campaigns.get(campaign), shown)
+            picture.check_step(before.campaigns.get(campaign), shown, alone=len(doings) == 1)
         self.model.learn(doings, after, trouble=trouble)
         for who, process in enumerate(self.processes):
             if process.db.dead.is_set():
