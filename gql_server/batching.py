@@ -86,6 +86,18 @@ class Batcher(Generic[T, R]):
         """How many items wait; those that are being flushed are not among them."""
         return len(self._waiting)
 
+    def admit(self, count: int) -> None:
+        """Whether so many items would be taken now; to be asked before they are prepared at some cost.
+
+        :raises Overloaded: there is no room for all of them, they could not be answered in time, or it is closing.
+        """
+        if self._closing or len(self._waiting) + count > self._depth:
+            raise Overloaded("the queue is full")
+        # By whole batches: a small one takes nearly as long as a full one.
+        batches = len(self._waiting) // self._most / len(self._awake)
+        if batches * self._seconds_a_batch > self._longest_wait:
+            raise Overloaded("the queue is too long to be answered in time")
+
     def start(self) -> None:
         """Begin to flush, in tasks of the running loop."""
         for lane in range(len(self._awake)):
@@ -106,12 +118,7 @@ class Batcher(Generic[T, R]):
 
         :raises Overloaded: there is no room for all of them (then none is taken), or it is closing.
         """
-        if self._closing or len(self._waiting) + len(items) > self._depth:
-            raise Overloaded("the queue is full")
-        # By whole batches: a small one takes nearly as long as a full one.
-        batches = len(self._waiting) // self._most / len(self._awake)
-        if batches * self._seconds_a_batch > self._longest_wait:
-            raise Overloaded("the queue is too long to be answered in time")
+        self.admit(len(items))
         if not items:
             return []
         submission: _Submission[T, R] = _Submission(

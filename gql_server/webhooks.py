@@ -96,6 +96,7 @@ class Webhooks:
         source = await self._known(request, provider)
         if isinstance(source, Response):
             return source
+        self._ingestion.admit()
         body = await _body(request)
         if body is None:
             return _too_large(LARGEST_BODY)

@@ -277,3 +277,23 @@ async def test_the_next_batch_is_under_way_before_the_last_one_is_answered() -> 
     # then its caller hears it when the second has begun
     assert seen == [[1, 2], [1, 2]]
     await lane.close()
+
+
+async def test_whether_there_is_room_can_be_asked_before_the_items_are_there() -> None:
+    flush = Flushing()
+    flush.may.clear()
+    lane = Batcher(flush, most=1, depth=2)
+    lane.start()
+    waiting = [asyncio.create_task(lane.submit([n])) for n in (1, 2)]
+    await asyncio.sleep(0.01)
+
+    lane.admit(1)
+    with pytest.raises(Overloaded):
+        lane.admit(2)
+
+    flush.may.set()
+    assert await asyncio.gather(*waiting) == [[10], [20]]
+    lane.admit(2)
+    await lane.close()
+    with pytest.raises(Overloaded):
+        lane.admit(0)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from gql_server import webhooks
+from gql_server.errors import Overloaded
 from gql_server.ingestion import WAITING_ROOM
 from gql_server.store import orphans
 from tests.conftest import Api
@@ -240,6 +241,25 @@ async def test_our_own_trouble_gets_503_with_retry_after(
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert NUMBER not in answer.text + caplog.text
     assert "builtins.ValueError" in caplog.text
+
+
+async def test_where_there_is_no_room_a_body_is_not_even_read(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = await api.new_source("smsmode")
+    assert (await api.http.post(webhook, content=b"no JSON")).status_code == 400
+
+    def full(*_: object) -> None:
+        raise Overloaded("the queue is full")
+
+    monkeypatch.setattr("gql_server.batching.Batcher.admit", full)
+    answer = await api.http.post(webhook, content=b"no JSON")
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    # who has no address still hears that, and so does who comes when there is room again
+    assert (await api.http.post(f"{webhook}x", content=b"no JSON")).status_code == 404
+    monkeypatch.undo()
+    assert (await api.http.post(webhook, content=b"no JSON")).status_code == 400
 
 
 async def test_no_log_line_holds_a_token_or_a_number(
