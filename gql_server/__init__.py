@@ -5,13 +5,14 @@
 * services       everything that a process runs, built and closed in one place
 * webhooks       receipts in over HTTP        * health   does it live, can it serve
 * ingestion      record, count, tell          * commit   the one transaction that changes messages
+* arrivals       a receipt that has come      * plan     what a commit changes
 * registration   campaigns, recipients        * live     who watches what
 * intake         what callers say of them     * pictures what watchers are shown
 * jobs           what runs by the clock       * events   the nudge between processes
 * auth           key -> viewer                * numbers  phone numbers, in clear and masked
 * domain/        what the words mean          * providers/  their words, ours
 * store/         one file per collection      * database, embedded  Mongo, opened; Mongo, brought along
-* settings, errors, logs, metrics, batching   what everybody uses
+* settings, errors, logs, metrics, batching, deadlines   what everybody uses
 """
 
 __version__ = "0.1.0"

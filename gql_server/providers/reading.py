@@ -5,7 +5,6 @@ sender made up, can be a phone number, so neither is ever in a message.
 """
 
 import json
-import logging
 import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,9 +17,8 @@ from jwt import PyJWS, PyJWTError
 from jwt.algorithms import HMACAlgorithm
 
 from gql_server.errors import Unreadable
+from gql_server.logs import log
 from gql_server.metrics import LEFT_OUT
-
-log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
