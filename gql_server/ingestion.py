@@ -40,7 +40,7 @@ WAITING_ROOM = 20_000
 """Receipts that may wait; one more is answered 503, so that memory is bounded."""
 
 LONGEST_WAIT = 2.0
-"""Seconds that a receipt may have to wait before its commit begins; webhooks answer 503 after 3.2."""
+"""Seconds that a receipt may have to wait before its commit begins; webhooks answer 503 after 3."""
 
 TOGETHER = 1.2
 """Seconds that a batch is tried as a whole where others hold messages of it: longer than any commit holds them."""

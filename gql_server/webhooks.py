@@ -40,7 +40,7 @@ from gql_server.providers import PROVIDERS, Fetching, Provider, WebhookRequest, 
 from gql_server.store import sources
 
 LARGEST_BODY = 1024 * 1024
-DEADLINE = 3.2
+DEADLINE = 3.0
 """Seconds until we answer 503: providers wait 4 s and more, and smsmode likes far less."""
 RETRY_AFTER = 5
 REMEMBERED = 5.0
