@@ -76,7 +76,13 @@ async def serving(settings: Settings, on_started: Callable[[str], None]) -> None
                     tell()
                     on_started(address_of(settings.host, port))
 
-                server = make_server(application, on_started=started)
+                server = make_server(
+                    application,
+                    on_started=started,
+                    on_stopping=lambda hurry: application.state.connections.drain(
+                        settings.drain_seconds, hurry
+                    ),
+                )
                 await server.serve(sockets=[listening])
 
 
