@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup demo test test-all check fix bench soak schema chaos audit build lock clean \
-	python pages pages-if-possible node-packages system-for-demo system-for-test \
+	python pages pages-if-possible node-packages peers system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
@@ -17,13 +17,14 @@ SOAK_SECONDS ?= 600
 NODE_FITS := scripts/find-node
 PAGES := gql_server/static/graphiql/index.html
 NODE_PACKAGES := dashboard/node_modules/.package-lock.json
+PEERS := benchmarks/peers/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -print) schema.graphql
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up everything that tests need: Python and Node packages, pages; by apt-get Redis and Chromium
-	@$(MAKE) -s -j3 python pages system-for-test
+	@$(MAKE) -s -j4 python pages peers system-for-test
 
 demo: ## Set up, start the server with a demo campaign whose receipts keep arriving, print the address
 	@$(MAKE) -s -j3 python system-for-demo pages-if-possible
@@ -71,7 +72,7 @@ lock: python ## Bring requirements.lock up to date with pyproject.toml; UPGRADE=
 		--no-annotate --all-extras $(UPGRADE) pyproject.toml -o requirements.lock
 
 clean: ## Remove all that was installed or built here; the data in .data stays
-	rm -rf .venv .make dist dashboard/node_modules gql_server/static \
+	rm -rf .venv .make dist dashboard/node_modules benchmarks/peers/node_modules gql_server/static \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # What the targets above stand on. A file is made again when something that it is made of is newer.
@@ -96,6 +97,14 @@ $(PAGES): $(NODE_PACKAGES) $(PAGE_SOURCES)
 
 $(NODE_PACKAGES): dashboard/package.json dashboard/package-lock.json dashboard/.npmrc
 	@scripts/quietly 'Node packages' sh -ec 'cd dashboard && npm ci && touch node_modules/.package-lock.json'
+
+# What the benchmarks measure us beside.
+peers:
+	@if $(NODE_FITS); then $(MAKE) -s $(PEERS); fi
+
+$(PEERS): benchmarks/peers/package.json benchmarks/peers/package-lock.json benchmarks/peers/.npmrc
+	@scripts/quietly 'peers of the benchmarks' \
+		sh -ec 'cd benchmarks/peers && npm ci && touch node_modules/.package-lock.json'
 
 system-for-demo:
 	@scripts/install-system-packages demo
