@@ -3,9 +3,9 @@
 In turn: steady (many single receipts and many bodies of a hundred at once, each connection as fast as it is answered),
 overload (far more than the queue takes), and then one plain receipt after the other, until the next turn.
 
-Before the first turn each kind of overload comes once. What a server needs at its most it then has, and Python's allocator
-keeps most of it (measured over eight turns: the same 39.4 MB in use after each, within 20 kB, in 58 arenas of a
-megabyte before the first overload, never more than 84 in any, and 72 to 77 after each): flat is what stays there.
+Before the first turn each kind of overload comes once. What a server needs at its most it then has, and Python's
+allocator keeps most of it (measured over eight turns: the same 39.4 MB in use after each, within 20 kB, in 58 arenas
+of a megabyte before the first overload, never more than 84 in any, and 72 to 77 after each): flat is what stays there.
 """
 
 import asyncio
@@ -39,8 +39,6 @@ SLOWEST = 4.0
 """Seconds in which 503 must be answered."""
 GROWTH = 0.05
 """Of its memory that a server may grow by between the first half of the steady turns and the second."""
-WARM_UP = 3.0
-"""Seconds of each kind of overload before the first turn."""
 
 _QUEUE = re.compile(r"^gql_queue ([0-9.e+]+)$", re.MULTILINE)
 
@@ -90,12 +88,12 @@ async def run(env: Environment, seconds: float, passed: Callable[[float], None])
     seen.fresh = _megabytes(env.ours.pid)
     looking = asyncio.create_task(_look(env, seen, passed, ended))
     try:
+        length = seconds / TURNS
         for kind in FLOODS:
-            await _overload(env, flood, seen, kind, min(WARM_UP, seconds * OVERLOAD))
+            await _overload(env, flood, seen, kind, length * OVERLOAD)
             await asyncio.sleep(1)
         for turn in range(TURNS):
             seen.turn = turn
-            length = seconds / TURNS
             await _steady(env, hot, seen, length * (1 - OVERLOAD - RECOVERY))
             await _overload(env, flood, seen, FLOODS[turn % len(FLOODS)], length * OVERLOAD)
             await _recovery(env, hot, seen, length * RECOVERY)

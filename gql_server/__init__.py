@@ -8,6 +8,8 @@
 * arrivals       a receipt that has come      * plan     what a commit changes
 * registration   campaigns, recipients        * live     who watches what
 * intake         what callers say of them     * pictures what watchers are shown
+* watched        a campaign that is watched   * history  a workspace that is watched
+* connections    who is connected, and lives  * pace     how often a watcher is told
 * jobs           what runs by the clock       * events   the nudge between processes
 * auth           key -> viewer                * numbers  phone numbers, in clear and masked
 * domain/        what the words mean          * providers/  their words, ours

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
-from typing import TypedDict
+from typing import Protocol, TypedDict
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gql_server import embedded, health
+from gql_server.connections import Connections
 from gql_server.database import Database, open_database
 from gql_server.fetching import Fetcher
 from gql_server.logs import log
@@ -35,6 +36,16 @@ GRAPHIQL_POLICY = (
 """Its editor writes style elements; nothing else is allowed, and nothing from elsewhere."""
 
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+
+
+class Endpoint(Protocol):
+    """The GraphQL endpoint: an ASGI application that can be closed."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, or serve a websocket."""
+
+    async def close(self) -> None:
+        """End what still runs for subscribers."""
 
 
 class State(TypedDict):
@@ -68,24 +79,37 @@ async def connected(settings: Settings, *, server: bool = False) -> AsyncIterato
             await db.close()
 
 
-def create_app(settings: Settings, *, graphql: ASGIApp, db: Database | None = None) -> Starlette:
-    """The application. `db` is used as it is and left open; without one the lifespan opens its own."""
+def create_app(settings: Settings, *, graphql: Endpoint, db: Database | None = None) -> Starlette:
+    """The application. `db` is used as it is and left open; without one the lifespan opens its own.
+
+    `app.state.connections` are those that stay open, to be drained before the sockets are closed.
+    """
+    connections = Connections(
+        most=settings.most_connections, most_of_a_key=settings.most_connections_of_a_key
+    )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         async with aclosing(Fetcher()) as fetcher:
             if db is not None:
-                async with running(settings, db) as services:
+                async with running(settings, db, connections=connections) as services:
                     yield _state(services, fetcher)
+                    await graphql.close()
                 return
-            async with connected(settings, server=True) as own, running(settings, own) as services:
+            async with (
+                connected(settings, server=True) as own,
+                running(settings, own, connections=connections) as services,
+            ):
                 yield _state(services, fetcher)
+                await graphql.close()
 
-    return Starlette(
+    app = Starlette(
         routes=_routes(graphql),
         middleware=[Middleware(AccessLog), *_cross_origin(settings.allowed_origins)],
         lifespan=lifespan,
     )
+    app.state.connections = connections
+    return app
 
 
 def _state(services: Services, fetcher: Fetcher) -> State:
@@ -94,11 +118,11 @@ def _state(services: Services, fetcher: Fetcher) -> State:
         "webhooks": Webhooks(
             services.db, services.ingestion, fetcher, public_url=services.settings.public_url
         ),
-        "ready": health.Ready(services.db),
+        "ready": health.Ready(services.db, services.connections),
     }
 
 
-def _routes(graphql: ASGIApp) -> list[BaseRoute]:
+def _routes(graphql: Endpoint) -> list[BaseRoute]:
     return [
         # First, as nothing is asked so often.
         Route("/webhooks/{provider}/{token}", _Webhook()),

@@ -37,6 +37,8 @@ class Viewer:
     workspace: str
     scopes: frozenset[str]
     key_id: str
+    #: from when on what was shown counts no more; None: as long as it is known
+    expires_at: datetime | None = None
 
     def may(self, scope: str) -> bool:
         """Whether the viewer has this scope."""

@@ -24,7 +24,7 @@ from rich.progress import Progress
 from starlette.types import ASGIApp
 
 from gql_server import auth, logs
-from gql_server.app import connected, create_app
+from gql_server.app import Endpoint, connected, create_app
 from gql_server.carrier import Carrier, read_messages
 from gql_server.demo_access import FILE, Access, forget_the_last, publish, withdraw
 from gql_server.demo_people import people
@@ -34,6 +34,7 @@ from gql_server.domain.campaign import SmsType
 from gql_server.domain.source import Source
 from gql_server.errors import Overloaded, StartError
 from gql_server.intake import MOST_AT_ONCE
+from gql_server.pace import Interval
 from gql_server.registration import NewCampaign
 from gql_server.server import address_of, listening_socket, make_server
 from gql_server.services import Services, utc_now
@@ -72,7 +73,7 @@ _SENDINGS = (
 async def run(
     settings: Settings,
     *,
-    graphql: Callable[[Settings], ASGIApp],
+    graphql: Callable[[Settings], Endpoint],
     minutes: float,
     recipients: int,
 ) -> None:
@@ -103,7 +104,7 @@ async def run(
 
 async def _demo(
     settings: Settings,
-    graphql: Callable[[Settings], ASGIApp],
+    graphql: Callable[[Settings], Endpoint],
     console: Console,
     duration: float,
     recipients: int,
@@ -184,7 +185,7 @@ async def _campaigns(
 
 
 async def _watch(services: Services, campaign: str, board: Board) -> None:
-    async for picture in services.live.campaign(WORKSPACE, campaign, interval=0.25):
+    async for picture in services.live.campaign(WORKSPACE, campaign, pace=Interval(0.25)):
         board.campaign, board.statistics = picture.campaign, picture.figures.statistics
 
 

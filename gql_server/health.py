@@ -4,6 +4,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gql_server.connections import Connections
 from gql_server.database import Database
 from gql_server.errors import Overloaded
 from gql_server.metrics import REGISTRY
@@ -20,13 +21,16 @@ async def metrics(request: Request) -> Response:
 
 
 class Ready:
-    """The database answers too; the answer names what does not."""
+    """The database answers too, and the server is not about to stop; the answer names what is missing."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, connections: Connections) -> None:
         self._db = db
+        self._connections = connections
 
     async def __call__(self, request: Request) -> Response:
         """200, or 503 with the name of what is missing."""
+        if self._connections.draining:
+            return JSONResponse({"status": "stopping", "missing": []}, 503)
         try:
             await self._db.ping()
         except Overloaded:

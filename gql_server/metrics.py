@@ -81,3 +81,29 @@ DIFFERENCE = Counter(
     registry=REGISTRY,
 )
 SLOTS = Gauge("gql_writer_slots", "Writer slots that this process holds.", registry=REGISTRY)
+SHARES = Gauge(
+    "gql_live_shares",
+    "Executions that run for all equal subscriptions together.",
+    registry=REGISTRY,
+)
+SUBSCRIBERS = Gauge(
+    "gql_live_subscribers",
+    "Subscriptions that are served by such an execution.",
+    registry=REGISTRY,
+)
+EXECUTIONS = Counter(
+    "gql_live_events",
+    "Events that were executed and encoded once for all who share them.",
+    registry=REGISTRY,
+)
+CONNECTIONS = Gauge(
+    "gql_connections",
+    "Websockets and HTTP streams (SSE, multipart) that are open.",
+    registry=REGISTRY,
+)
+DROPPED = Counter(
+    "gql_connections_ended",
+    "Connections that this server ended, by close code: 1012 it stops, 4403 the key, 4408 no sign of life.",
+    ["code"],
+    registry=REGISTRY,
+)

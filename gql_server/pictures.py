@@ -1,9 +1,9 @@
 """What a watcher is shown: read in one snapshot, so that it is true of one point in time."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gql_server.database import Database
+from gql_server.database import Database, Reads
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.message import Message
 from gql_server.domain.status import DeliveryStatus
@@ -28,52 +28,144 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
-class MessageUpdates:
-    """Messages that changed, as of `versions`; `resync`: the changes are no longer kept, read anew."""
+class Batch:
+    """What changed from one point in time to another, both as versions by slot.
 
+    `before` has the statuses that each changed message left, None for a new one; `rows` the messages as they are now.
+    """
+
+    since: Mapping[int, int]
+    versions: Mapping[int, int]
+    before: Mapping[str, frozenset[DeliveryStatus | None]]
+    rows: Mapping[str, Message]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A campaign, and what changed since the look before; None where that was not asked for, or is too much."""
+
+    picture: Picture
+    batch: Batch | None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageUpdates:
+    """Messages that changed, as of `versions`; `resync`: the changes are no longer kept, read anew.
+
+    `more`: there is more that has changed already.
+    """
+
+    since: Mapping[int, int]
     versions: Mapping[int, int]
     resync: bool
     messages: Sequence[Message]
+    more: bool = False
 
 
 async def read_pictures(db: Database, workspace: str, wanted: Collection[str]) -> list[Picture]:
     """Those of these campaigns that the workspace has, in the order of their ids."""
     async with db.snapshot() as at:
-        found = await campaigns.of_workspace(at, workspace, wanted)
-        figures = await counters.figures(at, found)
-    return [Picture(found[key], figures[key]) for key in sorted(figures)]
+        return await _pictures(at, workspace, wanted)
+
+
+async def read_looks(db: Database, wanted: Sequence[tuple[str, str]]) -> list[Look | None]:
+    """The campaigns of these (workspace, id); None where the workspace has no such campaign."""
+    ids = {campaign for _, campaign in wanted}
+    async with db.snapshot() as at:
+        found = await campaigns.some(at, ids)
+        figures = await counters.figures(at, ids)
+    return [
+        Look(Picture(kept, figures[campaign]), None)
+        if (kept := found.get(campaign)) is not None
+        and kept.workspace == workspace
+        and campaign in figures
+        else None
+        for workspace, campaign in wanted
+    ]
+
+
+async def read_campaign(
+    db: Database, workspace: str, campaign: str, *, since: Mapping[int, int] | None
+) -> Look | None:
+    """The campaign now, and what changed after `since`; None where the workspace has no such campaign."""
+    async with db.snapshot() as at:
+        pictures = await _pictures(at, workspace, [campaign])
+        if not pictures:
+            return None
+        now = pictures[0].figures.versions
+        if since is None or since == now or _from_a_future(since, now):
+            return Look(pictures[0], None)
+        found = await outbox.between(at, campaign, since, now, most=CHANGES_AN_EVENT)
+        if not found.complete or found.more:
+            return Look(pictures[0], None)
+        return Look(pictures[0], await _batch(at, workspace, since, found))
 
 
 async def read_updates(
     db: Database,
     workspace: str,
     campaign: str,
-    since: Mapping[int, int] | None,
+    since: Mapping[int, int],
     statuses: Collection[DeliveryStatus] | None,
-) -> tuple[MessageUpdates, bool]:
-    """What changed after `since` (versions by slot; None: nothing yet), and whether there is more.
+) -> MessageUpdates:
+    """What changed after `since` (versions by slot).
 
     `statuses` are matched against the state before each change and the one now.
     """
     async with db.snapshot() as at:
         figures = (await counters.figures(at, [campaign])).get(campaign)
         now = figures.versions if figures else {}
-        if since is None:
-            return MessageUpdates(now, resync=False, messages=()), False
-        if any(version > now.get(slot, 0) for slot, version in since.items()):
-            # from a future that this database has not seen: it was restored
-            return MessageUpdates(now, resync=True, messages=()), False
+        if _from_a_future(since, now):
+            return MessageUpdates(since, now, resync=True, messages=())
         found = await outbox.between(at, campaign, since, now, most=CHANGES_AN_EVENT)
         if not found.complete:
-            return MessageUpdates(found.versions, resync=True, messages=()), False
-        before: dict[str, set[DeliveryStatus | None]] = {}
-        for change in found.changes:
-            before.setdefault(change.message, set()).add(change.before)
-        rows = await messages.some(at, workspace, before)
+            return MessageUpdates(since, found.versions, resync=True, messages=())
+        batch = await _batch(at, workspace, since, found)
+    return merged([batch], statuses, more=found.more)
+
+
+def merged(
+    batches: Sequence[Batch], statuses: Collection[DeliveryStatus] | None, *, more: bool = False
+) -> MessageUpdates:
+    """These batches, each going on from the one before, as one event: each message once, as it is in the last."""
+    before: dict[str, frozenset[DeliveryStatus | None]] = {}
+    rows: dict[str, Message] = {}
+    for batch in batches:
+        for key, left in batch.before.items():
+            before[key] = before.get(key, frozenset()) | left
+        rows.update(batch.rows)
     matching = [
         message
-        for key in before
+        for key, left in before.items()
         if (message := rows.get(key)) is not None
-        and (statuses is None or message.status in statuses or not before[key].isdisjoint(statuses))
+        and (statuses is None or message.status in statuses or not left.isdisjoint(statuses))
     ]
-    return MessageUpdates(found.versions, resync=False, messages=matching), found.more
+    return MessageUpdates(
+        batches[0].since, batches[-1].versions, resync=False, messages=matching, more=more
+    )
+
+
+async def _pictures(at: Reads, workspace: str, wanted: Collection[str]) -> list[Picture]:
+    found = await campaigns.of_workspace(at, workspace, wanted)
+    figures = await counters.figures(at, found)
+    return [Picture(found[key], figures[key]) for key in sorted(figures)]
+
+
+async def _batch(
+    at: Reads, workspace: str, since: Mapping[int, int], found: outbox.Changes
+) -> Batch:
+    before = _before(found.changes)
+    rows = await messages.some(at, workspace, before)
+    return Batch(since, found.versions, before, rows)
+
+
+def _before(changes: Iterable[outbox.Change]) -> dict[str, frozenset[DeliveryStatus | None]]:
+    before: dict[str, set[DeliveryStatus | None]] = {}
+    for change in changes:
+        before.setdefault(change.message, set()).add(change.before)
+    return {key: frozenset(left) for key, left in before.items()}
+
+
+def _from_a_future(since: Mapping[int, int], now: Mapping[int, int]) -> bool:
+    """Whether this database has not seen that yet: it was restored."""
+    return any(version > now.get(slot, 0) for slot, version in since.items())

@@ -6,7 +6,7 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -21,12 +21,22 @@ GOODBYE = 5
 """Seconds that open requests have to finish, once the server shall end."""
 
 
-class Server(uvicorn.Server):
-    """A server that says when it answers."""
+Hurry = Callable[[], bool]
+"""Whether somebody has asked a second time for the end."""
 
-    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+
+class Server(uvicorn.Server):
+    """A server that says when it answers, and that has time for a goodbye before it closes its sockets."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        on_started: Callable[[], None],
+        on_stopping: Callable[[Hurry], Awaitable[None]] | None,
+    ) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._on_stopping = on_stopping
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -51,6 +61,12 @@ class Server(uvicorn.Server):
         if self.started:
             self._on_started()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say goodbye, then close: uvicorn alone sends all websockets away at once, and all come back at once."""
+        if self._on_stopping is not None and self.started:
+            await self._on_stopping(lambda: self.force_exit)
+        await super().shutdown(sockets)
+
 
 def spare_the_collector() -> None:
     """Let Python's cyclic garbage collector look at what is new, not at all that was imported, and less often.
@@ -70,6 +86,16 @@ def share_the_interpreter() -> None:
     seven operations waited twice for each of them: tens of milliseconds, in which the database had nothing to do.
     """
     sys.setswitchinterval(0.001)
+
+
+def allow_many_sockets() -> None:
+    """Let this process have as many open files as it may: shells allow 1,024, and each subscriber is one."""
+    if sys.platform != "win32":
+        import resource  # there is none on Windows
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(ValueError, OSError):  # macOS says "infinite", and means less
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
@@ -105,8 +131,16 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def make_server(app: ASGIApp, *, on_started: Callable[[], None]) -> Server:
-    """A server for this application; run it with `serve(sockets=[...])`."""
+def make_server(
+    app: ASGIApp,
+    *,
+    on_started: Callable[[], None],
+    on_stopping: Callable[[Hurry], Awaitable[None]] | None = None,
+) -> Server:
+    """A server for this application; run it with `serve(sockets=[...])`.
+
+    `on_stopping` is awaited when it shall end, before anything is closed.
+    """
     config = uvicorn.Config(
         app,
         access_log=False,
@@ -118,5 +152,8 @@ def make_server(app: ASGIApp, *, on_started: Callable[[], None]) -> Server:
         ws_max_size=LARGEST_FRAME,
         # deflate doubles the memory of a connection
         ws_per_message_deflate=False,
+        # Ours are words of the protocol. When uvicorn's is not answered it closes with 1011, after which clients
+        # never come back.
+        ws_ping_interval=None,
     )
-    return Server(config, on_started)
+    return Server(config, on_started, on_stopping)

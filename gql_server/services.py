@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from gql_server.auth import Authenticator
 from gql_server.commit import Clock, Committer
+from gql_server.connections import Connections
 from gql_server.database import Database
 from gql_server.events import Events
 from gql_server.expiry import Expiry
@@ -37,6 +38,7 @@ class Services:
     ingestion: Ingestion
     registration: Registration
     live: Live
+    connections: Connections
     events: Events
     committer: Committer
     expiry: Expiry
@@ -45,7 +47,11 @@ class Services:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, db: Database, *, clock: Clock = utc_now
+    settings: Settings,
+    db: Database,
+    *,
+    clock: Clock = utc_now,
+    connections: Connections | None = None,
 ) -> AsyncIterator[Services]:
     """The services of a process, started; at the end they finish what they have begun."""
     await indexes.ensure(db, outbox_hours=settings.outbox_hours)
@@ -59,14 +65,20 @@ async def running(
     patience = timedelta(hours=settings.waiting_expires_after)
     expiry = Expiry(db, committer, clock=clock, after=patience)
     jobs = Jobs(db, committer, parking, expiry, clock=clock)
+    authenticator = Authenticator(db)
+    if connections is None:
+        connections = Connections(
+            most=settings.most_connections, most_of_a_key=settings.most_connections_of_a_key
+        )
     services = Services(
         settings=settings,
         db=db,
         installation=await installation.load(db),
-        authenticator=Authenticator(db),
+        authenticator=authenticator,
         ingestion=ingestion,
         registration=registration,
         live=live,
+        connections=connections,
         events=events,
         committer=committer,
         expiry=expiry,
@@ -75,11 +87,13 @@ async def running(
     slots.start(committer.slots)
     events.start()
     live.start()
+    connections.start(authenticator, clock=clock)
     ingestion.start()
     jobs.start()
     try:
         yield services
     finally:
+        await connections.close()
         await jobs.close()
         await ingestion.close()
         await slots.close()

@@ -15,6 +15,7 @@ from gql_server.errors import StartError
 PREFIX = "GQL_"
 
 MOST_LANES = 16
+MOST_DRAIN = 600
 
 MOST_HOURS = 24 * 366
 """A year: far less than what MongoDB's indexes and Python's dates can take."""
@@ -94,6 +95,18 @@ class Settings:
         100_000,
         "Receipts of messages that are not known, kept for a week for each source; beyond that the oldest go.",
     )
+    most_connections: int = _setting(
+        20_000,
+        "Websockets and HTTP streams that one process serves at once; one more is told to come again later.",
+    )
+    most_connections_of_a_key: int = _setting(
+        10_000, "How many of these, in one process, may have been opened with the same key."
+    )
+    drain_seconds: int = _setting(
+        5,
+        "Seconds over which a server that shall stop sends its subscribers away, so that they do not all come back "
+        "at once.",
+    )
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
 
     @classmethod
@@ -133,6 +146,12 @@ class Settings:
             )
         if not 1 <= self.orphans_per_source <= MOST_ORPHANS:
             raise StartError(f"GQL_ORPHANS_PER_SOURCE must be 1 to {MOST_ORPHANS}")
+        if self.most_connections < 1 or self.most_connections_of_a_key < 1:
+            raise StartError(
+                "GQL_MOST_CONNECTIONS and GQL_MOST_CONNECTIONS_OF_A_KEY must be 1 or more"
+            )
+        if not 0 <= self.drain_seconds <= MOST_DRAIN:
+            raise StartError(f"GQL_DRAIN_SECONDS must be 0 to {MOST_DRAIN}")
         for origin in self.allowed_origins:
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.path:

@@ -1,8 +1,9 @@
 """What an operation has at hand: who asks, and one consistent reading of the database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from strawberry.dataloader import DataLoader
@@ -13,10 +14,12 @@ from gql_server.domain.campaign import Campaign
 from gql_server.domain.message import Message
 from gql_server.domain.statistics import Statistics, all_statuses
 from gql_server.errors import PublicError, Unauthenticated
+from gql_server.pace import Pace
 from gql_server.pictures import Picture
 from gql_server.services import Services
 from gql_server.store import campaigns, counters, messages, workspaces
 from gql_server.store.counters import Figures
+from resolvers.results import Stand
 
 MOST_ROWS = 10_000
 """Of campaigns and messages that one operation may ask for."""
@@ -114,6 +117,15 @@ class Context:
         self.authorization = authorization
         #: what the client sent with connection_init; set by Strawberry's websocket handler
         self.connection_params: dict[str, Any] | None = None
+        #: tells a websocket's connection whose it is
+        self.sign_in: Callable[[Viewer], None] | None = None
+        #: a browser's EventSource came back, and had this event last
+        self.last_event_id: str | None = None
+        #: at which pace and from where on a subscription's events shall come, where its arguments do not say it
+        self.pace: Pace | None = None
+        self.start: Mapping[int, int] | None = None
+        #: where the event stands that a subscription gave last
+        self.stand: Stand | None = None
         self._reading: Reading | None = None
         self._more: list[Reading] = []
 
@@ -122,7 +134,23 @@ class Context:
 
         :raises Unauthenticated: the key was revoked in the meantime.
         """
-        return Context(self.services, await self._still(), self.authorization)
+        context = Context(self.services, await self._still(), self.authorization)
+        context.last_event_id = self.last_event_id
+        return context
+
+    def for_stream(self, pace: Pace, start: Mapping[int, int] | None) -> "Context":
+        """The same viewer's context of a subscription that runs alone, at this pace and from there on."""
+        context = Context(self.services, self.viewer, self.authorization)
+        context.last_event_id = self.last_event_id
+        context.pace, context.start = pace, start
+        return context
+
+    def for_share(self, pace: Pace, start: Mapping[int, int] | None) -> "Context":
+        """A context of all viewers with the same rights in the same workspace: of none of them, and without a key."""
+        assert self.viewer is not None
+        context = Context(self.services, replace(self.viewer, key_id=""))
+        context.pace, context.start = pace, start
+        return context
 
     async def _still(self) -> Viewer | None:
         if self.authorization is None:

@@ -21,15 +21,37 @@ from strawberry.types.graphql import OperationType
 
 from gql_server.domain.status import INDICATOR_LABEL, STATUS_LABEL
 from gql_server.errors import PublicError
+from gql_server.pace import Pace
+from resolvers.context import Context
 from resolvers.enums import DeliveryIndicator, DeliveryStatus
 from resolvers.errors import coded
 from resolvers.message import Message
 from resolvers.mutation import Mutation
 from resolvers.query import Query
+from resolvers.results import Result
 from resolvers.scalars import SCALARS
-from resolvers.subscription import Subscription
+from resolvers.shapes import Shapes, Shared
+from resolvers.share import Start
+from resolvers.shares import Shares
+from resolvers.subscription import (
+    CAMPAIGN_INTERVAL,
+    CAMPAIGNS_INTERVAL,
+    LONGEST_INTERVAL,
+    MESSAGES_INTERVAL,
+    SHORTEST_INTERVAL,
+    Subscription,
+)
 
 MOST_TOKENS = 1000
+
+FIELDS = {
+    "campaignUpdated": CAMPAIGN_INTERVAL,
+    "campaignsUpdated": CAMPAIGNS_INTERVAL,
+    "messagesUpdated": MESSAGES_INTERVAL,
+}
+"""The subscriptions that are shared, and the milliseconds between two events where nothing is said."""
+EVERY_EVENT = frozenset({"campaignsUpdated", "messagesUpdated"})
+"""Those of which the newest event is not enough."""
 
 _PLAIN = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
@@ -81,7 +103,12 @@ class NamedOperation(SchemaExtension):
 
 
 class Schema(strawberry.Schema):
-    """Gives each operation a context of its own, and closes what was opened for it."""
+    """Gives each operation a context of its own, closes what was opened for it, and shares equal subscriptions."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.shares = Shares()
+        self.shapes = Shapes(self._schema, frozenset(FIELDS), most_tokens=MOST_TOKENS)
 
     async def execute(
         self,
@@ -108,7 +135,7 @@ class Schema(strawberry.Schema):
                 allowed_operation_types=_PLAIN.intersection(allowed),
                 operation_extensions=operation_extensions,
             )
-            coded_result: ExecutionResult = _coded(result)
+            coded_result: ExecutionResult = _coded(result, None)
             return coded_result
         except PublicError as error:
             # A key that was revoked, or a database that is away, before anything was begun.
@@ -118,26 +145,76 @@ class Schema(strawberry.Schema):
                 await context.close()
 
     async def stream(  # type: ignore[override]
-        self, query: str | None, *, context_value: Any | None = None, **rest: Any
+        self,
+        query: str | None,
+        variable_values: dict[str, Any] | None = None,
+        *,
+        context_value: Any | None = None,
+        operation_name: str | None = None,
+        operation_extensions: dict[str, Any] | None = None,
+        allowed_operation_types: Iterable[OperationType] | None = None,
+        **rest: Any,
+    ) -> Any:
+        """The results of any operation, one after the other; equal subscriptions are executed once."""
+        try:
+            # Of this operation alone: one websocket has one context for all that run on it.
+            context = await context_value.for_operation() if context_value is not None else None
+        except PublicError as error:
+            return _one(_refused(error))
+        operation = {
+            "query": query,
+            "variable_values": variable_values,
+            "operation_name": operation_name,
+            "operation_extensions": operation_extensions,
+            "allowed_operation_types": allowed_operation_types,
+            **rest,
+        }
+        allowed = allowed_operation_types is None or OperationType.SUBSCRIPTION in {
+            *allowed_operation_types
+        }
+        shared = (
+            self.shapes.shared(query, operation_name, variable_values)
+            if allowed and not operation_extensions and context is not None
+            else None
+        )
+        if shared is None or context is None or not _may_share(context):
+            return self._results(context, operation)
+        return self._shared(shared, context, operation)
+
+    def _shared(self, shared: Shared, context: Context, operation: dict[str, Any]) -> Any:
+        viewer = context.viewer
+        assert viewer is not None
+        milliseconds = FIELDS[shared.field] if shared.interval is None else shared.interval
+        if not SHORTEST_INTERVAL <= milliseconds <= LONGEST_INTERVAL:
+            return self._results(context, operation)  # which says so
+        interval = milliseconds / 1000
+        key = (*shared.key, viewer.workspace, viewer.scopes, id(context.services))
+
+        def together(pace: Pace, start: Start | None) -> AsyncGenerator[Any, None]:
+            return self._results(context.for_share(pace, start), operation)
+
+        def alone(pace: Pace, start: Start | None) -> AsyncGenerator[Any, None]:
+            return self._results(context.for_stream(pace, start), operation)
+
+        if shared.field in EVERY_EVENT:
+            # Events of another interval hold other changes.
+            return self.shares.chain((*key, milliseconds), together, alone, interval=interval)
+        return self.shares.newest(key, together, interval=interval)
+
+    async def _results(
+        self, context: Context | None, operation: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
-        """The results of any operation, one after the other."""
-
-        async def results() -> AsyncGenerator[Any, None]:
-            context = None
-            try:
-                if context_value is not None:
-                    context = await context_value.for_operation()
-                source = await super(Schema, self).stream(query, context_value=context, **rest)
-                async with aclosing(source):
-                    async for result in source:
-                        yield _coded(result)
-            except PublicError as error:
-                yield _refused(error)
-            finally:
-                if context is not None:
-                    await context.close()
-
-        return results()
+        """The results of one execution."""
+        try:
+            source = await super().stream(context_value=context, **operation)
+            async with aclosing(source):
+                async for result in source:
+                    yield _coded(result, context)
+        except PublicError as error:
+            yield _refused(error)
+        finally:
+            if context is not None:
+                await context.close()
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
@@ -150,10 +227,23 @@ def _refused(error: PublicError) -> PreExecutionError:
     return PreExecutionError(data=None, errors=[refusal])
 
 
-def _coded(result: Any) -> Any:
+async def _one(result: Any) -> AsyncGenerator[Any, None]:
+    yield result
+
+
+def _may_share(context: Context) -> bool:
+    """Whether the viewer may see what is shared: looked at for each, before it joins."""
+    return context.viewer is not None and context.viewer.may("reports:read")
+
+
+def _coded(result: Any, context: Context | None) -> Any:
     if result.errors:
         result.errors = [coded(error) for error in result.errors]
-    return result
+    if context is None or type(result) is not ExecutionResult:
+        return result
+    # Each event says where it stands; an error in between stands nowhere.
+    stand, context.stand = context.stand, None
+    return Result.of(result, stand)
 
 
 def make_schema() -> Schema:

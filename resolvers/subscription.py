@@ -7,12 +7,17 @@ import strawberry
 
 from gql_server.domain import ids
 from gql_server.errors import Overloaded, PublicError
+from gql_server.pace import Interval, Pace
 from resolvers.campaign import Campaign, read_updates_cursor, shown_message, updates_cursor
 from resolvers.context import Info
 from resolvers.message import Message, MessageFilter, allowed_statuses
+from resolvers.results import Stand
 
 SHORTEST_INTERVAL = 100
 LONGEST_INTERVAL = 60_000
+CAMPAIGN_INTERVAL = MESSAGES_INTERVAL = 250
+CAMPAIGNS_INTERVAL = 1000
+"""Milliseconds between two events, where nothing is said."""
 
 
 @strawberry.type(description="Messages that changed.")
@@ -40,11 +45,11 @@ class Subscription:
         )
     )
     async def campaign_updated(
-        self, info: Info, id: strawberry.ID, min_interval_ms: int | None = 250
+        self, info: Info, id: strawberry.ID, min_interval_ms: int | None = CAMPAIGN_INTERVAL
     ) -> AsyncGenerator[Campaign, None]:
         """Calls live."""
         viewer = info.context.asking("reports:read")
-        interval = _seconds(min_interval_ms, 250)
+        pace = _pace(info, min_interval_ms, CAMPAIGN_INTERVAL)
         campaign = ids.read_campaign(id)
         if campaign is None:
             raise _no_campaign()
@@ -52,9 +57,7 @@ class Subscription:
         # A page of messages is read with its event, so the figures beside it are of the same snapshot.
         reads_more = _selects(info, "messages")
         found = False
-        async with aclosing(
-            live.campaign(viewer.workspace, campaign, interval=interval)
-        ) as pictures:
+        async with aclosing(live.campaign(viewer.workspace, campaign, pace=pace)) as pictures:
             async for picture in pictures:
                 found = True
                 async with info.context.event(viewer) as reading:
@@ -76,18 +79,23 @@ class Subscription:
         )
     )
     async def campaigns_updated(
-        self, info: Info, min_interval_ms: int | None = 1000
+        self, info: Info, min_interval_ms: int | None = CAMPAIGNS_INTERVAL
     ) -> AsyncGenerator[list[Campaign], None]:
         """Calls live."""
         viewer = info.context.asking("reports:read")
-        interval = _seconds(min_interval_ms, 1000)
+        pace = _pace(info, min_interval_ms, CAMPAIGNS_INTERVAL)
         live = info.context.services.live
-        async with aclosing(live.campaigns(viewer.workspace, interval=interval)) as lists:
-            async for pictures in lists:
+        start = info.context.start
+        since = None if start is None else start[0]
+        async with aclosing(live.campaigns(viewer.workspace, since=since, pace=pace)) as updates:
+            async for update in updates:
                 async with info.context.event(viewer) as reading:
-                    for picture in pictures:
+                    for picture in update.pictures:
                         reading.know(picture)
-                    yield [Campaign.of(picture.campaign, reading) for picture in pictures]
+                    info.context.stand = Stand(
+                        {0: update.since}, {0: update.place}, empty=not update.pictures
+                    )
+                    yield [Campaign.of(picture.campaign, reading) for picture in update.pictures]
 
     @strawberry.subscription(
         description=(
@@ -105,18 +113,20 @@ class Subscription:
         campaign_id: strawberry.ID,
         after: str | None = None,
         filter: MessageFilter | None = None,
-        min_interval_ms: int | None = 250,
+        min_interval_ms: int | None = MESSAGES_INTERVAL,
     ) -> AsyncGenerator[MessageUpdates, None]:
         """Calls live."""
         viewer = info.context.asking("reports:read")
-        interval = _seconds(min_interval_ms, 250)
+        pace = _pace(info, min_interval_ms, MESSAGES_INTERVAL)
         campaign = ids.read_campaign(campaign_id)
         if campaign is None:
             raise _no_campaign()
         services = info.context.services
-        since = None
+        # A browser's EventSource that comes back repeats its first address, and says in a header where it was.
+        after = info.context.last_event_id or after
+        since = info.context.start
         other_epoch = False
-        if after is not None:
+        if since is None and after is not None:
             since = read_updates_cursor(services.installation, viewer.workspace, campaign, after)
             other_epoch = since is None
         found = False
@@ -126,15 +136,24 @@ class Subscription:
                 campaign,
                 since=since,
                 statuses=allowed_statuses(filter),
-                interval=interval,
+                pace=pace,
             )
         ) as updates:
             async for update in updates:
                 async with info.context.event(viewer) as reading:
+                    cursor = updates_cursor(reading, campaign, update.versions)
+                    # A database that was restored has forgotten what this cursor saw.
+                    resync = update.resync or (other_epoch and not found)
+                    info.context.stand = Stand(
+                        update.since,
+                        update.versions,
+                        cursor,
+                        empty=not update.messages and not resync,
+                        more=update.more,
+                    )
                     yield MessageUpdates(
-                        cursor=updates_cursor(reading, campaign, update.versions),
-                        # A database that was restored has forgotten what this cursor saw.
-                        resync=update.resync or (other_epoch and not found),
+                        cursor=cursor,
+                        resync=resync,
                         messages=[shown_message(row, reading) for row in update.messages],
                     )
                 found = True
@@ -142,13 +161,14 @@ class Subscription:
             raise _no_campaign()
 
 
-def _seconds(milliseconds: int | None, default: int) -> float:
+def _pace(info: Info, milliseconds: int | None, default: int) -> Pace:
+    """The pace that was asked for; of several subscribers together where they share this execution."""
     milliseconds = default if milliseconds is None else milliseconds
     if not SHORTEST_INTERVAL <= milliseconds <= LONGEST_INTERVAL:
         raise PublicError(
             f"minIntervalMs must be {SHORTEST_INTERVAL} to {LONGEST_INTERVAL}.", "INVALID_INTERVAL"
         )
-    return milliseconds / 1000
+    return info.context.pace or Interval(milliseconds / 1000)
 
 
 def _no_campaign() -> PublicError:

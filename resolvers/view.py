@@ -1,36 +1,40 @@
-"""The endpoint `/graphql`: HTTP POST and graphql-transport-ws."""
+"""The endpoint `/graphql`: HTTP, graphql-transport-ws, GraphQL over SSE and Apollo's multipart subscriptions."""
 
-import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 import orjson
 from cross_web import HTTPException
-from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
-    BaseGraphQLTransportWSHandler,
+from strawberry.subscriptions import (
+    GRAPHQL_SSE_PROTOCOL,
+    GRAPHQL_TRANSPORT_WS_PROTOCOL,
+    MULTIPART_SUBSCRIPTION_PROTOCOL,
 )
+from strawberry.types import ExecutionResult
 from strawberry.types.unset import UNSET, UnsetType
 
+from gql_server.connections import TooManyConnections
 from gql_server.errors import Overloaded, Unauthenticated
 from gql_server.logs import log
 from gql_server.services import Services
 from gql_server.settings import LARGEST_BODY, origin_pattern
 from resolvers.context import Context
+from resolvers.results import Result
 from resolvers.schema import make_schema
+from resolvers.socket import Connection, Socket
+from resolvers.streams import Encoded, Multipart, ResumableSSE, Stream
 
 INIT_TIMEOUT = timedelta(seconds=10)
-SIGN_IN_TIMEOUT = 5.0
 OPERATIONS_PER_CONNECTION = 50
 
 _NO_PAYLOAD: UnsetType = UNSET
@@ -38,63 +42,31 @@ _NO_PAYLOAD: UnsetType = UNSET
 _CODES = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 
 
-class Connection(BaseGraphQLTransportWSHandler[Context, None]):
-    """One websocket. A mistake in one operation ends that operation, and leaves its siblings alone."""
-
-    async def handle_message(self, message: Any) -> None:
-        """Answer one message; what is none of the protocol closes with 4400."""
-        if not _is_message(message):
-            await self.handle_invalid_message("This is no message of graphql-transport-ws")
-            return
-        await super().handle_message(message)
-
-    async def handle_connection_init(self, message: Any) -> None:
-        """Let it in, or close: 4403 without a good key, 1013 where we cannot tell just now."""
-        if message.get("payload") is None:
-            message = {"type": "connection_init"}
-        try:
-            async with asyncio.timeout(SIGN_IN_TIMEOUT):
-                await super().handle_connection_init(message)
-        except (Overloaded, TimeoutError):
-            await self.websocket.close(code=1013, reason="Try again later")
-
-    @staticmethod
-    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
-        # Strawberry would close the whole socket for a typing mistake in one operation.
-        return None
-
-
-def _is_message(message: Any) -> bool:
-    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
-        return False
-    if message["type"] in ("subscribe", "complete") and not isinstance(message.get("id"), str):
-        return False
-    if message["type"] != "subscribe":
-        return True
-    payload = message.get("payload")
-    return (
-        isinstance(payload, dict)
-        and isinstance(payload.get("query"), str)
-        and isinstance(payload.get("variables"), dict | None)
-        and isinstance(payload.get("operationName"), str | None)
-    )
-
-
 class View(GraphQL[Context, None]):
     """Strawberry's endpoint with our context, our errors and our origins."""
 
     graphql_transport_ws_handler_class = Connection
+    websocket_adapter_class = Socket
+    stream_transport_classes_by_protocol = MappingProxyType(
+        {GRAPHQL_SSE_PROTOCOL: ResumableSSE, MULTIPART_SUBSCRIPTION_PROTOCOL: Multipart}
+    )
 
     def __init__(self, allowed_origins: Sequence[str]) -> None:
+        schema = make_schema()
         super().__init__(
-            make_schema(),
+            schema,
             graphql_ide=None,
             allow_queries_via_get=False,
-            subscription_protocols=[GRAPHQL_TRANSPORT_WS_PROTOCOL],
+            subscription_protocols=[
+                GRAPHQL_TRANSPORT_WS_PROTOCOL,
+                GRAPHQL_SSE_PROTOCOL,
+                MULTIPART_SUBSCRIPTION_PROTOCOL,
+            ],
             connection_init_wait_timeout=INIT_TIMEOUT,
             max_subscriptions_per_connection=OPERATIONS_PER_CONNECTION,
         )
         self._origins: re.Pattern[str] | None = origin_pattern(allowed_origins)
+        self.shares = schema.shares
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or serve a websocket."""
@@ -109,6 +81,9 @@ class View(GraphQL[Context, None]):
         except Unauthenticated as error:
             response = _refusal(401, error.message, error.code)
             response.headers["WWW-Authenticate"] = "Bearer"
+        except TooManyConnections as error:
+            response = _refusal(503, error.message, error.code)
+            response.headers["Retry-After"] = "5"
         except Overloaded:
             response = _refusal(503, "Try again in a moment.", "UNAVAILABLE")
             response.headers["Retry-After"] = "5"
@@ -136,7 +111,48 @@ class View(GraphQL[Context, None]):
         if isinstance(request, WebSocket):
             return Context(services, viewer=None)
         header = request.headers.get("authorization")
-        return Context(services, await services.authenticator.viewer(header), header)
+        context = Context(services, await services.authenticator.viewer(header), header)
+        if "text/event-stream" in request.headers.get("accept", ""):
+            context.last_event_id = request.headers.get("last-event-id") or None
+        # For the stream, which is counted by its key.
+        request.state.context = context
+        return context
+
+    async def execute_operation(self, request: Request, **given: Any) -> Any:  # type: ignore[override]
+        """Remember what a stream is told from, to close it when its client is gone."""
+        result = await super().execute_operation(request=request, **given)
+        request.state.source = result
+        return result
+
+    async def create_streaming_response(
+        self,
+        request: Request | WebSocket,
+        stream: Callable[[], AsyncIterator[str]],
+        sub_response: Response,
+        headers: Mapping[str, str],
+    ) -> Response:
+        """A stream that is counted among the connections, and that closes its source."""
+        context: Context = request.state.context
+        assert context.viewer is not None
+        source = request.state.source
+        try:
+            return Stream(
+                stream,
+                source,
+                context.services.connections,
+                context.viewer,
+                context.authorization,
+                headers,
+            )
+        except BaseException:
+            await source.aclose()
+            raise
+
+    async def process_result(self, request: Request, result: ExecutionResult) -> Any:
+        """An event with its JSON, which is made once for all who share it."""
+        if isinstance(result, Result):
+            return Encoded(result)
+        return await super().process_result(request, result)
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         """Who asks, on a websocket: `authorization` in the payload, its name in any case."""
@@ -149,7 +165,13 @@ class View(GraphQL[Context, None]):
             context.viewer = await context.services.authenticator.viewer(context.authorization)
         except Unauthenticated:
             raise ConnectionRejectionError from None
+        if context.sign_in is not None:
+            context.sign_in(context.viewer)
         return _NO_PAYLOAD
+
+    async def close(self) -> None:
+        """End what runs for all subscribers together."""
+        await self.shares.close()
 
     def is_websocket_origin_allowed(self, request: WebSocket, origin: str) -> bool:
         """Whether a page of another origin may open a websocket: the rule that CORS has, too."""

@@ -23,16 +23,20 @@ from pymongo.monitoring import (
 )
 
 from gql_server import database
+from gql_server import history as history_module
 from gql_server import live as live_module
+from gql_server import watched as watched_module
 from gql_server.commit import Clock, Committer, Nudge
 from gql_server.database import VISIBLE_AFTER, Database, open_database
 from gql_server.domain.campaign import CampaignState, SmsType
 from gql_server.domain.ids import message_id
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus
+from gql_server.history import HistoryUpdate
 from gql_server.ingestion import Ingestion
 from gql_server.intake import NewRecipient
 from gql_server.live import Live
+from gql_server.pace import Interval
 from gql_server.parking import Parking
 from gql_server.pictures import CHANGES_AN_EVENT, MessageUpdates, Picture
 from gql_server.registration import NewCampaign, Registration
@@ -247,9 +251,9 @@ async def watched_by(db: Database) -> AsyncIterator[Live]:
     live.start()
     try:
         yield live
-        assert (live.watched, live._workspaces, live._seen) == (0, {}, {})
+        assert (live.watched, live._history._workspaces) == (0, {})
         # A read that was cancelled ends when its driver lets it.
-        await until(lambda: tasks_of_live() == ["Live._looking"], 2)
+        await until(lambda: tasks_of_live() == ["Live._looking", "Live._reading"], 2)
     finally:
         await live.close()
     assert tasks_of_live() == []
@@ -302,16 +306,22 @@ async def behind_relay(relay: Relay, base: Database) -> AsyncIterator[Database]:
     await client.close()
 
 
+def looking_every(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Look at the versions, and try again where the database is away, so often."""
+    monkeypatch.setattr(live_module, "LOOK", seconds)
+    monkeypatch.setattr(watched_module, "LOOK", seconds)
+
+
 @pytest.fixture
 def no_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody looks at the versions during this test: only nudges tell."""
-    monkeypatch.setattr(live_module, "LOOK", 60.0)
+    looking_every(monkeypatch, 60.0)
 
 
 @pytest.fixture
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """More than one look in the time that a test has for it."""
-    monkeypatch.setattr(live_module, "LOOK", 0.2)
+    looking_every(monkeypatch, 0.2)
 
 
 def revisions(pictures: Iterable[Picture]) -> list[int]:
@@ -338,7 +348,7 @@ async def test_who_watches_a_campaign_sees_its_present_state_first(
     campaign = await writer.campaign(3)
     await writer.report(RECEIVED, message_id(campaign, 1))
 
-    async with Watcher(live.campaign(workspace, campaign, interval=0.1)) as watcher:
+    async with Watcher(live.campaign(workspace, campaign, pace=Interval(0.1))) as watcher:
         await watcher.until(lambda seen: seen)
 
         (picture,) = watcher.seen
@@ -353,11 +363,11 @@ async def test_a_hint_without_a_change_tells_nothing(
     campaign = await writer.campaign(1)
 
     async with (
-        Watcher(live.campaign(workspace, campaign, interval=0.0)) as of_campaign,
+        Watcher(live.campaign(workspace, campaign, pace=Interval(0.0))) as of_campaign,
         Watcher(
-            live.messages(workspace, campaign, since=None, statuses=None, interval=0.0)
+            live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.0))
         ) as of_messages,
-        Watcher(live.campaigns(workspace, interval=0.0)) as of_workspace,
+        Watcher(live.campaigns(workspace, pace=Interval(0.0))) as of_workspace,
     ):
         await until(lambda: of_campaign.seen and of_messages.seen and of_workspace.seen)
         await writer.report(SENT, message_id(campaign, 0))
@@ -379,7 +389,7 @@ async def test_a_picture_shows_campaign_and_figures_of_one_point_in_time(
         writing(base, workspace, no_nudge) as writer,
     ):
         campaign = await writer.campaign(2)
-        async with Watcher(live.campaign(workspace, campaign, interval=0.0)) as watcher:
+        async with Watcher(live.campaign(workspace, campaign, pace=Interval(0.0))) as watcher:
             await watcher.until(lambda seen: seen)
             await writer.report(SENT, message_id(campaign, 0))
             async with relay.holding():
@@ -402,7 +412,7 @@ async def test_changes_are_conflated_to_the_interval_and_the_last_state_always_c
 ) -> None:
     campaign = await writer.campaign(30)
 
-    async with Watcher(live.campaign(workspace, campaign, interval=0.3)) as watcher:
+    async with Watcher(live.campaign(workspace, campaign, pace=Interval(0.3))) as watcher:
         await watcher.until(lambda seen: seen)
         for number in range(30):
             await writer.report(RECEIVED, message_id(campaign, number))
@@ -424,7 +434,7 @@ async def test_a_change_right_after_the_first_picture_comes_when_the_interval_is
 ) -> None:
     campaign = await writer.campaign(2)
 
-    async with Watcher(live.campaign(workspace, campaign, interval=0.5)) as watcher:
+    async with Watcher(live.campaign(workspace, campaign, pace=Interval(0.5))) as watcher:
         await watcher.until(lambda seen: seen)
         await writer.report(SENT, message_id(campaign, 0))
         await watcher.until(lambda seen: len(seen) == 2)
@@ -438,7 +448,7 @@ async def test_a_change_is_seen_soon_without_any_nudge(
 ) -> None:
     campaign = await silent_writer.campaign(2)
 
-    async with Watcher(live.campaign(workspace, campaign, interval=0.1)) as watcher:
+    async with Watcher(live.campaign(workspace, campaign, pace=Interval(0.1))) as watcher:
         await watcher.until(lambda seen: seen)
         await silent_writer.report(ABSENT, message_id(campaign, 0))
         first = await watcher.until(lambda seen: counts(seen[-1]) == {WAITING: 1, ABSENT: 1})
@@ -453,7 +463,7 @@ async def test_changes_of_two_processes_add_up(
 ) -> None:
     campaign = await writer.campaign(20)
 
-    async with Watcher(live.campaign(workspace, campaign, interval=0.05)) as watcher:
+    async with Watcher(live.campaign(workspace, campaign, pace=Interval(0.05))) as watcher:
         await watcher.until(lambda seen: seen)
         for number in range(0, 20, 2):
             await asyncio.gather(
@@ -475,7 +485,7 @@ async def test_after_a_gap_in_the_hints_everything_is_looked_at_at_once(
 ) -> None:
     campaign = await silent_writer.campaign(1)
 
-    async with Watcher(live.campaign(workspace, campaign, interval=0.1)) as watcher:
+    async with Watcher(live.campaign(workspace, campaign, pace=Interval(0.1))) as watcher:
         await watcher.until(lambda seen: seen)
         await silent_writer.report(SENT, message_id(campaign, 0))
         await asyncio.sleep(0.2)
@@ -494,12 +504,12 @@ async def test_a_campaign_that_is_not_there_ends_at_once(
     since: list[dict[int, int] | None] = [None, {}, {0: 1}]
 
     async with asyncio.timeout(5):
-        pictures = [p async for p in live.campaign("other", campaign, interval=0.1)]
+        pictures = [p async for p in live.campaign("other", campaign, pace=Interval(0.1))]
         updates = [
             update
             for start in since
             async for update in live.messages(
-                "other", campaign, since=start, statuses=None, interval=0.1
+                "other", campaign, since=start, statuses=None, pace=Interval(0.1)
             )
         ]
 
@@ -519,7 +529,7 @@ async def test_fifty_watchers_cost_one_read_per_change(
         campaign = await writer.campaign(6)
         watchers = [
             await stack.enter_async_context(
-                Watcher(live.campaign(workspace, campaign, interval=0.0))
+                Watcher(live.campaign(workspace, campaign, pace=Interval(0.0)))
             )
             for _ in range(50)
         ]
@@ -543,6 +553,79 @@ async def test_fifty_watchers_cost_one_read_per_change(
 
 
 @pytest.mark.usefixtures("no_looks")
+async def test_twenty_who_follow_the_messages_cost_one_read_of_the_outbox_per_change(
+    base: Database, mongo_url: str, workspace: str
+) -> None:
+    finds = Finds()
+    client = AsyncMongoClient[dict[str, Any]](mongo_url, tz_aware=True, event_listeners=[finds])
+    counted = Database(client, base._database.name)
+    async with contextlib.AsyncExitStack() as stack:
+        live = await stack.enter_async_context(watched_by(counted))
+        writer = await stack.enter_async_context(writing(base, workspace, live.hear))
+        campaign = await writer.campaign(6)
+        wanted = [None, {RECEIVED}, {WAITING}, {SENT}]
+        followers = [
+            await stack.enter_async_context(
+                Watcher(
+                    live.messages(
+                        workspace,
+                        campaign,
+                        since=None,
+                        statuses=wanted[number % 4],
+                        pace=Interval(0.0),
+                    )
+                )
+            )
+            for number in range(20)
+        ]
+        for follower in followers:
+            await follower.until(lambda seen: seen)
+        await asyncio.sleep(0.1)
+
+        finds.of.clear()
+        for number in range(5):
+            await writer.report(RECEIVED, message_id(campaign, number))
+            await followers[0].until(lambda seen, so_far=number: len(seen) == so_far + 2)  # type: ignore[misc]
+        await asyncio.sleep(0.1)
+
+        # Those who want SENT see nothing: neither was the status SENT, nor is it now.
+        assert [len(follower.seen) for follower in followers] == [6, 6, 6, 1] * 5
+        assert finds.of == {"campaigns": 5, "counters": 5, "outbox": 5, "messages": 5}
+    await counted.close()
+
+
+@pytest.mark.usefixtures("no_looks")
+async def test_many_campaigns_that_change_at_once_are_read_in_few_reads(
+    base: Database, mongo_url: str, workspace: str
+) -> None:
+    finds = Finds()
+    client = AsyncMongoClient[dict[str, Any]](mongo_url, tz_aware=True, event_listeners=[finds])
+    counted = Database(client, base._database.name)
+    async with contextlib.AsyncExitStack() as stack:
+        live = await stack.enter_async_context(watched_by(counted))
+        writer = await stack.enter_async_context(writing(base, workspace, live.hear))
+        campaigns = [await writer.campaign(1) for _ in range(30)]
+        watchers = [
+            await stack.enter_async_context(
+                Watcher(live.campaign(workspace, campaign, pace=Interval(0.0)))
+            )
+            for campaign in campaigns
+        ]
+        for watcher in watchers:
+            await watcher.until(lambda seen: seen)
+        await asyncio.sleep(0.1)
+
+        finds.of.clear()
+        await writer.report(SENT, *(message_id(campaign, 0) for campaign in campaigns))
+        for watcher in watchers:
+            await watcher.until(lambda seen: counts(seen[-1]) == {SENT: 1})
+
+        # One where the nudges come together, and one more where a tick falls in between.
+        assert finds.of["counters"] <= 2
+    await counted.close()
+
+
+@pytest.mark.usefixtures("no_looks")
 async def test_who_comes_while_the_campaign_is_read_sees_the_state_of_when_it_came(
     base: Database, relay: Relay, behind_relay: Database, workspace: str
 ) -> None:
@@ -551,13 +634,13 @@ async def test_who_comes_while_the_campaign_is_read_sees_the_state_of_when_it_ca
         writing(base, workspace, no_nudge) as writer,
     ):
         campaign = await writer.campaign(1)
-        async with Watcher(live.campaign(workspace, campaign, interval=60)) as first:
+        async with Watcher(live.campaign(workspace, campaign, pace=Interval(60))) as first:
             await first.until(lambda seen: seen)
             async with relay.holding():
                 live.hear(workspace, campaign)
                 await first.until(lambda _: relay.held)
                 await writer.report(RECEIVED, message_id(campaign, 0))
-                second = Watcher(live.campaign(workspace, campaign, interval=60))
+                second = Watcher(live.campaign(workspace, campaign, pace=Interval(60)))
                 await asyncio.sleep(0.01)
             async with second:
                 await second.until(lambda seen: seen)
@@ -576,10 +659,10 @@ async def test_from_now_on_only_what_changes_from_now_on_is_told(
     now = await writer.versions(campaign)
 
     async with Watcher(
-        live.messages(workspace, campaign, since=None, statuses=None, interval=0.1)
+        live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
-        assert watcher.seen == [MessageUpdates(now, resync=False, messages=())]
+        assert watcher.seen == [MessageUpdates(now, now, resync=False, messages=())]
 
         await writer.report(SENT, message_id(campaign, 1))
         await watcher.until(lambda seen: len(seen) == 2)
@@ -600,7 +683,7 @@ async def test_from_a_cursor_on_exactly_what_changed_since_is_told(
     await silent_writer.report(SENT, message_id(campaign, 2))
 
     async with Watcher(
-        live.messages(workspace, campaign, since=since, statuses=None, interval=0.1)
+        live.messages(workspace, campaign, since=since, statuses=None, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
 
@@ -610,7 +693,7 @@ async def test_from_a_cursor_on_exactly_what_changed_since_is_told(
         assert watcher.seen[0].versions == await writer.versions(campaign)
     async with Watcher(
         live.messages(
-            workspace, campaign, since=watcher.seen[0].versions, statuses=None, interval=0.1
+            workspace, campaign, since=watcher.seen[0].versions, statuses=None, pace=Interval(0.1)
         )
     ) as again:
         await again.until(lambda seen: seen)
@@ -627,7 +710,7 @@ async def test_whoever_follows_from_the_start_ends_with_the_state_that_a_query_r
     known: dict[str, DeliveryStatus] = {}
 
     async with Watcher(
-        live.messages(workspace, campaign, since={}, statuses=None, interval=0.02)
+        live.messages(workspace, campaign, since={}, statuses=None, pace=Interval(0.02))
     ) as watcher:
         await writer.add(campaign, range(40))
         for number in range(0, 40, 4):
@@ -666,11 +749,11 @@ async def test_a_hole_in_what_is_kept_says_resync_and_goes_on_from_the_present(
     assert (await base.collection(outbox.COLLECTION).delete_one({"_id": expired})).deleted_count
 
     async with Watcher(
-        live.messages(workspace, campaign, since=since, statuses=None, interval=0.1)
+        live.messages(workspace, campaign, since=since, statuses=None, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
         now = await writer.versions(campaign)
-        assert watcher.seen == [MessageUpdates(now, resync=True, messages=())]
+        assert watcher.seen == [MessageUpdates(since, now, resync=True, messages=())]
 
         await writer.report(RECEIVED, message_id(campaign, 2))
         await watcher.until(lambda seen: len(seen) == 2)
@@ -686,16 +769,17 @@ async def test_a_hole_that_comes_up_while_one_watches_says_resync(
     campaign = await silent_writer.campaign(1)
 
     async with Watcher(
-        live.messages(workspace, campaign, since=None, statuses=None, interval=0.1)
+        live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
+        before = watcher.seen[0].versions
         await silent_writer.report(SENT, message_id(campaign, 0))
         await base.collection(outbox.COLLECTION).delete_many({"workspace": workspace})
         live.hear(workspace, campaign)
         await watcher.until(lambda seen: len(seen) == 2)
 
         now = await silent_writer.versions(campaign)
-        assert watcher.seen[1] == MessageUpdates(now, resync=True, messages=())
+        assert watcher.seen[1] == MessageUpdates(before, now, resync=True, messages=())
 
 
 async def test_when_all_that_was_kept_has_expired_it_says_resync(
@@ -705,12 +789,12 @@ async def test_when_all_that_was_kept_has_expired_it_says_resync(
     await base.collection(outbox.COLLECTION).delete_many({"workspace": workspace})
 
     async with Watcher(
-        live.messages(workspace, campaign, since={0: 1}, statuses=None, interval=0.1)
+        live.messages(workspace, campaign, since={0: 1}, statuses=None, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
 
         now = await writer.versions(campaign)
-        assert watcher.seen == [MessageUpdates(now, resync=True, messages=())]
+        assert watcher.seen == [MessageUpdates({0: 1}, now, resync=True, messages=())]
 
 
 @pytest.mark.parametrize("future", [{0: 99}, {0: 2, 5: 1}, {5: 1}])
@@ -722,10 +806,10 @@ async def test_a_cursor_from_a_future_that_the_database_has_not_seen_says_resync
     assert now == {0: 2}
 
     async with Watcher(
-        live.messages(workspace, campaign, since=future, statuses=None, interval=0.1)
+        live.messages(workspace, campaign, since=future, statuses=None, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
-        assert watcher.seen == [MessageUpdates(now, resync=True, messages=())]
+        assert watcher.seen == [MessageUpdates(future, now, resync=True, messages=())]
 
         await writer.report(SENT, message_id(campaign, 0))
         await watcher.until(lambda seen: len(seen) == 2)
@@ -754,10 +838,10 @@ async def test_a_filter_shows_a_row_that_comes_and_a_row_that_leaves(
 
     async with (
         Watcher(
-            live.messages(workspace, campaign, since=None, statuses=statuses, interval=0.0)
+            live.messages(workspace, campaign, since=None, statuses=statuses, pace=Interval(0.0))
         ) as watcher,
         Watcher(
-            live.messages(workspace, campaign, since=None, statuses=None, interval=0.0)
+            live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.0))
         ) as of_all,
     ):
         await watcher.until(lambda seen: seen)
@@ -781,7 +865,7 @@ async def test_many_changes_come_in_several_events_and_none_is_missing(
     added += await writer.add(campaign, range(CHANGES_AN_EVENT, CHANGES_AN_EVENT + 300))
 
     async with Watcher(
-        live.messages(workspace, campaign, since={0: 1}, statuses=None, interval=0.1)
+        live.messages(workspace, campaign, since={0: 1}, statuses=None, pace=Interval(0.1))
     ) as watcher:
         last = await writer.versions(campaign)
         await watcher.until(lambda seen: seen and seen[-1].versions == last)
@@ -797,7 +881,7 @@ async def test_changed_messages_come_at_most_once_per_interval_and_the_last_ones
     campaign = await writer.campaign(10)
 
     async with Watcher(
-        live.messages(workspace, campaign, since=None, statuses=None, interval=0.3)
+        live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.3))
     ) as watcher:
         await watcher.until(lambda seen: seen)
         for number in range(10):
@@ -817,7 +901,7 @@ async def test_changed_messages_are_told_soon_without_any_nudge(
     campaign = await silent_writer.campaign(1)
 
     async with Watcher(
-        live.messages(workspace, campaign, since=None, statuses=None, interval=0.1)
+        live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
         await silent_writer.report(SENT, message_id(campaign, 0))
@@ -829,8 +913,8 @@ async def test_changed_messages_are_told_soon_without_any_nudge(
 # A workspace
 
 
-def named(lists: Iterable[list[Picture]]) -> list[list[str]]:
-    return [[picture.campaign.id for picture in pictures] for pictures in lists]
+def named(updates: Iterable[HistoryUpdate]) -> list[list[str]]:
+    return [[picture.campaign.id for picture in update.pictures] for update in updates]
 
 
 @pytest.mark.usefixtures("quick_looks")
@@ -840,9 +924,9 @@ async def test_who_watches_a_workspace_gets_an_empty_list_and_then_what_changes_
     before = sorted([await writer.campaign(1), await writer.campaign(1)])
     await writer.campaign(1)  # nothing happens in it
 
-    async with Watcher(live.campaigns(workspace, interval=0.3)) as watcher:
+    async with Watcher(live.campaigns(workspace, pace=Interval(0.3))) as watcher:
         await watcher.until(lambda seen: seen)
-        assert watcher.seen == [[]]
+        assert named(watcher.seen) == [[]]
         for campaign in before:
             await writer.report(SENT, message_id(campaign, 0))
         # in one list, or, where this machine is busy, in two
@@ -852,9 +936,11 @@ async def test_who_watches_a_workspace_gets_an_empty_list_and_then_what_changes_
         await asyncio.sleep(0.5)  # looks find the same commits again
 
         first, *changed, last = watcher.seen
-        assert (first, named([last])) == ([], [[new]])
+        assert named([first, last]) == [[], [new]]
         assert sorted(itertools.chain(*named(changed))) == before
-        assert [counts(picture) for pictures in changed for picture in pictures] == [{SENT: 1}] * 2
+        assert [counts(picture) for update in changed for picture in update.pictures] == [
+            {SENT: 1}
+        ] * 2
         pauses = [b - a for a, b in zip(watcher.times, watcher.times[1:], strict=False)]
         assert min(pauses) > 0.29
 
@@ -863,7 +949,7 @@ async def test_who_watches_a_workspace_gets_an_empty_list_and_then_what_changes_
 async def test_a_nudge_alone_tells_who_watches_a_workspace(
     live: Live, writer: Writer, workspace: str
 ) -> None:
-    async with Watcher(live.campaigns(workspace, interval=0.1)) as watcher:
+    async with Watcher(live.campaigns(workspace, pace=Interval(0.1))) as watcher:
         await watcher.until(lambda seen: seen)
         campaign = await writer.campaign()
 
@@ -876,7 +962,7 @@ async def test_changes_in_a_workspace_are_seen_soon_without_any_nudge(
 ) -> None:
     campaign = await silent_writer.campaign(1)
 
-    async with Watcher(live.campaigns(workspace, interval=0.1)) as watcher:
+    async with Watcher(live.campaigns(workspace, pace=Interval(0.1))) as watcher:
         await watcher.until(lambda seen: seen)
         await silent_writer.report(SENT, message_id(campaign, 0))
         changed = await watcher.until(lambda seen: len(seen) == 2)
@@ -898,9 +984,9 @@ async def test_a_commit_that_becomes_visible_late_is_told_once(
     late: float,
 ) -> None:
     """Its result was unknown for a minute, or its clock goes wrong."""
-    monkeypatch.setattr(live_module, "THOROUGH_EVERY", timedelta(seconds=0.3))
+    monkeypatch.setattr(history_module, "THOROUGH_EVERY", timedelta(seconds=0.3))
     before = await writer.campaign(1)
-    async with Watcher(live.campaigns(workspace, interval=0.1)) as watcher:
+    async with Watcher(live.campaigns(workspace, pace=Interval(0.1))) as watcher:
         await watcher.until(lambda seen: seen)
 
         def then() -> datetime:
@@ -909,7 +995,7 @@ async def test_a_commit_that_becomes_visible_late_is_told_once(
         async with writing(base, workspace, no_nudge, slot=1, clock=then) as other:
             made = await other.campaign()
         assert await watcher.until(lambda seen: len(seen) == 2) < 2
-        async with Watcher(live.campaigns(workspace, interval=0.1)) as later:
+        async with Watcher(live.campaigns(workspace, pace=Interval(0.1))) as later:
             await later.until(lambda seen: seen)
             await writer.report(SENT, message_id(before, 0))
             await watcher.until(lambda seen: len(seen) == 3)
@@ -923,13 +1009,13 @@ async def test_a_commit_that_becomes_visible_late_is_told_once(
 async def test_a_workspace_hears_nothing_of_another(
     live: Live, writer: Writer, workspace: str
 ) -> None:
-    async with Watcher(live.campaigns("other", interval=0.0)) as watcher:
+    async with Watcher(live.campaigns("other", pace=Interval(0.0))) as watcher:
         await watcher.until(lambda seen: seen)
         await writer.campaign(1)
         live.hear("other", await writer.campaign(1))
         await asyncio.sleep(0.5)
 
-        assert watcher.seen == [[]]
+        assert named(watcher.seen) == [[]]
 
 
 # A database that is away
@@ -942,18 +1028,20 @@ async def test_who_watches_outlives_a_database_that_is_away(
     workspace: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live_module, "LOOK", 0.2)
+    looking_every(monkeypatch, 0.2)
     monkeypatch.setattr(database, "READ_PATIENCE", 0.3)
     async with contextlib.AsyncExitStack() as stack:
         live = await stack.enter_async_context(watched_by(behind_relay))
         writer = await stack.enter_async_context(writing(base, workspace, live.hear))
         campaign = await writer.campaign(1)
         watch = stack.enter_async_context
-        of_campaign = await watch(Watcher(live.campaign(workspace, campaign, interval=0.1)))
+        of_campaign = await watch(Watcher(live.campaign(workspace, campaign, pace=Interval(0.1))))
         of_messages = await watch(
-            Watcher(live.messages(workspace, campaign, since=None, statuses=None, interval=0.1))
+            Watcher(
+                live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1))
+            )
         )
-        of_workspace = await watch(Watcher(live.campaigns(workspace, interval=0.1)))
+        of_workspace = await watch(Watcher(live.campaigns(workspace, pace=Interval(0.1))))
         for watcher in (of_campaign, of_messages, of_workspace):
             await watcher.until(lambda seen: seen)
 
@@ -974,14 +1062,14 @@ async def test_a_campaign_that_cannot_be_read_ends_those_who_watch_it_and_none_w
     documents = base.collection(campaigns.COLLECTION)
 
     async with (
-        Watcher(live.campaign(workspace, campaign, interval=0.1)) as of_campaign,
+        Watcher(live.campaign(workspace, campaign, pace=Interval(0.1))) as of_campaign,
         Watcher(
-            live.messages(workspace, campaign, since=None, statuses=None, interval=0.1)
+            live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1))
         ) as of_messages,
     ):
         await of_campaign.until(lambda seen: seen)
         await of_messages.until(lambda seen: seen)
-        slow = live.campaign(workspace, campaign, interval=0.1)
+        slow = live.campaign(workspace, campaign, pace=Interval(0.1))
         await anext(slow)
         await documents.update_one({"_id": campaign}, {"$set": {"type": "PIGEON"}})
         live.hear(workspace, campaign)
@@ -990,7 +1078,7 @@ async def test_a_campaign_that_cannot_be_read_ends_those_who_watch_it_and_none_w
             with pytest.raises(ValueError, match="is not a valid SmsType"):
                 await asyncio.wait_for(watcher, 5)
     await documents.update_one({"_id": campaign}, {"$set": {"type": "OTP"}})
-    async with Watcher(live.campaign(workspace, campaign, interval=0.1)) as later:
+    async with Watcher(live.campaign(workspace, campaign, pace=Interval(0.1))) as later:
         await later.until(lambda seen: seen)
         with pytest.raises(ValueError, match="is not a valid SmsType"):
             await anext(slow)
@@ -1008,15 +1096,15 @@ async def test_what_changed_in_a_workspace_while_the_database_was_long_away_is_t
     workspace: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(live_module, "LOOK", 0.2)
+    looking_every(monkeypatch, 0.2)
     monkeypatch.setattr(database, "READ_PATIENCE", 0.3)
-    monkeypatch.setattr(live_module, "OVERLAP", timedelta(seconds=0.5))
+    monkeypatch.setattr(history_module, "OVERLAP", timedelta(seconds=0.5))
     async with (
         watched_by(behind_relay) as live,
         writing(base, workspace, no_nudge) as writer,
     ):
         campaign = await writer.campaign(1)
-        async with Watcher(live.campaigns(workspace, interval=0.1)) as watcher:
+        async with Watcher(live.campaigns(workspace, pace=Interval(0.1))) as watcher:
             await watcher.until(lambda seen: seen)
             await asyncio.sleep(0.5)
 
@@ -1040,9 +1128,9 @@ async def test_a_thousand_who_come_and_go_leave_nothing(
     async def come_and_go(number: int) -> None:
         campaign = campaigns[number % 3]
         events: list[AsyncGenerator[Any, None]] = [
-            live.campaign(workspace, campaign, interval=0.1),
-            live.messages(workspace, campaign, since=None, statuses=None, interval=0.1),
-            live.campaigns(workspace, interval=0.1),
+            live.campaign(workspace, campaign, pace=Interval(0.1)),
+            live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1)),
+            live.campaigns(workspace, pace=Interval(0.1)),
         ]
         watcher = Watcher[Any](events[number // 3 % 3])
         await asyncio.sleep(number % 7 * 0.005)
@@ -1051,20 +1139,21 @@ async def test_a_thousand_who_come_and_go_leave_nothing(
 
     await asyncio.gather(*(come_and_go(number) for number in range(1000)))
 
-    assert (live.watched, live._workspaces, live._seen) == (0, {}, {})
+    assert (live.watched, live._history._workspaces) == (0, {})
 
 
 async def test_closing_ends_the_reading_even_while_somebody_watches(
-    base: Database, writer: Writer, workspace: str
+    base: Database, workspace: str
 ) -> None:
-    campaign = await writer.campaign(1)
+    async with writing(base, workspace, no_nudge) as writer:
+        campaign = await writer.campaign(1)
     closed = Live(base, clock=utc_now)
     closed.start()
-    async with Watcher(closed.campaign(workspace, campaign, interval=0.1)) as watcher:
+    async with Watcher(closed.campaign(workspace, campaign, pace=Interval(0.1))) as watcher:
         await watcher.until(lambda seen: seen)
-        assert tasks_of_live() == ["Live._looking"] * 2 + ["Live._reading"]
+        assert tasks_of_live() == ["Live._looking", "Live._reading"]
 
         await closed.close()
 
-        assert tasks_of_live() == ["Live._looking"]
+        assert tasks_of_live() == []
     assert closed.watched == 0

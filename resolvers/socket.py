@@ -1,0 +1,191 @@
+"""One websocket of graphql-transport-ws: Strawberry's handler, with the care that a server on the internet needs."""
+
+import asyncio
+import contextlib
+import json
+import time
+from typing import Any, cast
+
+from graphql import GraphQLError
+from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from strawberry.asgi import ASGIWebSocketAdapter
+from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
+    BaseGraphQLTransportWSHandler,
+    Operation,
+)
+
+from gql_server.auth import Viewer
+from gql_server.connections import (
+    GOING_AWAY,
+    TRY_AGAIN,
+    Connections,
+    TooManyConnections,
+)
+from gql_server.errors import Overloaded
+from resolvers.context import Context
+from resolvers.results import Result
+
+SIGN_IN_TIMEOUT = 5.0
+
+
+class Socket(ASGIWebSocketAdapter):
+    """What is sent to a websocket, and since when it waits there."""
+
+    ws: WebSocket
+    sending_since = 0.0
+
+    async def send_json(self, message: Any) -> None:
+        """Send a message of the protocol."""
+        await self.send(cast("str", self.view.encode_json(message)))
+
+    async def send(self, text: str) -> None:
+        """Send a frame. Frames of several operations may wait at once: the first one counts."""
+        waited_for = self.sending_since
+        if not waited_for:
+            self.sending_since = time.monotonic()
+        try:
+            await self.ws.send({"type": "websocket.send", "text": text})
+        except WebSocketDisconnect as error:
+            raise WebSocketDisconnected from error
+        except RuntimeError:
+            # Starlette's word for a frame after the goodbye.
+            if self.ws.application_state is WebSocketState.CONNECTED:
+                raise
+            raise WebSocketDisconnected from None
+        finally:
+            if not waited_for:
+                self.sending_since = 0.0
+
+    async def close(self, code: int, reason: str) -> None:
+        """Say goodbye, once."""
+        if self.ws.application_state is WebSocketState.CONNECTED:
+            # A reason has at most 123 bytes; a longer one breaks the frame.
+            with contextlib.suppress(WebSocketDisconnect):
+                await self.ws.close(code=code, reason=reason.encode()[:123].decode(errors="ignore"))
+
+
+class Connection(BaseGraphQLTransportWSHandler[Context, None]):
+    """One websocket. A mistake in one operation ends that operation, and leaves its siblings alone."""
+
+    websocket: Socket
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.authorization: str | None = None
+        self.viewer: Viewer | None = None
+        self.heard_at = self.ping_at = self.pinged_at = 0.0
+        self.context.sign_in = self.sign_in
+        self._connections: Connections = self.context.services.connections
+        self._task: asyncio.Task[Any] | None = None
+        self._dropped = False
+
+    @property
+    def sending_since(self) -> float:
+        """Since when a frame waits for the reader; 0 where none does."""
+        return self.websocket.sending_since
+
+    async def handle(self) -> None:
+        """Serve it until it ends."""
+        try:
+            self._connections.enter(self)
+        except TooManyConnections as refusal:
+            code = GOING_AWAY if self._connections.draining else TRY_AGAIN
+            await self.websocket.close(code, refusal.message)
+            return
+        self._task = asyncio.current_task()
+        try:
+            await super().handle()
+        except asyncio.CancelledError:
+            if not self._dropped:
+                raise
+        finally:
+            self._connections.leave(self)
+
+    async def ping(self) -> None:
+        """Ask for a sign of life, in words that every client of the protocol answers."""
+        if self.connection_acknowledged:
+            await self.websocket.send('{"type":"ping"}')
+        else:
+            self.pinged_at = 0.0  # who has not signed in yet has another deadline
+
+    async def end(self, code: int, reason: str) -> None:
+        """Say goodbye."""
+        await self.websocket.close(code, reason)
+
+    def drop(self) -> None:
+        """End it without a word; what is not taken goes with the socket, when the kernel gives up on it."""
+        self._dropped = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def handle_message(self, message: Any) -> None:
+        """Answer one message; what is none of the protocol closes with 4400."""
+        self.heard_at = time.monotonic()
+        if not _is_message(message):
+            await self.handle_invalid_message("This is no message of graphql-transport-ws")
+            return
+        await super().handle_message(message)
+
+    async def handle_connection_init(self, message: Any) -> None:
+        """Let it in, or close: 4403 without a good key, 1013 where we cannot tell just now, or have no room."""
+        if message.get("payload") is None:
+            message = {"type": "connection_init"}
+        try:
+            async with asyncio.timeout(SIGN_IN_TIMEOUT):
+                await super().handle_connection_init(message)
+        except TooManyConnections as refusal:
+            await self.websocket.close(TRY_AGAIN, refusal.message)
+        except (Overloaded, TimeoutError):
+            await self.websocket.close(TRY_AGAIN, "Try again later")
+
+    def sign_in(self, viewer: Viewer) -> None:
+        """It has shown a good key.
+
+        :raises TooManyConnections: of this key there are too many already.
+        """
+        self._connections.known(self, viewer, self.context.authorization)
+
+    @staticmethod
+    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
+        # Strawberry would close the whole socket for a typing mistake in one operation.
+        return None
+
+    async def _send_result_stream(
+        self, operation: Operation[Context, None], result_source: Any
+    ) -> None:
+        head = None
+        async for result in result_source:
+            if not isinstance(result, Result):
+                await self._send_otherwise(operation, result, first=head is None)
+                return
+            if head is None:
+                # By a JSON encoder: an id is the client's own text, and must not end its string.
+                head = f'{{"id":{json.dumps(operation.id)},"type":"next","payload":'
+            if not operation.completed:
+                await self.websocket.send(f"{head}{result.text}}}")
+
+    async def _send_otherwise(
+        self, operation: Operation[Context, None], result: Any, *, first: bool
+    ) -> None:
+        """What is no event: an error before anything was executed."""
+        if result.errors and first:
+            await operation.send_initial_errors(result.errors)
+        else:
+            await operation.send_next(result)
+
+
+def _is_message(message: Any) -> bool:
+    if not isinstance(message, dict) or not isinstance(message.get("type"), str):
+        return False
+    if message["type"] in ("subscribe", "complete") and not isinstance(message.get("id"), str):
+        return False
+    if message["type"] != "subscribe":
+        return True
+    payload = message.get("payload")
+    return (
+        isinstance(payload, dict)
+        and isinstance(payload.get("query"), str)
+        and isinstance(payload.get("variables"), dict | None)
+        and isinstance(payload.get("operationName"), str | None)
+    )
