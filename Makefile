@@ -98,9 +98,9 @@ $(PAGES): $(NODE_PACKAGES) $(PAGE_SOURCES)
 $(NODE_PACKAGES): dashboard/package.json dashboard/package-lock.json dashboard/.npmrc
 	@scripts/quietly 'Node packages' sh -ec 'cd dashboard && npm ci && touch node_modules/.package-lock.json'
 
-# What the benchmarks measure us beside.
+# What the benchmarks measure us beside; without a Node.js they say themselves what they leave out.
 peers:
-	@if $(NODE_FITS); then $(MAKE) -s $(PEERS); fi
+	@if $(NODE_FITS) 2>/dev/null; then $(MAKE) -s $(PEERS); fi
 
 $(PEERS): benchmarks/peers/package.json benchmarks/peers/package-lock.json benchmarks/peers/.npmrc
 	@scripts/quietly 'peers of the benchmarks' \
