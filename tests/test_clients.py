@@ -14,8 +14,10 @@ from typing import Any
 
 import httpx
 import pytest
+from gql.transport.exceptions import TransportError, TransportQueryError
 
 from tests.clients.pypi_gql import messages_updated
+from tests.conftest import Api
 from tests.server_process import command, environment, free_port, serving
 
 FOLDER = Path(__file__).parent / "clients"
@@ -111,7 +113,7 @@ async def python_client(*, url: str, key: str, campaign: str, after: str) -> Asy
         """Looks at what gql sends: its subscriptions, and where each begins."""
 
         def emit(self, record: logging.LogRecord) -> None:
-            if record.msg == ">>> %s" and record.args:
+            if record.msg == ">>> %s" and isinstance(record.args, tuple):
                 frame = json.loads(str(record.args[0]))
                 if frame["type"] == "subscribe":
                     begun = frame["payload"]["variables"].get("after")
@@ -324,3 +326,40 @@ def test_the_log_holds_no_mistake(road: Road) -> None:
     assert "Traceback" not in road.log
     assert "ASGI callable" not in road.log
     assert " ERROR " not in road.log
+
+
+@pytest.mark.parametrize("client", NODE)
+async def test_who_watches_a_campaign_that_is_not_there_is_told_so_at_once(
+    api: Api, client: str
+) -> None:
+    given = {"url": f"{api.base}/graphql", "key": api.key, "campaign": "nonsense"}
+
+    async with node_client(client, **given) as seen:
+        await until(lambda: len(seen.failed) == 2, "both subscriptions failed")
+
+    assert len(seen.begun) == 1
+    assert ["There is no such campaign." in word for word in seen.failed] == [True, True]
+
+
+@pytest.mark.parametrize("client", NODE)
+async def test_who_has_no_good_key_is_told_so_at_the_second_try(api: Api, client: str) -> None:
+    campaign = await api.new_campaign()
+    given = {"url": f"{api.base}/graphql", "key": "wrong", "campaign": campaign}
+
+    async with node_client(client, **given) as seen:
+        await until(lambda: len(seen.failed) == 2, "both subscriptions failed")
+
+    assert len(seen.begun) == 2
+    assert seen.messages == []
+
+
+async def test_gql_is_told_of_a_campaign_that_is_not_there(api: Api) -> None:
+    with pytest.raises(TransportQueryError, match="There is no such campaign"):
+        await anext(messages_updated(f"{api.base}/graphql", api.key, "nonsense", None))
+
+
+async def test_gql_is_told_that_its_key_is_not_good(api: Api) -> None:
+    campaign = await api.new_campaign()
+
+    with pytest.raises(TransportError):
+        await anext(messages_updated(f"{api.base}/graphql", "wrong", campaign, None))

@@ -17,6 +17,7 @@ MESSAGES = """subscription Messages($campaign: ID!, $after: String) {
   }
 }"""
 PASSES = {"UNAVAILABLE", "TOO_MANY_CONNECTIONS", "INTERNAL_ERROR"}
+MISTAKES = {4400, 4401, 4406, 4409, 4429}
 
 
 async def messages_updated(
@@ -43,7 +44,9 @@ async def messages_updated(
             codes = {one.get("extensions", {}).get("code") for one in error.errors or ()}
             if not codes <= PASSES:
                 raise
-        except (TransportError, OSError):
-            pass  # the connection is lost
+        except (TransportError, OSError) as error:  # the connection is lost
+            close = getattr(getattr(error.__cause__, "rcvd", None), "code", None)
+            if close in MISTAKES or (close == 4403 and tries):
+                raise
         await asyncio.sleep(min(2**tries, 30) * (0.5 + random.random() / 2))
         tries += 1
