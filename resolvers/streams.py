@@ -141,7 +141,8 @@ class Stream(StreamingResponse):
         # To a reader that takes nothing it waits, and holds nothing meanwhile, until that one reads on, or the kernel
         # gives up on it.
         patience = LAST_WAIT if self._connections.draining else None
-        with contextlib.suppress(TimeoutError):
+        # Cancelled is this by uvicorn alone, when it has waited long enough for its last requests: no mistake either.
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
             async with asyncio.timeout(patience):
                 if not self._begun:
                     await send(
