@@ -112,6 +112,6 @@ def _ages(histories: Iterable[History], before: int, times: Sequence[float]) -> 
     ages = []
     for history in histories:
         for (_, applied), (next_at, _) in pairwise(history):
-            first_missing = (applied - before) // BODY
-            ages.append(max(next_at - times[first_missing], 0.0))
+            missing = times[(applied - before) // BODY :]
+            ages.append(max(next_at - missing[0], 0.0) if missing else 0.0)
     return ages
