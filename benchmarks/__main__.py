@@ -2,28 +2,79 @@
 
 import argparse
 import asyncio
+import math
+import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import uvicorn
 
-from benchmarks import fanout, page, processes, profiling, receipts, report, singles, soak
+from benchmarks import (
+    age,
+    fanout,
+    latency,
+    page,
+    processes,
+    profiling,
+    receipts,
+    report,
+    singles,
+    soak,
+    subscribers,
+    walk,
+)
 from benchmarks.environment import Environment, Sizes, environment
 from benchmarks.hot import Hot
 from benchmarks.measure import Failed, Row
 from benchmarks.progress import shown
+from benchmarks.walk import Walk
+from benchmarks.watching import Walked
 from gql_server import logs
 from gql_server.errors import StartError
 
-ROWS = ("receipts", "singles", "processes", "page", "fanout")
+ROWS = (
+    "receipts",
+    "singles",
+    "processes",
+    "page",
+    "fanout",
+    "selections",
+    "latency",
+    "age",
+    "subscribers",
+)
 HOT = {"receipts", "singles", "processes"}
 """Of these, the rows of the hot campaign."""
+SPREAD = {"latency", "subscribers"}
+"""Those of many campaigns."""
 MESSAGES = 1_000_000
 """Stored, when receipts come in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """How much of what is watched under load."""
+
+    runs: int
+    #: of a run
+    seconds: float
+    #: campaigns that are watched, each with so many messages, and receipts a second that are spread over them
+    campaigns: int
+    messages: int
+    spread: float
+    #: receipts a second into one campaign
+    hot: float
+    #: of one process
+    subscribers: int
+
+    @property
+    def flooded(self) -> int:
+        """Messages of the one campaign: none is to be received twice."""
+        return math.ceil(self.runs * self.seconds * self.hot / len(walk.STATUSES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +88,35 @@ class Amounts:
     alone: int
     #: of pages
     seconds: float
+    #: of one campaign, and events of a pair
     subscribers: int
     events: int
+    #: of all the rows in which states are awaited
+    watched: Watched
+
+
+QUICK = Amounts(
+    2_000,
+    2,
+    2_000,
+    800,
+    1.0,
+    subscribers=60,
+    events=5,
+    watched=Watched(2, 2.0, campaigns=60, messages=5, spread=60.0, hot=500.0, subscribers=120),
+)
+FULL = Amounts(
+    MESSAGES,
+    7,
+    20_000,
+    8_000,
+    4.0,
+    subscribers=300,
+    events=30,
+    watched=Watched(
+        5, 10.0, campaigns=2_000, messages=40, spread=500.0, hot=3_000.0, subscribers=5_000
+    ),
+)
 
 
 def main() -> None:
@@ -63,19 +141,20 @@ def main() -> None:
     if unknown := set(only) - set(ROWS):
         parser.error(f"there is no row {sorted(unknown)[0]!r}; there are: {', '.join(ROWS)}")
     path = given.json or report.RESULTS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
-    messages = given.messages or (2_000 if given.quick else MESSAGES)
-    amounts = (
-        Amounts(messages, given.pairs or 2, 2_000, 800, 1.0, subscribers=60, events=5)
-        if given.quick
-        else Amounts(messages, given.pairs or 7, 20_000, 8_000, 4.0, subscribers=300, events=50)
+    amounts = QUICK if given.quick else FULL
+    amounts = replace(
+        amounts, messages=given.messages or amounts.messages, pairs=given.pairs or amounts.pairs
     )
+    # thousands of sockets here, and in the servers, which inherit it
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # ended by whatever ends it, it takes its servers with it
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     loop_factory = uvicorn.Config(main, log_config=None).get_loop_factory()
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             if given.soak:
-                held = runner.run(_soak(given.soak, messages))
+                held = runner.run(_soak(given.soak, amounts.messages))
             else:
                 profiles = path if given.profile else None
                 rows = runner.run(_measure(only, amounts, path, profiles))
@@ -94,7 +173,14 @@ async def _measure(
     logs.configure("warning")
     pairs = amounts.pairs
     needed = receipts.messages_needed(amounts.in_bodies, pairs)
-    sizes = Sizes(large=max(amounts.messages, needed), paged=page.MESSAGES, watched=1_000)
+    watched = amounts.watched
+    sizes = Sizes(
+        large=max(amounts.messages, needed),
+        paged=page.MESSAGES,
+        watched=1_000,
+        flooded=watched.flooded if "age" in only else 0,
+        many=(watched.campaigns, watched.messages) if SPREAD & set(only) else (0, 0),
+    )
     rows: list[Row] = []
     with shown() as progress:
         seeding = progress.add_task("messages", total=sizes.all)
@@ -106,10 +192,11 @@ async def _measure(
         async with environment(sizes, lambda count: progress.advance(seeding, count)) as env:
             about = report.machine(env.data.mongod_version)
             hot = Hot(env.data)
+            one, many = Walk(env.data.watched.messages), Walked(env.data.many)
             for name in ROWS:  # in this order, whatever the caller's
                 if name in only:
                     with profiling.of(env.ours.pid, name, profiles):
-                        rows += await _rows(name, env, hot, amounts, bar)
+                        rows += await _rows(name, env, (hot, one, many), amounts, bar)
                     report.write(rows, about, path)  # who ends it early keeps what there is
             if HOT & set(only):
                 task = progress.add_task("recount", total=sizes.large)
@@ -123,11 +210,12 @@ async def _measure(
 async def _rows(
     name: str,
     env: Environment,
-    hot: Hot,
+    walks: tuple[Hot, Walk, Walked],
     amounts: Amounts,
     bar: Callable[[str, int], Callable[[], None]],
 ) -> list[Row]:
     """What is measured under this name."""
+    hot, one, many = walks
     pairs = amounts.pairs
     turns = 2 * (pairs + 1)
     if name == "receipts":
@@ -142,7 +230,19 @@ async def _rows(
         return await processes.measure(env, hot, shapes, pairs, bar(name, turns * len(shapes)))
     if name == "page":
         return await page.measure(env, amounts.seconds, pairs, bar(name, turns))
-    return await fanout.measure(env, amounts.subscribers, amounts.events, pairs, bar(name, turns))
+    if name in ("fanout", "selections"):
+        measure = fanout.measure if name == "fanout" else fanout.measure_selections
+        return await measure(
+            env, one, amounts.subscribers, amounts.events, pairs, lambda beside: bar(beside, turns)
+        )
+    it = amounts.watched
+    if name == "latency":
+        return await latency.measure(env, many, it.spread, it.seconds, it.runs, bar(name, it.runs))
+    if name == "age":
+        return await age.measure(env, it.hot, it.seconds, it.runs, bar(name, it.runs))
+    return await subscribers.measure(
+        env, many, it.subscribers, it.seconds, it.runs, bar(name, it.runs)
+    )
 
 
 async def _soak(seconds: float, messages: int) -> bool:

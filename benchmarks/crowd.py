@@ -1,50 +1,87 @@
-"""Many websockets that all expect the same frames: a client that costs a few microseconds a frame."""
+"""Many websockets: a client that costs a few microseconds a frame.
+
+`Crowd` is for waves, in which each socket gets one frame; `Listeners` keeps each frame with its time.
+"""
 
 import asyncio
 import base64
 import secrets
 import time
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
 from benchmarks.measure import Failed
 
 PATIENCE = 20.0
 """Seconds until a frame that did not come counts as lost."""
+AT_ONCE = 20
+"""Sockets that are opened at the same time."""
 
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 _UNMASKED = bytes(4)  # a mask of zeros changes nothing, so it costs nothing
 
+Script = Sequence[bytes]
+"""What a socket sends: the first message when it is open, all others when that one is answered."""
 
-class Crowd:
-    """So many open sockets. In a wave each of them gets exactly one frame, and all the same one."""
 
-    def __init__(self, size: int) -> None:
+class Sockets:
+    """Open websockets. What becomes of a frame, a subclass says."""
+
+    def __init__(self) -> None:
+        self._sockets: list[_Socket] = []
+
+    async def open(
+        self, url: str, scripts: Iterable[Script], *, protocol: str | None = None
+    ) -> None:
+        """Connect one for each script; the answer to its first message is nobody's frame.
+
+        :raises Failed: one could not be opened.
+        """
+        scripts = list(scripts)
+        for first in range(0, len(scripts), AT_ONCE):
+            await asyncio.gather(
+                *(self._open(url, script, protocol) for script in scripts[first : first + AT_ONCE])
+            )
+
+    def close(self) -> None:
+        """Leave, without a goodbye."""
+        for socket in self._sockets:
+            socket.leave()
+
+    def take(self, number: int, payload: bytes) -> None:
+        """The socket of this number, in the order of opening, got a frame."""
+        raise NotImplementedError
+
+    def fail(self, why: str) -> None:
+        """Something went wrong, whichever socket it was."""
+        raise NotImplementedError
+
+    async def _open(self, url: str, script: Script, protocol: str | None) -> None:
+        parts = urlsplit(url)
+        socket = _Socket(self, len(self._sockets), url, protocol, script)
+        self._sockets.append(socket)
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: socket, parts.hostname or "", parts.port or 80)
+        await socket.ready
+
+
+class Crowd(Sockets):
+    """So many open sockets. In a wave each of them gets exactly one frame: all the same one, or each its own."""
+
+    def __init__(self, size: int, *, same: bool = True) -> None:
+        super().__init__()
         self.size = size
         self.first_at = 0.0
         self.last_at = 0.0
-        self.bytes = 0
-        self._sockets: list[_Socket] = []
+        #: of the last wave, by socket, where each gets its own
+        self.frames: list[bytes] = [b""] * size
+        self._same = same
+        #: the first of the last wave
+        self.frame = b""
         self._missing: set[int] = set()
-        self._frame = b""
         self._broken = ""
         self._wave: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    async def open(
-        self, url: str, *, protocol: str | None = None, script: Sequence[bytes] = ()
-    ) -> None:
-        """Connect all; each sends the script, a message after each answer."""
-        parts = urlsplit(url)
-        loop = asyncio.get_running_loop()
-        for number in range(self.size):
-            _, socket = await loop.create_connection(
-                lambda number=number: _Socket(self, number, url, protocol, script),  # type: ignore[misc]
-                parts.hostname or "",
-                parts.port or 80,
-            )
-            self._sockets.append(socket)
-            await socket.ready
 
     def expect(self) -> None:
         """A wave begins: from now on one frame for each.
@@ -54,11 +91,11 @@ class Crowd:
         if self._missing or self._broken:
             raise Failed(self._broken or f"{len(self._missing)} sockets wait for the frame before")
         self._missing = set(range(self.size))
-        self._frame = b""
+        self.frame = b""
         self._wave = asyncio.get_running_loop().create_future()
 
     async def wave(self) -> bytes:
-        """The frame, once everybody has it.
+        """The first frame, once everybody has one.
 
         :raises Failed: somebody did not get it, got another one, or got one too many.
         """
@@ -68,26 +105,22 @@ class Crowd:
         except TimeoutError:
             raise Failed(f"{len(self._missing)} of {self.size} sockets got no frame") from None
 
-    def close(self) -> None:
-        """Leave, without a goodbye."""
-        for socket in self._sockets:
-            socket.leave()
-
     def take(self, number: int, payload: bytes) -> None:
         """A socket got a frame."""
         now = time.perf_counter()
-        if not self._frame:
-            self._frame = payload
+        if not self.frame:
+            self.frame = payload
             self.first_at = now
         if number not in self._missing:
             self.fail("a socket got a frame that it had not to get")
-        elif payload != self._frame:
+        elif not self._same:
+            self.frames[number] = payload
+        elif payload != self.frame:
             self.fail("two sockets got different frames")
         self._missing.discard(number)
-        self.bytes += len(payload)
         if not self._missing and not self._wave.done():
             self.last_at = now
-            self._wave.set_result(payload)
+            self._wave.set_result(self.frame)
 
     def fail(self, why: str) -> None:
         """Something went wrong, whichever socket it was."""
@@ -96,20 +129,57 @@ class Crowd:
             self._wave.set_exception(Failed(why))
 
 
+class Frame(NamedTuple):
+    """A frame, when it came (`time.perf_counter`) and on which socket."""
+
+    at: float
+    socket: int
+    payload: bytes
+
+
+class Listeners(Sockets):
+    """Sockets whose frames are kept as they come, to be read when no clock runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        #: not taken yet
+        self.frames: list[Frame] = []
+        self._broken = ""
+
+    def taken(self) -> list[Frame]:
+        """What came since the last time.
+
+        :raises Failed: a socket was lost.
+        """
+        if self._broken:
+            raise Failed(self._broken)
+        frames, self.frames = self.frames, []
+        return frames
+
+    def take(self, number: int, payload: bytes) -> None:
+        """Keep it."""
+        self.frames.append(Frame(time.perf_counter(), number, payload))
+
+    def fail(self, why: str) -> None:
+        """Say so when the frames are taken."""
+        self._broken = why
+
+
 class _Socket(asyncio.Protocol):
     """One websocket: what RFC 6455 asks of a client, and no more."""
 
     def __init__(
-        self, crowd: Crowd, number: int, url: str, protocol: str | None, script: Sequence[bytes]
+        self, owner: Sockets, number: int, url: str, protocol: str | None, script: Script
     ) -> None:
-        self._crowd = crowd
+        self._owner = owner
         self._number = number
         self._url = urlsplit(url)
         self._protocol = protocol
-        self._script = list(script)
+        self._first, self._rest = script[:1], script[1:]
         self._received = b""
         self._open = False
         self._left = False
+        self._transport: asyncio.Transport | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -134,7 +204,7 @@ class _Socket(asyncio.Protocol):
             if head >= 0 and received.startswith(b"HTTP/1.1 101"):
                 self._open = True
                 at = head + 4
-                self._go_on()
+                self._begin()
             elif head >= 0:
                 self._fail(f"no websocket: {received[:40].decode(errors='replace')}")
         if self._open:
@@ -149,7 +219,8 @@ class _Socket(asyncio.Protocol):
 
     def leave(self) -> None:
         self._left = True
-        self._transport.close()
+        if self._transport is not None:
+            self._transport.close()
 
     def _take(self, opcode: int, payload: bytes) -> None:
         if opcode == _PING:
@@ -163,15 +234,21 @@ class _Socket(asyncio.Protocol):
         elif not self.ready.done():
             self._go_on()
         else:
-            self._crowd.take(self._number, payload)
+            self._owner.take(self._number, payload)
+
+    def _begin(self) -> None:
+        for message in self._first:
+            self._send(_TEXT, message)
+        if not self._first:
+            self._go_on()
 
     def _go_on(self) -> None:
-        if self._script:
-            self._send(_TEXT, self._script.pop(0))
-        if not self._script and not self.ready.done():
-            self.ready.set_result(None)
+        for message in self._rest:
+            self._send(_TEXT, message)
+        self.ready.set_result(None)
 
     def _send(self, opcode: int, payload: bytes) -> None:
+        assert self._transport is not None
         length = len(payload)
         size = bytes([0x80 | length]) if length < 126 else b"\xfe" + length.to_bytes(2, "big")
         self._transport.write(bytes([0x80 | opcode]) + size + _UNMASKED + payload)
@@ -179,7 +256,7 @@ class _Socket(asyncio.Protocol):
     def _fail(self, why: str) -> None:
         if not self.ready.done():
             self.ready.set_exception(Failed(why))
-        self._crowd.fail(why)
+        self._owner.fail(why)
 
 
 def _frame(data: bytes, at: int) -> tuple[int, int, int] | None:

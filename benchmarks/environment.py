@@ -41,11 +41,14 @@ class Sizes:
     paged: int = 0
     watched: int = 0
     flooded: int = 0
+    #: how many further campaigns, and the messages of each
+    many: tuple[int, int] = (0, 0)
 
     @property
     def all(self) -> int:
         """Of them together."""
-        return self.large + self.paged + self.watched + self.flooded
+        many, each = self.many
+        return self.large + self.paged + self.watched + self.flooded + many * each
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Data:
     paged: Campaign
     watched: Campaign
     flooded: Campaign
+    many: Sequence[Campaign]
 
     def webhook(self, server: Server) -> str:
         """Where this server takes receipts."""
@@ -104,6 +108,13 @@ class Data:
         """The bare server."""
         command = [sys.executable, "-m", "benchmarks.bare", self.mongodb_url, DATABASE]
         with _child(command, self.folder, {}) as server:
+            yield server
+
+    @contextmanager
+    def peer(self, command: Sequence[str]) -> Iterator[Server]:
+        """Another server that says where it serves."""
+        # the libraries for Node.js check more where it is not said
+        with _child(command, self.folder, {"NODE_ENV": "production"}) as server:
             yield server
 
 
@@ -154,6 +165,7 @@ async def data(sizes: Sizes, seeded: Callable[[int], None]) -> AsyncIterator[Dat
                     flooded = await seed.bulk_campaign(services, sizes.flooded, seeded)
                     paged = await seed.registered_campaign(services, sizes.paged, seeded)
                     watched = await seed.registered_campaign(services, sizes.watched, seeded)
+                    many = await seed.many_campaigns(services, *sizes.many, seeded)
                 version, mongod = await about_mongod(mongo.url)
                 yield Data(
                     folder=folder,
@@ -167,6 +179,7 @@ async def data(sizes: Sizes, seeded: Callable[[int], None]) -> AsyncIterator[Dat
                     paged=paged,
                     watched=watched,
                     flooded=flooded,
+                    many=many,
                 )
             finally:
                 await db.close()

@@ -33,6 +33,10 @@ class Outcome:
     others: dict[str, list[float]] = field(default_factory=dict)
     #: how long after its time each request went out, where they are paced: the client's own fault
     late: list[float] = field(default_factory=list)
+    #: when each request should have gone out, in their order, where they are paced (`time.perf_counter`)
+    due: list[float] = field(default_factory=list)
+    #: when each was answered 200, in the order of the answers
+    taken: list[float] = field(default_factory=list)
 
     @property
     def refused(self) -> int:
@@ -42,7 +46,9 @@ class Outcome:
     def take(self, status: bytes, seconds: float) -> None:
         """An answer has come, so long after its request."""
         self.latencies.append(seconds)
-        if status != b"200":
+        if status == b"200":
+            self.taken.append(time.perf_counter())
+        else:
             self.others.setdefault(status.decode(), []).append(seconds)
 
 
@@ -152,6 +158,7 @@ async def paced(
         now = time.perf_counter()
         while following is not None and due <= now:
             outcome.late.append(now - due)
+            outcome.due.append(due)
             if free:
                 go(free.popleft(), due, following)
             else:

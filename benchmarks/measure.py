@@ -142,6 +142,14 @@ class Cpu:
         return looked
 
 
+def resident(pid: int) -> int:
+    """KiB that a process holds in memory; Linux only, elsewhere 0."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        return 0
+    return int(status.read_text().partition("VmRSS:")[2].split()[0])
+
+
 def _spread(values: Sequence[float]) -> dict[str, Any] | None:
     if not values:
         return None

@@ -80,6 +80,8 @@ def _show_more(console: Console, row: Row) -> None:
             continue
         lines.append(_said(typical(samples, lambda sample: sample.more), side))
         shares = typical(samples, lambda sample: sample.cpu)
+        if not shares:
+            continue
         costs = typical(samples, lambda sample: sample.cost)
         used = (f"{name} {share:.0%} ({costs[name]:,.0f} us)" for name, share in shares.items())
         lines.append(f"{side}: of a core (each): {', '.join(used)}")

@@ -5,7 +5,7 @@ thousands at once, and nobody waits for a majority.
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -33,6 +33,7 @@ WORKSPACE = "bench"
 AT_ONCE = 1000
 """Recipients that the API's own registration takes."""
 IN_BULK = 5000
+CAMPAIGNS_AT_ONCE = 100
 SENT_BEFORE = timedelta(hours=1)
 """Receipts may say any time since then."""
 
@@ -103,17 +104,40 @@ async def registered_campaign(
 async def bulk_campaign(services: Services, size: int, seeded: Callable[[int], None]) -> Campaign:
     """A campaign with so many messages, committed as registration does, but for reading the numbers."""
     campaign = await _campaign(services)
-    history = registered(DeliveryStatus.WAITING, to_milliseconds(utc_now()))
     everything = [ids.message_id(campaign, position) for position in range(size)]
     for first in range(0, size, IN_BULK):
         part = everything[first : first + IN_BULK]
+        await _commit(services, {campaign: list(enumerate(part, start=first))})
+        seeded(len(part))
+    return Campaign(campaign, everything)
 
-        async def prepare(
-            tx: Transaction, first: int = first, part: Sequence[str] = part
-        ) -> Plan[None]:
-            plan: Plan[None] = Plan(None)
+
+async def many_campaigns(
+    services: Services, count: int, size: int, seeded: Callable[[int], None]
+) -> list[Campaign]:
+    """So many campaigns with so many messages each."""
+    campaigns: list[Campaign] = []
+    while len(campaigns) < count:
+        part = []
+        for _ in range(min(CAMPAIGNS_AT_ONCE, count - len(campaigns))):
+            campaign = await _campaign(services)
+            messages = [ids.message_id(campaign, position) for position in range(size)]
+            part.append(Campaign(campaign, messages))
+        await _commit(services, {it.id: list(enumerate(it.messages)) for it in part})
+        campaigns += part
+        seeded(len(part) * size)
+    return campaigns
+
+
+async def _commit(services: Services, added: Mapping[str, Sequence[tuple[int, str]]]) -> None:
+    """Add messages, by campaign, each with the number that its recipient is made of."""
+    history = registered(DeliveryStatus.WAITING, to_milliseconds(utc_now()))
+
+    async def prepare(tx: Transaction) -> Plan[None]:
+        plan: Plan[None] = Plan(None)
+        for campaign, messages in added.items():
             draft = plan.of(WORKSPACE, campaign)
-            for number, message in enumerate(part, start=first):
+            for number, message in messages:
                 draft.add(
                     NewMessage(
                         id=message,
@@ -126,11 +150,9 @@ async def bulk_campaign(services: Services, size: int, seeded: Callable[[int], N
                         history=history,
                     )
                 )
-            return plan
+        return plan
 
-        await services.committer.commit(prepare)
-        seeded(len(part))
-    return Campaign(campaign, everything)
+    await services.committer.commit(prepare)
 
 
 async def _campaign(services: Services) -> str:

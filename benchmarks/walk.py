@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count, islice
@@ -64,6 +64,11 @@ class Walk:
             at = self.begin + timedelta(milliseconds=milliseconds)
             for message in self._messages:
                 yield Step(message, status, at)
+
+
+def applied(counts: Mapping[str, int]) -> int:
+    """How many receipts of a walk these counts by status hold, as long as not all messages are received."""
+    return sum(counts[status] * place for place, status in enumerate(STATUSES, start=1))
 
 
 def posts(webhook: str, steps: Sequence[Step], *, body: int) -> Iterator[bytes]:

@@ -14,6 +14,7 @@ from gql_server.cli_run import answering, clear_refusals, run, settings_of, zone
 from gql_server.cli_upkeep import dead_app, recount_command
 from gql_server.server import (
     address_of,
+    allow_many_sockets,
     listening_socket,
     make_server,
     share_the_interpreter,
@@ -72,6 +73,7 @@ async def serving(settings: Settings, on_started: Callable[[str], None]) -> None
 
                 def started() -> None:
                     spare_the_collector()
+                    allow_many_sockets()
                     share_the_interpreter()
                     tell()
                     on_started(address_of(settings.host, port))

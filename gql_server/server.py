@@ -88,6 +88,16 @@ def share_the_interpreter() -> None:
     sys.setswitchinterval(0.001)
 
 
+def allow_many_sockets() -> None:
+    """Let this process have as many open files as it may: shells allow 1,024, and each subscriber is one."""
+    if sys.platform != "win32":
+        import resource  # there is none on Windows
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with contextlib.suppress(ValueError, OSError):  # macOS says "infinite", and means less
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def listening_socket(host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0 takes a free one.
 

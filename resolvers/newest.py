@@ -1,6 +1,7 @@
 """A share of which only the newest result counts: each subscriber takes it at its own pace, a slow one misses some."""
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import aclosing
@@ -12,6 +13,8 @@ from resolvers.share import Open, Share, Subscriber
 
 GAP = 0.1
 """Seconds between two executions of one share: no subscription may ask for more."""
+FRESH_WITHIN = 1.0
+"""Seconds that who comes waits for a look at the database, before it takes what is there: it may be away."""
 SLACK = 0.01
 """Seconds by which subscribers of one share are told together rather than each at its own moment."""
 
@@ -99,7 +102,9 @@ class NewestSubscriber(Subscriber):
                 # What it gets first is not older than itself.
                 self._fresh = True
                 if share.pace.refresh is not None:
-                    await share.pace.refresh()
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(FRESH_WITHIN):
+                            await share.pace.refresh()
             while not self.left:
                 if self.seen < share.number:
                     now = self._loop.time()

@@ -14,7 +14,6 @@ from strawberry.extensions import (
     ValidationCache,
 )
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
@@ -25,6 +24,7 @@ from gql_server.pace import Pace
 from resolvers.context import Context
 from resolvers.enums import DeliveryIndicator, DeliveryStatus
 from resolvers.errors import coded
+from resolvers.executor import Executor
 from resolvers.message import Message
 from resolvers.mutation import Mutation
 from resolvers.query import Query
@@ -54,20 +54,6 @@ EVERY_EVENT = frozenset({"campaignsUpdated", "messagesUpdated"})
 """Those of which the newest event is not enough."""
 
 _PLAIN = frozenset({OperationType.QUERY, OperationType.MUTATION})
-
-
-class Executor(StrawberryGraphQLCoreExecutionContext):
-    """graphql-core's executor without its leak.
-
-    3.3.2 shares one memo of collected sub-fields between all events of a subscription and never empties it: 3.6 kB
-    for each event, for as long as the subscription lives.
-    """
-
-    def build_per_event_executor(self, payload: Any) -> Any:
-        """An executor for one event, with a memo of its own."""
-        executor = super().build_per_event_executor(payload)
-        executor._relevant_sub_fields = {}
-        return executor
 
 
 class Parsing(ParserCache):

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import fanout
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -30,6 +32,12 @@ def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
         "receipts/s in bodies of 1 by 4 processes",
         "pages/s of 100 messages",
         "frames/s to 60 subscribers",
+        *(f"frames/s to 60, beside {peer.name}" for peer in fanout.PEERS if peer.is_here),
+        "frames/s to 60, each its own selection",
+        "receipts/s over 60 watched campaigns",
+        "receipts/s into one campaign, watched every 250 ms",
+        "KiB a subscriber, of 120 who were updated",
+        "frames/s to 120 subscribers, one each a second",
     ]
     for row in rows:
         assert row["ratio"] is None or len(row["ratio"]["pairs"]) == 2

@@ -553,6 +553,79 @@ async def test_fifty_watchers_cost_one_read_per_change(
 
 
 @pytest.mark.usefixtures("no_looks")
+async def test_twenty_who_follow_the_messages_cost_one_read_of_the_outbox_per_change(
+    base: Database, mongo_url: str, workspace: str
+) -> None:
+    finds = Finds()
+    client = AsyncMongoClient[dict[str, Any]](mongo_url, tz_aware=True, event_listeners=[finds])
+    counted = Database(client, base._database.name)
+    async with contextlib.AsyncExitStack() as stack:
+        live = await stack.enter_async_context(watched_by(counted))
+        writer = await stack.enter_async_context(writing(base, workspace, live.hear))
+        campaign = await writer.campaign(6)
+        wanted = [None, {RECEIVED}, {WAITING}, {SENT}]
+        followers = [
+            await stack.enter_async_context(
+                Watcher(
+                    live.messages(
+                        workspace,
+                        campaign,
+                        since=None,
+                        statuses=wanted[number % 4],
+                        pace=Interval(0.0),
+                    )
+                )
+            )
+            for number in range(20)
+        ]
+        for follower in followers:
+            await follower.until(lambda seen: seen)
+        await asyncio.sleep(0.1)
+
+        finds.of.clear()
+        for number in range(5):
+            await writer.report(RECEIVED, message_id(campaign, number))
+            await followers[0].until(lambda seen, so_far=number: len(seen) == so_far + 2)  # type: ignore[misc]
+        await asyncio.sleep(0.1)
+
+        # Those who want SENT see nothing: neither was the status SENT, nor is it now.
+        assert [len(follower.seen) for follower in followers] == [6, 6, 6, 1] * 5
+        assert finds.of == {"campaigns": 5, "counters": 5, "outbox": 5, "messages": 5}
+    await counted.close()
+
+
+@pytest.mark.usefixtures("no_looks")
+async def test_many_campaigns_that_change_at_once_are_read_in_few_reads(
+    base: Database, mongo_url: str, workspace: str
+) -> None:
+    finds = Finds()
+    client = AsyncMongoClient[dict[str, Any]](mongo_url, tz_aware=True, event_listeners=[finds])
+    counted = Database(client, base._database.name)
+    async with contextlib.AsyncExitStack() as stack:
+        live = await stack.enter_async_context(watched_by(counted))
+        writer = await stack.enter_async_context(writing(base, workspace, live.hear))
+        campaigns = [await writer.campaign(1) for _ in range(30)]
+        watchers = [
+            await stack.enter_async_context(
+                Watcher(live.campaign(workspace, campaign, pace=Interval(0.0)))
+            )
+            for campaign in campaigns
+        ]
+        for watcher in watchers:
+            await watcher.until(lambda seen: seen)
+        await asyncio.sleep(0.1)
+
+        finds.of.clear()
+        await writer.report(SENT, *(message_id(campaign, 0) for campaign in campaigns))
+        for watcher in watchers:
+            await watcher.until(lambda seen: counts(seen[-1]) == {SENT: 1})
+
+        # One where the nudges come together, and one more where a tick falls in between.
+        assert finds.of["counters"] <= 2
+    await counted.close()
+
+
+@pytest.mark.usefixtures("no_looks")
 async def test_who_comes_while_the_campaign_is_read_sees_the_state_of_when_it_came(
     base: Database, relay: Relay, behind_relay: Database, workspace: str
 ) -> None:
