@@ -306,6 +306,12 @@ def test_a_client_came_back_with_its_last_cursor_each_time(road: Road, client: s
 
 
 @pytest.mark.parametrize("client", NODE)
+def test_a_client_lost_its_connection_both_times(road: Road, client: str) -> None:
+    assert {one["field"] for one in road.killed[client]} == {"messages", "campaign"}
+    assert {one["field"] for one in road.stopped[client]} == {"messages", "campaign"}
+
+
+@pytest.mark.parametrize("client", NODE)
 def test_a_watched_campaign_ends_as_a_query_shows_it(road: Road, client: str) -> None:
     assert road.seen[client].campaign[-1] == road.campaign
     assert road.campaign["state"] == "COMPLETED"
