@@ -19,7 +19,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from gql_server.domain.status import INDICATOR_LABEL, STATUS_LABEL
-from gql_server.errors import PublicError
+from gql_server.errors import Overloaded, PublicError
 from gql_server.pace import Pace
 from resolvers.context import Context
 from resolvers.enums import DeliveryIndicator, DeliveryStatus
@@ -124,7 +124,7 @@ class Schema(strawberry.Schema):
             coded_result: ExecutionResult = _coded(result, None)
             return coded_result
         except PublicError as error:
-            # A key that was revoked, or a database that is away, before anything was begun.
+            # A key that was revoked, before anything was begun.
             return _refused(error)
         finally:
             if context is not None:
@@ -145,7 +145,8 @@ class Schema(strawberry.Schema):
         try:
             # Of this operation alone: one websocket has one context for all that run on it.
             context = await context_value.for_operation() if context_value is not None else None
-        except PublicError as error:
+        except (PublicError, Overloaded) as error:
+            # Told as an error: over a websocket nothing else would be said than that it is complete.
             return _one(_refused(error))
         operation = {
             "query": query,
@@ -196,7 +197,7 @@ class Schema(strawberry.Schema):
             async with aclosing(source):
                 async for result in source:
                     yield _coded(result, context)
-        except PublicError as error:
+        except (PublicError, Overloaded) as error:
             yield _refused(error)
         finally:
             if context is not None:
@@ -208,8 +209,8 @@ class Schema(strawberry.Schema):
         """Nothing: `coded` logs what is ours to mend, without a caller's words."""
 
 
-def _refused(error: PublicError) -> PreExecutionError:
-    refusal = GraphQLError(error.message, extensions={"code": error.code})
+def _refused(error: PublicError | Overloaded) -> PreExecutionError:
+    refusal = coded(GraphQLError(str(error), original_error=error))
     return PreExecutionError(data=None, errors=[refusal])
 
 
