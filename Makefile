@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup demo test test-all check fix bench soak schema chaos audit build lock clean \
-	python pages pages-if-possible node-packages peers system-for-demo system-for-test \
+	python pages pages-if-possible node-packages clients peers system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
@@ -17,6 +17,7 @@ SOAK_SECONDS ?= 600
 NODE_FITS := scripts/find-node
 PAGES := gql_server/static/graphiql/index.html
 NODE_PACKAGES := dashboard/node_modules/.package-lock.json
+CLIENTS := tests/clients/node_modules/.package-lock.json
 PEERS := benchmarks/peers/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -print) schema.graphql
 
@@ -24,7 +25,7 @@ help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up everything that tests need: Python and Node packages, pages; by apt-get Redis and Chromium
-	@$(MAKE) -s -j4 python pages peers system-for-test
+	@$(MAKE) -s -j5 python pages clients peers system-for-test
 
 demo: ## Set up, start the server with a demo campaign whose receipts keep arriving, print the address
 	@$(MAKE) -s -j3 python system-for-demo pages-if-possible
@@ -72,7 +73,8 @@ lock: python ## Bring requirements.lock up to date with pyproject.toml; UPGRADE=
 		--no-annotate --all-extras $(UPGRADE) pyproject.toml -o requirements.lock
 
 clean: ## Remove all that was installed or built here; the data in .data stays
-	rm -rf .venv .make dist dashboard/node_modules benchmarks/peers/node_modules gql_server/static \
+	rm -rf .venv .make dist dashboard/node_modules tests/clients/node_modules benchmarks/peers/node_modules \
+		gql_server/static \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # What the targets above stand on. A file is made again when something that it is made of is newer.
@@ -92,15 +94,22 @@ pages-if-possible:
 node-packages:
 	@if $(NODE_FITS); then $(MAKE) -s $(NODE_PACKAGES); fi
 
+# GraphQL clients of others, which tests subscribe with.
+clients:
+	@if $(NODE_FITS) 'the clients from npm'; then $(MAKE) -s $(CLIENTS); fi
+
 $(PAGES): $(NODE_PACKAGES) $(PAGE_SOURCES)
 	@scripts/quietly 'pages' sh -ec 'cd dashboard && npm run -s build'
 
 $(NODE_PACKAGES): dashboard/package.json dashboard/package-lock.json dashboard/.npmrc
 	@scripts/quietly 'Node packages' sh -ec 'cd dashboard && npm ci && touch node_modules/.package-lock.json'
 
-# What the benchmarks measure us beside; without a Node.js they say themselves what they leave out.
+$(CLIENTS): tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc
+	@scripts/quietly 'GraphQL clients' sh -ec 'cd tests/clients && npm ci && touch node_modules/.package-lock.json'
+
+# What the benchmarks measure us beside.
 peers:
-	@if $(NODE_FITS) 2>/dev/null; then $(MAKE) -s $(PEERS); fi
+	@if $(NODE_FITS) 'the peers of the benchmarks'; then $(MAKE) -s $(PEERS); fi
 
 $(PEERS): benchmarks/peers/package.json benchmarks/peers/package-lock.json benchmarks/peers/.npmrc
 	@scripts/quietly 'peers of the benchmarks' \

@@ -41,7 +41,7 @@ TICK = 0.01
 """Seconds between two reads of what changed."""
 CAMPAIGNS_A_LOOK = 200
 READS_AT_ONCE = 8
-"""For those who come back with a cursor, and for campaigns whose messages are followed: many leave room to others."""
+"""For those who come back with a cursor, and as many for campaigns whose messages are followed."""
 
 
 class Live:
@@ -54,7 +54,9 @@ class Live:
         #: watched campaigns that shall be read
         self._dirty: dict[Watched, None] = {}
         self._awake = asyncio.Event()
-        self._reads = asyncio.Semaphore(READS_AT_ONCE)
+        # Two: a thousand who come back at once must not stand before the looks that everybody else waits for.
+        self._catching_up = asyncio.Semaphore(READS_AT_ONCE)
+        self._close_looks = asyncio.Semaphore(READS_AT_ONCE)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -97,8 +99,13 @@ class Live:
         """
         revision = -1
         watched = self._watch(workspace, campaign)
+
+        async def refresh() -> bool:
+            await watched.refresh()
+            return watched.picture is not None and watched.picture.revision > revision
+
         with watched.watching() as awake:
-            pace.attach(watched.refresh)
+            pace.attach(refresh)
             while True:
                 await awake.wait()
                 awake.clear()
@@ -179,7 +186,7 @@ class Live:
             if not taken:
                 return MessageUpdates(since, since, resync=False, messages=())
             return merged(taken, statuses, more=len(taken) < len(remembered))
-        async with self._reads:
+        async with self._catching_up:
             return await persistently(
                 read_updates, self._db, watched.workspace, watched.campaign, since, statuses
             )
@@ -241,7 +248,7 @@ class Live:
 
     async def _look_closely(self, watched: Watched) -> None:
         """Read a campaign whose messages are followed."""
-        async with self._reads:
+        async with self._close_looks:
             waiting, since = watched.waiting(), watched.followed_from
             look: Look | None
             try:

@@ -5,14 +5,16 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Protocol
 
-Refresh = Callable[[], Awaitable[None]]
+Refresh = Callable[[], Awaitable[bool]]
+"""Looks once more; done when it has looked. Whether that has found something newer than what was told, which is then on
+its way."""
 
 
 class Pace(Protocol):
     """What a stream of events asks before it gives one."""
 
     def attach(self, refresh: Refresh) -> None:
-        """The stream tells how it is made to look once more; done when it has looked."""
+        """The stream tells how it is made to look once more."""
 
     async def wait(self) -> None:
         """There is something new: until it may be told."""

@@ -6,7 +6,7 @@ reader), runs alone until it does.
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -16,6 +16,8 @@ from gql_server.watched import reaches
 from resolvers.results import Result
 from resolvers.share import Open, Share, Start, Subscriber
 
+MOST_BEHIND = 2
+"""Events that a subscriber may still be to take: its own interval ends a little later than the chain's."""
 EVENTS_KEPT = 8
 """Of a chain, for who comes back with a cursor from a moment ago; one may hold a thousand messages."""
 
@@ -35,6 +37,8 @@ class Chain(Share):
         self.head = start
         #: set when it goes on from there without missing anything
         self.begun = asyncio.Event()
+        #: set when somebody has taken all, and waits for more
+        self.wanted = asyncio.Event()
         self._open = execute
         self._interval = interval
         self._start = start
@@ -62,6 +66,9 @@ class Chain(Share):
         async with aclosing(self._open(Interval(self._interval), self._start)) as results:
             async for result in results:
                 self._take(result)
+                # No faster than the fastest subscriber: what nobody could take would only drive all of them away.
+                self.wanted.clear()
+                await self.wanted.wait()
 
     def _take(self, result: Any) -> None:
         EXECUTIONS.inc()
@@ -75,11 +82,9 @@ class Chain(Share):
         for subscriber in self.present():
             subscriber.wake()
 
-    async def _run(self) -> None:
-        try:
-            await super()._run()
-        finally:
-            self.begun.set()
+    def _close(self) -> None:
+        super()._close()
+        self.begun.set()
 
 
 class ChainSubscriber(Subscriber):
@@ -105,7 +110,7 @@ class ChainSubscriber(Subscriber):
             raise
 
     async def aclose(self) -> None:
-        """Take no more."""
+        """Take no more; not while `__anext__` runs."""
         if self.left:
             return
         self.leave()
@@ -136,39 +141,52 @@ class ChainSubscriber(Subscriber):
                     yield event
             if self._share.ended:
                 return
-            self._share.leave(id(self))
 
     async def _join(self, place: Start) -> bool:
-        self._share = chain = self._chain(place)
-        chain.enter(self)
+        chain = self._chain(place)
+        ticket = chain.enter(self)
+        # Only now: what the one before watched was not to be let go of while this one ran alone.
+        if self._share is not None:
+            self._share.leave(self._ticket)
+        self._share, self._ticket = chain, ticket
         await chain.begun.wait()
         number = None if chain.ended else chain.joined_at(place)
         if number is None:
-            chain.leave(id(self))
             return False
         self._number = number
         return True
 
     async def _with_the_others(self, place: Start) -> AsyncGenerator[Any, None]:
-        """The chain's events, as long as they come one at a time: who fell behind is told all at once, alone."""
+        """The chain's events, as long as it keeps up: who fell behind is told all at once, alone."""
         chain: Chain = self._share
-        ahead = True
+        ahead, more = True, False
         while True:
             while chain.number == self._number and not chain.ended:
+                chain.wanted.set()
                 await self._wait()
-            await self._pace.wait()
+            if not more and not chain.ended:
+                await self._pace.wait()
             events = chain.after(self._number)
-            if events is None or (len(events) > 1 and not chain.ended):
+            if not events or (_steps(events) > MOST_BEHIND and not chain.ended):
                 return
-            for event in events:
-                self._number += 1
-                stand = event.stand if isinstance(event, Result) else None
-                if stand is not None and ahead:
-                    # It had read further, alone, than the chain had when it came.
-                    ahead = not reaches(stand.versions, place)
-                    if reaches(place, stand.versions):
-                        continue
-                self._pace.mark()
-                yield event
-            if chain.ended:
-                return
+            event = events[0]
+            self._number += 1
+            stand = event.stand if isinstance(event, Result) else None
+            if stand is not None and ahead and reaches(stand.versions, stand.since):
+                # It had read further, alone, than the chain had when it came.
+                if reaches(place, stand.versions):
+                    continue
+                ahead = not reaches(stand.versions, place)
+                if ahead:
+                    return  # further here, and not as far there: after this event it would stand before itself
+            ahead, more = ahead and stand is None, stand is not None and stand.more
+            self._pace.mark()
+            yield event
+
+
+def _steps(events: Sequence[Any]) -> int:
+    """How many events these are; those that one change was too large for count as one."""
+    return sum(
+        not (isinstance(event, Result) and event.stand is not None and event.stand.more)
+        for event in events
+    )

@@ -73,6 +73,11 @@ class Newest(Share):
         if later < math.inf:
             self.tell_at(later)
 
+    def _close(self) -> None:
+        super()._close()
+        if self._timer is not None:
+            self._timer.cancel()
+
     def _dues(self) -> Iterator[float]:
         return (subscriber.due for subscriber in self.present() if subscriber.waiting)
 
@@ -87,7 +92,7 @@ class NewestSubscriber(Subscriber):
         self._interval = interval
         self._share: Newest = share
         self._fresh = False
-        share.enter(self)
+        self._ticket = share.enter(self)
 
     @property
     def waiting(self) -> bool:
@@ -101,10 +106,14 @@ class NewestSubscriber(Subscriber):
             if not self._fresh:
                 # What it gets first is not older than itself.
                 self._fresh = True
-                if share.pace.refresh is not None:
+                refresh = share.pace.refresh
+                newer = False
+                if refresh is not None:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(FRESH_WITHIN):
-                            await share.pace.refresh()
+                            newer = await refresh()
+                if newer and not share.ended:
+                    self.seen = share.number
             while not self.left:
                 if self.seen < share.number:
                     now = self._loop.time()

@@ -14,17 +14,17 @@ from strawberry.extensions import (
     ValidationCache,
 )
 from strawberry.schema.config import StrawberryConfig
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from gql_server.domain.status import INDICATOR_LABEL, STATUS_LABEL
-from gql_server.errors import PublicError
+from gql_server.errors import Overloaded, PublicError
 from gql_server.pace import Pace
 from resolvers.context import Context
 from resolvers.enums import DeliveryIndicator, DeliveryStatus
 from resolvers.errors import coded
+from resolvers.executor import Executor
 from resolvers.message import Message
 from resolvers.mutation import Mutation
 from resolvers.query import Query
@@ -54,20 +54,6 @@ EVERY_EVENT = frozenset({"campaignsUpdated", "messagesUpdated"})
 """Those of which the newest event is not enough."""
 
 _PLAIN = frozenset({OperationType.QUERY, OperationType.MUTATION})
-
-
-class Executor(StrawberryGraphQLCoreExecutionContext):
-    """graphql-core's executor without its leak.
-
-    3.3.2 shares one memo of collected sub-fields between all events of a subscription and never empties it: 3.6 kB
-    for each event, for as long as the subscription lives.
-    """
-
-    def build_per_event_executor(self, payload: Any) -> Any:
-        """An executor for one event, with a memo of its own."""
-        executor = super().build_per_event_executor(payload)
-        executor._relevant_sub_fields = {}
-        return executor
 
 
 class Parsing(ParserCache):
@@ -138,7 +124,7 @@ class Schema(strawberry.Schema):
             coded_result: ExecutionResult = _coded(result, None)
             return coded_result
         except PublicError as error:
-            # A key that was revoked, or a database that is away, before anything was begun.
+            # A key that was revoked, before anything was begun.
             return _refused(error)
         finally:
             if context is not None:
@@ -159,7 +145,8 @@ class Schema(strawberry.Schema):
         try:
             # Of this operation alone: one websocket has one context for all that run on it.
             context = await context_value.for_operation() if context_value is not None else None
-        except PublicError as error:
+        except (PublicError, Overloaded) as error:
+            # Told as an error: over a websocket nothing else would be said than that it is complete.
             return _one(_refused(error))
         operation = {
             "query": query,
@@ -210,7 +197,7 @@ class Schema(strawberry.Schema):
             async with aclosing(source):
                 async for result in source:
                     yield _coded(result, context)
-        except PublicError as error:
+        except (PublicError, Overloaded) as error:
             yield _refused(error)
         finally:
             if context is not None:
@@ -222,8 +209,8 @@ class Schema(strawberry.Schema):
         """Nothing: `coded` logs what is ours to mend, without a caller's words."""
 
 
-def _refused(error: PublicError) -> PreExecutionError:
-    refusal = GraphQLError(error.message, extensions={"code": error.code})
+def _refused(error: PublicError | Overloaded) -> PreExecutionError:
+    refusal = coded(GraphQLError(str(error), original_error=error))
     return PreExecutionError(data=None, errors=[refusal])
 
 

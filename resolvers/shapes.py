@@ -79,7 +79,7 @@ class Shapes:
             others = {name: value for name, value in given.items() if name not in shape.own}
             # Not orjson: it takes NaN for null, and cannot write what is larger than 64 bits.
             text = json.dumps(others, sort_keys=True, allow_nan=False)
-        except (GraphQLError, TypeError, ValueError):
+        except (GraphQLError, TypeError, ValueError, RecursionError):
             return None
         interval = arguments.get("min_interval_ms", arguments.get("minIntervalMs"))
         return Shared(shape.node.name.value, (query, operation_name, text), interval)
@@ -101,9 +101,11 @@ class Shapes:
         if operation is None or operation.operation is not OperationType.SUBSCRIPTION:
             return None
         selections = operation.selection_set.selections
+        # One plain field: neither a fragment nor a condition on it. There may be none: the parser lets that pass.
+        if len(selections) != 1:
+            return None
         node = selections[0]
-        # One plain field: neither a fragment nor a condition on it.
-        if len(selections) != 1 or not isinstance(node, FieldNode) or node.directives:
+        if not isinstance(node, FieldNode) or node.directives:
             return None
         root = self._schema.subscription_type
         if root is None or operation.directives or node.name.value not in self._fields:

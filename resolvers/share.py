@@ -5,7 +5,9 @@ and knows no key, no request and no socket.
 """
 
 import asyncio
+import contextlib
 import contextvars
+import itertools
 import weakref
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
 from typing import Any, Protocol
@@ -40,6 +42,7 @@ class Share:
         self.number = 0
         self._forget = forget
         self._subscribers: dict[int, weakref.ref[Any]] = {}
+        self._tickets = itertools.count()
         self._loop = asyncio.get_running_loop()
         self._lingering: asyncio.TimerHandle | None = None
         SHARES.inc()
@@ -81,25 +84,30 @@ class Share:
             if subscriber is not None:
                 yield subscriber
 
-    def enter(self, subscriber: object) -> None:
-        """One more."""
+    def enter(self, subscriber: object) -> int:
+        """One more; the ticket with which it leaves."""
+        # Not its id(): the next one has the same as soon as this one is gone, and would be let go in its stead.
+        ticket = next(self._tickets)
         # Weak: one that was dropped without a word (SSE, cancelled in the middle) must not be kept by this.
-        self._subscribers[id(subscriber)] = weakref.ref(subscriber)
+        self._subscribers[ticket] = weakref.ref(subscriber)
         SUBSCRIBERS.inc()
         if self._lingering is not None:
             self._lingering.cancel()
             self._lingering = None
+        return ticket
 
-    def leave(self, number: int) -> None:
-        """One less, by its `id()`; the last one ends the share, a moment later."""
-        if self._subscribers.pop(number, None) is None:
+    def leave(self, ticket: int) -> None:
+        """One less; the last one ends the share, a moment later."""
+        if self._subscribers.pop(ticket, None) is None:
             return
         SUBSCRIBERS.dec()
         if not self._subscribers and not self.ended:
-            self._lingering = self._loop.call_later(LINGER, self._end)
+            self._lingering = self._loop.call_later(LINGER, self.end)
 
-    def _end(self) -> None:
-        # At once, not when the task has ended: nobody must join what is being closed.
+    def end(self) -> None:
+        """No more."""
+        # At once, not when the task has ended: nobody must join what is being closed, and a task that is cancelled
+        # before it has begun does nothing at its end.
         self._close()
         self.task.cancel()
 
@@ -110,6 +118,7 @@ class Subscriber:
     def __init__(self) -> None:
         self.left = False
         self._share: Any = None
+        self._ticket = -1
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
 
@@ -133,7 +142,7 @@ class Subscriber:
         self.left = True
         self.wake()
         if self._share is not None:
-            self._share.leave(id(self))
+            self._share.leave(self._ticket)
 
     async def aclose(self) -> None:
         """Take no more."""
@@ -142,8 +151,9 @@ class Subscriber:
     def __del__(self) -> None:
         # Perhaps by the collector in one of the driver's threads.
         share = self._share
-        if not self.left and share is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(share.leave, id(self))
+        if not self.left and share is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed, and with it everything
+                self._loop.call_soon_threadsafe(share.leave, self._ticket)
 
 
 def broken() -> Result:

@@ -36,10 +36,10 @@ class Shares:
 
     async def close(self) -> None:
         """End all of them, and all who subscribe to them."""
-        tasks = [share.task for share in self._shares.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        shares = list(self._shares.values())
+        for share in shares:
+            share.end()
+        await asyncio.gather(*(share.task for share in shares), return_exceptions=True)
 
     def _chain(self, key: Hashable, execute: Open, interval: float, start: Start) -> Chain:
         share = self._shares.get(key)

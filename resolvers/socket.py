@@ -23,6 +23,7 @@ from gql_server.connections import (
     TooManyConnections,
 )
 from gql_server.errors import Overloaded
+from gql_server.logs import kind, log
 from resolvers.context import Context
 from resolvers.results import Result
 
@@ -115,9 +116,15 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
 
     def drop(self) -> None:
         """End it without a word; what is not taken goes with the socket, when the kernel gives up on it."""
-        self._dropped = True
-        if self._task is not None:
+        if self._task is not None and not self._dropped:
             self._task.cancel()
+        self._dropped = True
+
+    async def handle_task_exception(self, error: Exception) -> None:
+        """An operation ended by it."""
+        # Strawberry logs it with the caller's values; and who is gone in the middle of a frame is no error.
+        if not isinstance(error, WebSocketDisconnected):
+            log.error("an operation on a websocket ended: %s", kind(error))
 
     async def handle_message(self, message: Any) -> None:
         """Answer one message; what is none of the protocol closes with 4400."""

@@ -3,12 +3,17 @@
 What Strawberry does, and three things more: an SSE event says in its `id` where it stands, so that a browser's
 EventSource comes back exactly there; a client that is gone closes what it was told from; and streams are counted, and
 ended, like websockets.
+
+One that the server ends is a whole HTTP response, which lacks the protocol's own end (SSE's event `complete`,
+multipart's last boundary). That is what clients come back after: graphql-sse finds that a stream was closed while it
+was active, Apollo a "premature end of multipart body", and EventSource comes back after any end. Breaking the
+connection off would tell them no more, and proxies and logs take that for an error.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -24,6 +29,9 @@ from strawberry.http.streaming import (
 from gql_server.auth import Viewer
 from gql_server.connections import Connections
 from resolvers.results import Result
+
+LAST_WAIT = 1.0
+"""Seconds that the end of a stream may wait for its reader once the server is about to stop."""
 
 
 class Encoded(dict[str, Any]):
@@ -75,7 +83,8 @@ class Stream(StreamingResponse):
     ) -> None:
         """:raises TooManyConnections: there is no room for it."""
         self._chunks = self._body(content)
-        super().__init__(self._chunks, headers=headers)
+        # The next one is a new connection: behind a load balancer, to a server that stays.
+        super().__init__(self._chunks, headers={**headers, "connection": "close"})
         self.authorization: str | None = None
         self.viewer: Viewer | None = None
         self.sending_since = self.heard_at = self.ping_at = self.pinged_at = 0.0
@@ -83,6 +92,7 @@ class Stream(StreamingResponse):
         self._connections = connections
         self._task: asyncio.Task[None] | None = None
         self._ended = False
+        self._begun = self._complete = False
         connections.enter(self)
         try:
             connections.known(self, viewer, authorization)
@@ -92,7 +102,7 @@ class Stream(StreamingResponse):
 
     async def _body(self, content: Callable[[], AsyncIterator[str]]) -> AsyncGenerator[str, None]:
         # Left in reverse: Strawberry's own task first, which reads from the source.
-        async with aclosing(self._source), aclosing(content()) as chunks:  # type: ignore[type-var]
+        async with contextlib.aclosing(self._source), contextlib.aclosing(content()) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
                 yield chunk
                 # Else what is always ready (a long way to catch up) finds no moment to be cancelled in.
@@ -105,19 +115,45 @@ class Stream(StreamingResponse):
             self.sending_since = time.monotonic()
             await send(message)
             self.sending_since = 0.0
+            self._begun = True
+            self._complete = message["type"] == "http.response.body" and not message["more_body"]
 
-        self._task = asyncio.ensure_future(self._stream(scope, receive, timed))
-        try:
-            await asyncio.shield(self._task)
-        except asyncio.CancelledError:
-            self._task.cancel()
-            if not self._ended:
-                raise
-        except (ClientDisconnect, OSError):
-            pass
-        finally:
-            self._connections.leave(self)
-            await asyncio.gather(self._task, return_exceptions=True)
+        if not self._ended:
+            self._task = asyncio.ensure_future(self._stream(scope, receive, timed))
+            try:
+                await asyncio.shield(self._task)
+            except asyncio.CancelledError:
+                self._task.cancel()
+                if not self._ended:
+                    raise
+            except (ClientDisconnect, OSError):
+                pass
+            finally:
+                self._connections.leave(self)
+                await asyncio.gather(self._task, return_exceptions=True)
+        if self._ended:
+            await self._finish(send)
+
+    async def _finish(self, send: Send) -> None:
+        """Complete the response, and with that nothing else: the protocol's own end would say that all was told."""
+        self._connections.leave(self)
+        await self._source.aclose()
+        # To a reader that takes nothing it waits, and holds nothing meanwhile, until that one reads on, or the kernel
+        # gives up on it.
+        patience = LAST_WAIT if self._connections.draining else None
+        # Cancelled is this by uvicorn alone, when it has waited long enough for its last requests: no mistake either.
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(patience):
+                if not self._begun:
+                    await send(
+                        {
+                            "type": "http.response.start",
+                            "status": self.status_code,
+                            "headers": self.raw_headers,
+                        }
+                    )
+                if not self._complete:
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -131,11 +167,11 @@ class Stream(StreamingResponse):
         self.pinged_at = 0.0
 
     async def end(self, code: int, reason: str) -> None:
-        """End it in the middle: at a proper end its client would not come back."""
+        """End it so that its client comes back."""
         self.drop()
 
     def drop(self) -> None:
-        """End it in the middle."""
+        """End it; its last byte waits until its reader takes it."""
         self._ended = True
         if self._task is not None:
             self._task.cancel()

@@ -1,16 +1,11 @@
 """What an error does to a websocket: a mistake ends its operation, a broken frame ends the connection."""
 
-import asyncio
-import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
-from websockets.typing import Subprotocol
 
 from gql_server import auth, connections
 from gql_server.history import HistoryUpdate
@@ -18,61 +13,13 @@ from gql_server.live import Live
 from gql_server.store import campaigns, keys
 from tests.conftest import ALL_SCOPES, Api
 from tests.resolvers.mutating import act
+from tests.wires import acknowledged, nothing_went_wrong, raw
 
 NUMBER = "+33612345678"
-PROTOCOL = [Subprotocol("graphql-transport-ws")]
 FIGURES = """subscription($c: ID!) { campaignUpdated(id: $c, minIntervalMs: 100) {
   statistics { revision } messages { nodes { recipient status } } } }"""
 CAMPAIGNS = "subscription { campaignsUpdated(minIntervalMs: 100) { id name } }"
 COUNT = "{ campaigns { totalCount } }"
-
-
-class Socket:
-    """Raw frames."""
-
-    def __init__(self, connection: ClientConnection) -> None:
-        self.connection = connection
-
-    async def send(self, frame: Any) -> None:
-        await self.connection.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
-
-    async def subscribe(self, id_: str, query: str, **more: Any) -> None:
-        payload = {"query": query, **more}
-        await self.send({"id": id_, "type": "subscribe", "payload": payload})
-
-    async def receive(self) -> Any:
-        async with asyncio.timeout(20):
-            return json.loads(await self.connection.recv())
-
-    async def closed(self) -> int | None:
-        """The code that the server closes with, and that it says nothing more before."""
-        with pytest.raises(ConnectionClosed) as end:
-            await self.receive()
-        return end.value.rcvd.code if end.value.rcvd is not None else None
-
-
-@contextlib.asynccontextmanager
-async def raw(api: Api, **more: Any) -> AsyncIterator[Socket]:
-    """A websocket on which nothing was said yet."""
-    async with connect(api.ws, subprotocols=PROTOCOL, **more) as connection:
-        yield Socket(connection)
-
-
-@contextlib.asynccontextmanager
-async def acknowledged(api: Api, key: str | None = None) -> AsyncIterator[Socket]:
-    """A websocket of somebody who is known."""
-    async with raw(api) as socket:
-        payload = {"authorization": f"Bearer {key or api.key}"}
-        await socket.send({"type": "connection_init", "payload": payload})
-        assert await socket.receive() == {"type": "connection_ack"}
-        yield socket
-
-
-def nothing_went_wrong(caplog: pytest.LogCaptureFixture) -> None:
-    """No traceback and no error was logged."""
-    assert "Traceback" not in caplog.text
-    assert [r.getMessage() for r in caplog.records if r.levelno >= logging.ERROR] == []
-    assert [r.getMessage() for r in caplog.records if r.exc_info] == []
 
 
 @pytest.mark.parametrize(
