@@ -133,6 +133,7 @@ async def measure(
                 },
                 figures={
                     "events a pair": events,
+                    **_with_commits(samples),
                     "bytes a frame": len(first),
                     "frames the client could take a second": median(
                         sample.rate / sample.cpu["client"] for sample in samples[1]
@@ -166,7 +167,7 @@ async def measure(
                         "no event was conflated: the revision rose by 1": live.in_step,
                         "the peer sent the same state": live.same,
                     },
-                    figures={"events a pair": events},
+                    figures={"events a pair": events, **_with_commits(samples)},
                     wanted=peer.wanted,
                 )
             )
@@ -197,7 +198,7 @@ async def measure_selections(
             ours=samples[0],
             theirs=samples[1],
             checks={"each got its own selection, all of them of the same state": live.held},
-            figures={"events a pair": events},
+            figures={"events a pair": events, **_with_commits(samples)},
             wanted="a ratio of 1, better 1.5",
         )
     ]
@@ -328,7 +329,16 @@ async def _run(env: Environment, side: _Side, events: int) -> Sample:
     }
     if committing:
         more["ms of a commit"] = committing / events * 1000
+        more["frames/s with it"] = events * crowd.size / sum(lasts)
     return Sample(events * crowd.size / busy, busy, shares, more)
+
+
+def _with_commits(samples: tuple[list[Sample], list[Sample]]) -> dict[str, float]:
+    """The ratio of receipt posted to frame received, as it is for who waits for it."""
+    ratios = [
+        ours.more["frames/s with it"] / theirs.rate for ours, theirs in zip(*samples, strict=True)
+    ]
+    return {"ratio with our commit": median(ratios)}
 
 
 async def _commit_seconds(side: _Side) -> float:
