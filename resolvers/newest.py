@@ -99,15 +99,17 @@ class NewestSubscriber(Subscriber):
     async def __anext__(self) -> Any:
         """The newest result, when there is one that it has not taken, and its interval is over."""
         share = self._share
+        old = 0
         try:
             if not self._fresh:
                 # What it gets first is not older than itself.
                 self._fresh = True
                 refresh = share.pace.refresh
-                if refresh is not None and await refresh() and not share.ended:
-                    self.seen = share.number
+                if refresh is not None and await refresh():
+                    # Nor is it what is being executed now.
+                    old = max(share.number, share.pace.begun)
             while not self.left:
-                if self.seen < share.number:
+                if self.seen < share.number and (share.number > old or share.ended):
                     now = self._loop.time()
                     if share.ended or (self.due <= now and not share.pace.pending):
                         self.seen = share.number
@@ -133,6 +135,8 @@ class SharedPace:
         """`dues`: from when on each of those who wait may be told."""
         #: there is something newer than the last result
         self.pending = False
+        #: executions, the one that runs now among them
+        self.begun = 0
         self.refresh: Refresh | None = None
         self._dues = dues
         self._next = 0.0
@@ -160,6 +164,7 @@ class SharedPace:
 
     def mark(self) -> None:
         """An execution begins."""
+        self.begun += 1
         self._next = asyncio.get_running_loop().time() + GAP
 
     def poke(self, due: float) -> None:
