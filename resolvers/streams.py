@@ -103,10 +103,14 @@ class Stream(StreamingResponse):
 
         async def timed(message: Message) -> None:
             self.sending_since = time.monotonic()
-            await send(message)
-            self.sending_since = 0.0
+            try:
+                await send(message)
+            finally:
+                self.sending_since = 0.0
 
         self._task = asyncio.ensure_future(self._stream(scope, receive, timed))
+        if self._ended:
+            self._task.cancel()  # before it had begun
         try:
             await asyncio.shield(self._task)
         except asyncio.CancelledError:
@@ -123,8 +127,10 @@ class Stream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self._chunks.aclose()
-            await self._source.aclose()
+            try:
+                await self._chunks.aclose()
+            finally:
+                await self._source.aclose()
 
     async def ping(self) -> None:
         """The transports have a heartbeat of their own, which needs no answer."""
@@ -136,6 +142,7 @@ class Stream(StreamingResponse):
 
     def drop(self) -> None:
         """End it in the middle."""
-        self._ended = True
-        if self._task is not None:
+        # Once: a second time would interrupt what is closed after the first.
+        if self._task is not None and not self._ended:
             self._task.cancel()
+        self._ended = True

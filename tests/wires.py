@@ -122,7 +122,11 @@ class Stream:
         """Until the server ends it in the middle."""
         async with asyncio.timeout(20):
             with pytest.raises(httpx.RemoteProtocolError):
-                await self.answer.aread()
+                await self._rest()
+
+    async def _rest(self) -> None:
+        async for _ in self._lines:
+            pass
 
     def reset(self) -> None:
         """Go without a word."""
