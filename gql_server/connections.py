@@ -147,21 +147,21 @@ class Connections:
     async def drain(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> None:
         """Send all away, one after the other in so many seconds; nobody comes in any more.
 
-        `hurry`: asked now and then; once it says yes, the rest is left to whoever closes the sockets.
+        `hurry`: asked now and then; once it says yes, the rest is sent away at once.
         """
         self.draining = True
         everyone = list(self._open)
         random.shuffle(everyone)
         pauses = math.ceil(seconds / WAVES / ASK_EVERY)
         for wave in range(WAVES):
-            for connection in everyone[wave::WAVES]:
+            for connection in everyone if hurry() else everyone[wave::WAVES]:
                 if connection in self._open:
                     self._say(connection, GOING_AWAY, "The server is about to stop")
+            if not self._open or hurry():
+                break
             for _ in range(pauses):
                 if self._open and not hurry():
                     await asyncio.sleep(seconds / WAVES / pauses)
-            if not self._open or hurry():
-                break
         if self._goodbyes:
             await asyncio.wait(set(self._goodbyes), timeout=1)
 

@@ -4,11 +4,14 @@ import asyncio
 import contextlib
 import gc
 import logging
+import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from websockets.frames import Frame, Opcode
@@ -17,6 +20,7 @@ from gql_server import auth, connections, metrics
 from gql_server.app import create_app
 from gql_server.auth import Authenticator, Viewer
 from gql_server.connections import Connections, TooManyConnections
+from gql_server.database import Database
 from gql_server.errors import Overloaded
 from gql_server.logs import no_error_of_ours
 from gql_server.server import LARGEST_FRAME
@@ -24,6 +28,7 @@ from gql_server.services import utc_now
 from gql_server.store import keys
 from resolvers import view as view_module
 from tests.conftest import ALL_SCOPES, Api
+from tests.server_process import environment, free_port, serving
 from tests.wires import MULTIPART, SSE, Socket, acknowledged, nothing_went_wrong, raw, streaming
 
 MakeApi = Callable[..., contextlib.AbstractAsyncContextManager[Api]]
@@ -352,13 +357,15 @@ async def test_who_asks_a_second_time_for_the_end_does_not_wait_for_the_waves(
 ) -> None:
     api, server = ending
     hurry = False
-    async with watching(api, "websocket"), watching(api, "websocket"):
+    async with watching(api, "websocket") as socket, watching(api, SSE) as stream:
         draining = asyncio.create_task(server.connections.drain(100_000, lambda: hurry))
         await asyncio.sleep(0.05)
         assert not draining.done()
         hurry = True
         async with asyncio.timeout(10):
             await draining
+        assert await socket.closed() == 1012
+        await stream.ended()
 
 
 async def test_without_anybody_there_is_nothing_to_wait_for() -> None:
@@ -367,6 +374,53 @@ async def test_without_anybody_there_is_nothing_to_wait_for() -> None:
         await none.drain(600)
     with pytest.raises(TooManyConnections, match="about to stop"):
         none.enter(object())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_of_either_kind_ends_a_real_server_soon_and_properly(
+    db: Database, mongo_url: str, tmp_path: Path, second: signal.Signals
+) -> None:
+    # given a server that takes its time, and people who watch with it
+    port, log = free_port(), tmp_path / "log"
+    env = environment(
+        tmp_path,
+        port,
+        GQL_MONGODB_URL=mongo_url,
+        GQL_MONGODB_DATABASE=db.name,
+        GQL_DRAIN_SECONDS="600",
+    )
+    async with serving(env, log) as child, httpx.AsyncClient(timeout=30) as http:
+        api = Api(f"http://127.0.0.1:{port}", db, http)
+        api.key = await api.new_key()
+        async with contextlib.AsyncExitStack() as stack:
+            sockets = [
+                await stack.enter_async_context(watching(api, "websocket")) for _ in range(5)
+            ]
+            streams = [await stack.enter_async_context(watching(api, SSE)) for _ in range(2)]
+
+            # when it is told to end
+            child.terminate()
+            await _until_it_stops(api)
+            assert child.returncode is None
+            assert await api.ask(COUNT) == {"campaigns": {"totalCount": 0}}
+            # and told again
+            child.send_signal(second)
+
+            # then everybody is sent away, and it ends as it would have done
+            assert [await each.closed() for each in sockets] == [1012] * 5
+            for each in streams:
+                await each.ended()
+            async with asyncio.timeout(30):
+                assert await child.wait() == 0
+    written = log.read_text()
+    assert "Traceback" not in written, written
+    assert " ERROR " not in written, written
+
+
+async def _until_it_stops(api: Api) -> None:
+    async with asyncio.timeout(20):
+        while (await api.http.get(f"{api.base}/health/ready")).status_code == 200:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 # What is none of the protocol

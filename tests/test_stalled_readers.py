@@ -53,7 +53,7 @@ class Running(Api):
         """Until no connection, no subscriber and no execution is left."""
         names = ("gql_connections", "gql_live_subscribers", "gql_live_shares")
         async with asyncio.timeout(60):
-            while [await self.gauge(name) for name in names] != [0, 0, 0]:
+            while [await self.gauge(name) for name in names] != [0, 0, 0]:  # noqa: ASYNC110 - no event of ours
                 await asyncio.sleep(0.1)
 
     def memory(self) -> int:
