@@ -8,6 +8,7 @@ life). Never 1011, which they take for the end of everything.
 
 import asyncio
 import contextlib
+import math
 import random
 import time
 from collections import Counter
@@ -34,6 +35,8 @@ SEND_WITHIN = 10.0
 """Seconds that one frame may wait for a reader who takes nothing."""
 KEYS_EVERY = 3.0
 """Seconds between two looks at the keys of those who are connected."""
+ASK_EVERY = 0.1
+"""Seconds between two looks, while all are sent away, at whether somebody is in a hurry."""
 WAVES = 20
 """Steps in which all are sent away, so that they do not all come back at once."""
 
@@ -79,7 +82,7 @@ class Connections:
         self._authenticator: Authenticator | None = None
         self._clock: Callable[[], datetime] | None = None
         self._goodbyes: set[asyncio.Task[None]] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.draining = False
 
     def __len__(self) -> int:
@@ -90,14 +93,18 @@ class Connections:
         """Begin to look at them."""
         self._authenticator = authenticator
         self._clock = clock
-        self._task = asyncio.create_task(self._watching(), name="connections")
+        # Two: a database that answers late must not keep a reader that takes nothing from being dropped.
+        self._tasks = [
+            asyncio.create_task(self._watching(), name="connections"),
+            asyncio.create_task(self._watching_keys(), name="connections: keys"),
+        ]
 
     async def close(self) -> None:
         """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await task
 
     def enter(self, connection: Connection) -> None:
         """One more.
@@ -140,18 +147,21 @@ class Connections:
     async def drain(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> None:
         """Send all away, one after the other in so many seconds; nobody comes in any more.
 
-        `hurry`: asked now and then; once it says yes, the rest is left to whoever closes the sockets.
+        `hurry`: asked now and then; once it says yes, the rest is sent away at once.
         """
         self.draining = True
         everyone = list(self._open)
         random.shuffle(everyone)
+        pauses = math.ceil(seconds / WAVES / ASK_EVERY)
         for wave in range(WAVES):
-            for connection in everyone[wave::WAVES]:
+            for connection in everyone if hurry() else everyone[wave::WAVES]:
                 if connection in self._open:
                     self._say(connection, GOING_AWAY, "The server is about to stop")
             if not self._open or hurry():
                 break
-            await asyncio.sleep(seconds / WAVES)
+            for _ in range(pauses):
+                if self._open and not hurry():
+                    await asyncio.sleep(seconds / WAVES / pauses)
         if self._goodbyes:
             await asyncio.wait(set(self._goodbyes), timeout=1)
 
@@ -173,18 +183,19 @@ class Connections:
             log.debug("a connection: %s", kind(error))
 
     async def _watching(self) -> None:
-        keys_at = 0.0
         while True:
             await asyncio.sleep(ROUND)
             now = time.monotonic()
             for connection in list(self._open):
                 self._look_at(connection, now)
-            if now >= keys_at:
-                keys_at = now + KEYS_EVERY
-                try:
-                    await self._look_at_keys()
-                except Exception as error:  # noqa: BLE001 - the next look may be better
-                    log.warning("connections: %s; trying again", kind(error))
+
+    async def _watching_keys(self) -> None:
+        while True:
+            await asyncio.sleep(KEYS_EVERY)
+            try:
+                await self._look_at_keys()
+            except Exception as error:  # noqa: BLE001 - the next look may be better
+                log.warning("connections: %s; trying again", kind(error))
 
     def _look_at(self, connection: Connection, now: float) -> None:
         if connection.sending_since:

@@ -5,6 +5,14 @@ import sys
 
 log = logging.getLogger("gql_server")
 
+NO_ERRORS = (
+    # A stream that was ended in the middle, by us: at a proper end its client would not come back.
+    "ASGI callable returned without completing response.",
+    # Whoever likes could fill the log with this and its traceback; the websocket is closed with 1007.
+    "Invalid UTF-8 sequence received from client.",
+)
+"""What uvicorn calls an error, and is none of ours."""
+
 
 def configure(level: str) -> None:
     """One line an event on standard error; only our own words, and warnings of the libraries."""
@@ -14,13 +22,20 @@ def configure(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     log.setLevel(level.upper())
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    uvicorn = logging.getLogger("uvicorn.error")
+    uvicorn.setLevel(logging.WARNING)
+    uvicorn.filters = [no_error_of_ours]
     # It prints every address, and a webhook's address holds its token.
     logging.getLogger("uvicorn.access").disabled = True
     # They print the errors of callers, with their values in them; our own extension logs errors, and our own view
     # says how an origin is allowed.
     for name in ("strawberry.execution", "strawberry.ws", "strawberry.ws.task"):
         logging.getLogger(name).disabled = True
+
+
+def no_error_of_ours(record: logging.LogRecord) -> bool:
+    """Whether what uvicorn calls an error is worth a line."""
+    return record.msg not in NO_ERRORS
 
 
 def kind(error: BaseException) -> str:

@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -37,6 +38,8 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._on_started = on_started
         self._on_stopping = on_stopping
+        self._draining = False
+        self._in_a_hurry = False
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -55,6 +58,13 @@ class Server(uvicorn.Server):
             for number in signals:
                 loop.remove_signal_handler(number)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End. A second time, whichever signal it is, while subscribers are sent away: without waiting for that."""
+        if self._draining:
+            self._in_a_hurry = True
+        else:
+            super().handle_exit(sig, frame)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
         await super().startup(sockets)
@@ -64,7 +74,9 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say goodbye, then close: uvicorn alone sends all websockets away at once, and all come back at once."""
         if self._on_stopping is not None and self.started:
-            await self._on_stopping(lambda: self.force_exit)
+            self._draining = True
+            await self._on_stopping(lambda: self._in_a_hurry)
+            self._draining = False
         await super().shutdown(sockets)
 
 

@@ -102,6 +102,7 @@ class NewestSubscriber(Subscriber):
     async def __anext__(self) -> Any:
         """The newest result, when there is one that it has not taken, and its interval is over."""
         share = self._share
+        old = 0
         try:
             if not self._fresh:
                 # What it gets first is not older than itself.
@@ -112,10 +113,11 @@ class NewestSubscriber(Subscriber):
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(FRESH_WITHIN):
                             newer = await refresh()
-                if newer and not share.ended:
-                    self.seen = share.number
+                if newer:
+                    # Nor is it what is being executed now.
+                    old = max(share.number, share.pace.begun)
             while not self.left:
-                if self.seen < share.number:
+                if self.seen < share.number and (share.number > old or share.ended):
                     now = self._loop.time()
                     if share.ended or (self.due <= now and not share.pace.pending):
                         self.seen = share.number
@@ -141,6 +143,8 @@ class SharedPace:
         """`dues`: from when on each of those who wait may be told."""
         #: there is something newer than the last result
         self.pending = False
+        #: executions, the one that runs now among them
+        self.begun = 0
         self.refresh: Refresh | None = None
         self._dues = dues
         self._next = 0.0
@@ -168,6 +172,7 @@ class SharedPace:
 
     def mark(self) -> None:
         """An execution begins."""
+        self.begun += 1
         self._next = asyncio.get_running_loop().time() + GAP
 
     def poke(self, due: float) -> None:

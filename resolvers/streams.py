@@ -113,8 +113,10 @@ class Stream(StreamingResponse):
 
         async def timed(message: Message) -> None:
             self.sending_since = time.monotonic()
-            await send(message)
-            self.sending_since = 0.0
+            try:
+                await send(message)
+            finally:
+                self.sending_since = 0.0
             self._begun = True
             self._complete = message["type"] == "http.response.body" and not message["more_body"]
 
@@ -159,8 +161,10 @@ class Stream(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
-            await self._chunks.aclose()
-            await self._source.aclose()
+            try:
+                await self._chunks.aclose()
+            finally:
+                await self._source.aclose()
 
     async def ping(self) -> None:
         """The transports have a heartbeat of their own, which needs no answer."""
@@ -172,6 +176,7 @@ class Stream(StreamingResponse):
 
     def drop(self) -> None:
         """End it; its last byte waits until its reader takes it."""
-        self._ended = True
-        if self._task is not None:
+        # Once: a second time would interrupt what is closed after the first.
+        if self._task is not None and not self._ended:
             self._task.cancel()
+        self._ended = True

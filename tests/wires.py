@@ -44,13 +44,13 @@ class Socket:
         payload = {"query": query, **more}
         await self.send({"id": id_, "type": "subscribe", "payload": payload})
 
-    async def receive(self) -> Any:
-        async with asyncio.timeout(20):
+    async def receive(self, seconds: float | None = 20) -> Any:
+        async with asyncio.timeout(seconds):
             return json.loads(await self.connection.recv())
 
-    async def next(self) -> Any:
+    async def next(self, seconds: float | None = 20) -> Any:
         """The data of the next event; pings of the server are answered on the way."""
-        while (frame := await self.receive())["type"] == "ping":
+        while (frame := await self.receive(seconds))["type"] == "ping":
             await self.send({"type": "pong"})
         assert frame["type"] == "next", frame
         return frame["payload"]["data"]
@@ -92,10 +92,10 @@ class Stream:
         self.answer = answer
         self._lines = answer.aiter_lines()
 
-    async def event(self) -> dict[str, str]:
+    async def event(self, seconds: float | None = 20) -> dict[str, str]:
         """The fields of the next server-sent event, without those that are comments only."""
         fields: dict[str, str] = {}
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(seconds):
             async for line in self._lines:
                 if line:
                     name, _, value = line.partition(": ")
@@ -104,9 +104,9 @@ class Stream:
                     return fields
         raise AssertionError("it ended")
 
-    async def next(self) -> Any:
+    async def next(self, seconds: float | None = 20) -> Any:
         """The data of the next server-sent event."""
-        event = await self.event()
+        event = await self.event(seconds)
         assert event["event"] == "next", event
         return json.loads(event["data"])["data"]
 
@@ -122,7 +122,11 @@ class Stream:
         """Until the server ends it in the middle."""
         async with asyncio.timeout(20):
             with pytest.raises(httpx.RemoteProtocolError):
-                await self.answer.aread()
+                await self._rest()
+
+    async def _rest(self) -> None:
+        async for _ in self._lines:
+            pass
 
     def reset(self) -> None:
         """Go without a word."""
