@@ -6,7 +6,7 @@ import sys
 log = logging.getLogger("gql_server")
 
 NO_ERRORS = (
-    # A stream that was ended in the middle, by us: at a proper end its client would not come back.
+    # A stream whose reader did not take even its end, when the server stopped.
     "ASGI callable returned without completing response.",
     # Whoever likes could fill the log with this and its traceback; the websocket is closed with 1007.
     "Invalid UTF-8 sequence received from client.",
