@@ -16,6 +16,8 @@ PREFIX = "GQL_"
 
 MOST_LANES = 16
 MOST_DRAIN = 600
+MOST_CONNECTIONS = 1_000_000
+"""Far more than one process can serve."""
 
 MOST_HOURS = 24 * 366
 """A year: far less than what MongoDB's indexes and Python's dates can take."""
@@ -146,12 +148,7 @@ class Settings:
             )
         if not 1 <= self.orphans_per_source <= MOST_ORPHANS:
             raise StartError(f"GQL_ORPHANS_PER_SOURCE must be 1 to {MOST_ORPHANS}")
-        if self.most_connections < 1 or self.most_connections_of_a_key < 1:
-            raise StartError(
-                "GQL_MOST_CONNECTIONS and GQL_MOST_CONNECTIONS_OF_A_KEY must be 1 or more"
-            )
-        if not 0 <= self.drain_seconds <= MOST_DRAIN:
-            raise StartError(f"GQL_DRAIN_SECONDS must be 0 to {MOST_DRAIN}")
+        self._check_connections()
         for origin in self.allowed_origins:
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.path:
@@ -162,6 +159,13 @@ class Settings:
         if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
             raise StartError("GQL_PUBLIC_URL must begin with http:// or https://")
         return self
+
+    def _check_connections(self) -> None:
+        for name in ("most_connections", "most_connections_of_a_key"):
+            if not 1 <= getattr(self, name) <= MOST_CONNECTIONS:
+                raise StartError(f"{PREFIX}{name.upper()} must be 1 to {MOST_CONNECTIONS}")
+        if not 0 <= self.drain_seconds <= MOST_DRAIN:
+            raise StartError(f"GQL_DRAIN_SECONDS must be 0 to {MOST_DRAIN}")
 
 
 def origin_pattern(origins: Sequence[str]) -> re.Pattern[str] | None:
