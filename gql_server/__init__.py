@@ -10,6 +10,7 @@
 * intake         what callers say of them     * pictures what watchers are shown
 * watched        a campaign that is watched   * history  a workspace that is watched
 * connections    who is connected, and lives  * pace     how often a watcher is told
+* catching_up    who comes back with a cursor
 * jobs           what runs by the clock       * events   the nudge between processes
 * auth           key -> viewer                * numbers  phone numbers, in clear and masked
 * domain/        what the words mean          * providers/  their words, ours

@@ -30,7 +30,7 @@ ROUND = 1.0
 """Seconds between two looks at all connections."""
 PING_EVERY = 20.0
 """Seconds between two pings: less than what proxies and mobile networks forget a silent connection after."""
-PONG_WITHIN = 20.0
+PONG_WITHIN = 10.0
 SEND_WITHIN = 10.0
 """Seconds that one frame may wait for a reader who takes nothing."""
 KEYS_EVERY = 3.0

@@ -18,6 +18,7 @@ from collections.abc import (
 )
 from datetime import datetime
 
+from gql_server.catching_up import CatchingUp
 from gql_server.database import Database
 from gql_server.domain.status import DeliveryStatus
 from gql_server.errors import Overloaded
@@ -32,7 +33,6 @@ from gql_server.pictures import (
     merged,
     read_campaign,
     read_looks,
-    read_updates,
 )
 from gql_server.store import counters
 from gql_server.watched import LOOK, Watched, persistently, reaches
@@ -41,7 +41,7 @@ TICK = 0.01
 """Seconds between two reads of what changed."""
 CAMPAIGNS_A_LOOK = 200
 READS_AT_ONCE = 8
-"""For those who come back with a cursor, and as many for campaigns whose messages are followed."""
+"""Of campaigns whose messages are followed."""
 
 
 class Live:
@@ -54,8 +54,7 @@ class Live:
         #: watched campaigns that shall be read
         self._dirty: dict[Watched, None] = {}
         self._awake = asyncio.Event()
-        # Two: a thousand who come back at once must not stand before the looks that everybody else waits for.
-        self._catching_up = asyncio.Semaphore(READS_AT_ONCE)
+        self._catching_up = CatchingUp(db)
         self._close_looks = asyncio.Semaphore(READS_AT_ONCE)
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -72,6 +71,7 @@ class Live:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        await self._catching_up.close()
 
     @property
     def watched(self) -> int:
@@ -186,10 +186,8 @@ class Live:
             if not taken:
                 return MessageUpdates(since, since, resync=False, messages=())
             return merged(taken, statuses, more=len(taken) < len(remembered))
-        async with self._catching_up:
-            return await persistently(
-                read_updates, self._db, watched.workspace, watched.campaign, since, statuses
-            )
+        missed = await self._catching_up.missed(watched.workspace, watched.campaign, since)
+        return missed.update(statuses)
 
     def _watch(self, workspace: str, campaign: str) -> Watched:
         key = (workspace, campaign)

@@ -62,6 +62,22 @@ class MessageUpdates:
     more: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """What changed after a place; no batch where that is no longer kept. `more`: there is more."""
+
+    since: Mapping[int, int]
+    now: Mapping[int, int]
+    batch: Batch | None
+    more: bool
+
+    def update(self, statuses: Collection[DeliveryStatus] | None) -> MessageUpdates:
+        """As an event; `statuses` are matched against the state before each change and the one now."""
+        if self.batch is None:
+            return MessageUpdates(self.since, self.now, resync=True, messages=())
+        return merged([self.batch], statuses, more=self.more)
+
+
 async def read_pictures(db: Database, workspace: str, wanted: Collection[str]) -> list[Picture]:
     """Those of these campaigns that the workspace has, in the order of their ids."""
     async with db.snapshot() as at:
@@ -101,27 +117,71 @@ async def read_campaign(
         return Look(pictures[0], await _batch(at, workspace, since, found))
 
 
-async def read_updates(
-    db: Database,
-    workspace: str,
-    campaign: str,
-    since: Mapping[int, int],
-    statuses: Collection[DeliveryStatus] | None,
-) -> MessageUpdates:
-    """What changed after `since` (versions by slot).
+async def read_missed(
+    db: Database, workspace: str, campaign: str, places: Sequence[Mapping[int, int]]
+) -> list[Missed]:
+    """What changed after each of these places (versions by slot), about `CHANGES_AN_EVENT` changes at most.
 
-    `statuses` are matched against the state before each change and the one now.
+    One read from the oldest place on serves all of them, as far as it goes; who stands behind its end has the next one.
     """
+    found: dict[int, Missed] = {}
     async with db.snapshot() as at:
         figures = (await counters.figures(at, [campaign])).get(campaign)
         now = figures.versions if figures else {}
-        if _from_a_future(since, now):
-            return MessageUpdates(since, now, resync=True, messages=())
-        found = await outbox.between(at, campaign, since, now, most=CHANGES_AN_EVENT)
-        if not found.complete:
-            return MessageUpdates(since, found.versions, resync=True, messages=())
-        batch = await _batch(at, workspace, since, found)
-    return merged([batch], statuses, more=found.more)
+        left = dict(enumerate(places))
+        for number, place in enumerate(places):
+            if _from_a_future(place, now):
+                found[number] = Missed(place, now, None, more=False)
+                del left[number]
+        while left:
+            oldest = _oldest(left.values())
+            read = await outbox.between(at, campaign, oldest, now, most=CHANGES_AN_EVENT)
+            if not read.complete and len(left) > 1:
+                # Of the oldest place something is missing; of others perhaps not.
+                for number, place in left.items():
+                    own = await outbox.between(at, campaign, place, now, most=CHANGES_AN_EVENT)
+                    rows = await messages.some(at, workspace, _before(own.changes))
+                    found[number] = _missed(places[number], place, now, own, rows)
+                break
+            rows = await messages.some(at, workspace, _before(read.changes))
+            for number, place in list(left.items()):
+                missed = _missed(places[number], place, now, read, rows)
+                if missed.batch is None or missed.batch.before or not missed.more:
+                    found[number] = missed
+                    del left[number]
+                else:
+                    left[number] = missed.batch.versions  # no message changed so far
+    return [found[number] for number in range(len(places))]
+
+
+def _oldest(places: Iterable[Mapping[int, int]]) -> dict[int, int]:
+    """The place that is at or behind each of them; a slot that one does not know counts as not begun."""
+    first, *rest = places
+    oldest = dict(first)
+    for place in rest:
+        oldest = {slot: min(version, place.get(slot, 0)) for slot, version in oldest.items()}
+    return {slot: version for slot, version in oldest.items() if version}
+
+
+def _missed(
+    since: Mapping[int, int],
+    place: Mapping[int, int],
+    now: Mapping[int, int],
+    read: outbox.Changes,
+    rows: Mapping[str, Message],
+) -> Missed:
+    """What who came from `since`, and stands at `place`, missed of what was read from there or from further back."""
+    if not read.complete:
+        return Missed(since, now, None, more=False)
+    before = _before(
+        change
+        for commit in read.commits
+        if commit.version > place.get(commit.slot, 0)
+        for change in commit.changes
+    )
+    slots = {*place, *read.versions}
+    versions = {slot: max(place.get(slot, 0), read.versions.get(slot, 0)) for slot in slots}
+    return Missed(since, now, Batch(since, versions, before, rows), more=versions != dict(now))
 
 
 def merged(

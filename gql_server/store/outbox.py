@@ -26,17 +26,31 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Commit:
+    """What one commit changed in a campaign, and which version of its slot that is."""
+
+    slot: int
+    version: int
+    changes: Sequence[Change]
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
-    """What happened between two places in time of one campaign.
+    """What happened between two places in time of one campaign, slot by slot.
 
     `versions` is where the reader stands after these changes; `more` says that it is not yet at the end;
     `complete` is False where changes in between are no longer kept.
     """
 
-    changes: Sequence[Change]
+    commits: Sequence[Commit]
     versions: Mapping[int, int]
     more: bool
     complete: bool
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """Of all commits."""
+        return [change for commit in self.commits for change in commit.changes]
 
 
 async def append(
@@ -68,15 +82,16 @@ async def between(
     most: int,
 ) -> Changes:
     """The changes after `since` up to `until` (versions by slot), about `most` of them at once."""
-    changes: list[Change] = []
+    commits: list[Commit] = []
+    count = 0
     reached = dict(since)
     for slot, last in sorted(until.items()):
         first = since.get(slot, 0)
         if first > last:  # from a future that this database has not seen: it was restored
             return Changes([], until, more=False, complete=False)
         while reached.get(slot, 0) < last:
-            if len(changes) >= most:
-                return Changes(changes, reached, more=True, complete=True)
+            if count >= most:
+                return Changes(commits, reached, more=True, complete=True)
             low = reached.get(slot, 0)
             rows = await reads.find(
                 COLLECTION,
@@ -92,13 +107,14 @@ async def between(
             for expected, row in enumerate(rows, start=low + 1):
                 if row["_id"]["v"] != expected:
                     return Changes([], until, more=False, complete=False)
-                changes += [_change(item) for item in row["changes"]]
+                commits.append(Commit(slot, expected, [_change(item) for item in row["changes"]]))
+                count += len(row["changes"])
                 reached[slot] = expected
-                if len(changes) >= most:
+                if count >= most:
                     break
             if not rows:
                 return Changes([], until, more=False, complete=False)
-    return Changes(changes, reached, more=False, complete=True)
+    return Changes(commits, reached, more=False, complete=True)
 
 
 async def versions_between(
