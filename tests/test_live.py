@@ -22,7 +22,7 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-from gql_server import database
+from gql_server import database, pictures
 from gql_server import history as history_module
 from gql_server import live as live_module
 from gql_server import watched as watched_module
@@ -38,7 +38,7 @@ from gql_server.intake import NewRecipient
 from gql_server.live import Live
 from gql_server.pace import Interval
 from gql_server.parking import Parking
-from gql_server.pictures import CHANGES_AN_EVENT, MessageUpdates, Picture
+from gql_server.pictures import CHANGES_AN_EVENT, MessageUpdates, Picture, read_missed
 from gql_server.registration import NewCampaign, Registration
 from gql_server.services import utc_now
 from gql_server.store import campaigns, counters, indexes, messages, outbox
@@ -815,6 +815,76 @@ async def test_a_cursor_from_a_future_that_the_database_has_not_seen_says_resync
         await watcher.until(lambda seen: len(seen) == 2)
 
         assert told(watcher.seen) == [{}, {message_id(campaign, 0): SENT}]
+
+
+async def test_all_who_come_back_at_once_are_served_by_one_read_each_with_what_it_missed(
+    base: Database, mongo_url: str, workspace: str
+) -> None:
+    finds = Finds()
+    client = AsyncMongoClient[dict[str, Any]](mongo_url, tz_aware=True, event_listeners=[finds])
+    counted = Database(client, base._database.name)
+    async with contextlib.AsyncExitStack() as stack:
+        writer = await stack.enter_async_context(writing(base, workspace, no_nudge))
+        campaign = await writer.campaign(20)
+        places = [await writer.versions(campaign)]
+        for number in range(20):
+            await writer.report(SENT, message_id(campaign, number))
+            places.append(await writer.versions(campaign))
+
+        missed = await read_missed(counted, workspace, campaign, places)
+
+        for number, found in enumerate(missed):
+            assert found.since == places[number]
+            assert told([found.update(None)]) == [
+                {message_id(campaign, later): SENT for later in range(number, 20)}
+            ]
+            assert (found.update(None).versions, found.more) == (places[-1], False)
+        assert finds.of == {"counters": 1, "outbox": 1, "messages": 1}
+    await counted.close()
+
+
+async def test_whose_changes_are_no_longer_kept_gets_a_resync_and_the_others_what_they_missed(
+    base: Database, writer: Writer, workspace: str
+) -> None:
+    campaign = await writer.campaign(4)
+    places = [await writer.versions(campaign)]
+    for number in range(3):
+        await writer.report(SENT, message_id(campaign, number))
+        places.append(await writer.versions(campaign))
+    slot, version = next(iter(places[1].items()))
+    await base.collection(outbox.COLLECTION).delete_one(
+        {"_id": {"c": campaign, "s": slot, "v": version}}
+    )
+
+    missed = await read_missed(base, workspace, campaign, [*places, {slot: 99}])
+    updates = [one.update(None) for one in missed]
+
+    assert [update.resync for update in updates] == [True, False, False, False, True]
+    assert told(updates[1:4]) == [
+        {message_id(campaign, 1): SENT, message_id(campaign, 2): SENT},
+        {message_id(campaign, 2): SENT},
+        {},
+    ]
+    assert {tuple(update.versions.items()) for update in updates} == {tuple(places[-1].items())}
+
+
+async def test_who_is_far_behind_holds_up_nobody_who_is_not(
+    base: Database, writer: Writer, workspace: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "CHANGES_AN_EVENT", 3)
+    campaign = await writer.campaign(10)
+    far = await writer.versions(campaign)
+    for number in range(10):
+        await writer.report(SENT, message_id(campaign, number))
+    near = await writer.versions(campaign)
+    await writer.report(RECEIVED, message_id(campaign, 0))
+
+    of_far, of_near = await read_missed(base, workspace, campaign, [far, near])
+
+    assert of_far.more
+    assert len(of_far.update(None).messages) == 3
+    assert told([of_near.update(None)]) == [{message_id(campaign, 0): RECEIVED}]
+    assert not of_near.more
 
 
 @pytest.mark.parametrize(
