@@ -37,10 +37,14 @@ FLOODS = ((200, 500), (2_000, 20))
 """Connections and receipts in a body, in turn: each offers several times what the queue takes."""
 SLOWEST = 4.0
 """Seconds in which 503 must be answered."""
-GROWTH = 0.05
-"""Of its memory that a server may grow by between the first half of the steady turns and the second."""
+GROWTH = 0.10
+"""Of its memory that a server may grow by between the first half of the steady turns and the second: what an allocator
+keeps comes and goes by some per cent."""
+MORE_IN_USE = 0.02
+"""Of the blocks of memory that are in use, which no allocator blurs."""
 
 _QUEUE = re.compile(r"^gql_queue ([0-9.e+]+)$", re.MULTILINE)
+_BLOCKS = re.compile(r"^gql_memory_blocks ([0-9.e+]+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +54,9 @@ class Look:
     turn: int
     phase: str
     megabytes: float
-    #: receipts in the queue; None where the server does not tell
+    #: receipts in the queue, and blocks of memory in use; None where the server does not tell
     waiting: float | None
+    blocks: float | None
 
 
 @dataclass(slots=True)
@@ -176,18 +181,24 @@ async def _look(
         megabytes = _megabytes(env.ours.pid)
         turn, phase = seen.turn, seen.phase
         waiting: float | None = None
+        blocks: float | None = None
         try:
             async with asyncio.timeout(EVERY), http_load.asking(env.ours.base) as ask:
-                told = _QUEUE.search((await ask(metrics)).decode())
-                waiting = float(told[1]) if told else None
+                said = (await ask(metrics)).decode()
+                waiting, blocks = _told(_QUEUE, said), _told(_BLOCKS, said)
         except (Failed, OSError, TimeoutError):
             pass
-        seen.looks.append(Look(turn, phase, megabytes, waiting))
+        seen.looks.append(Look(turn, phase, megabytes, waiting, blocks))
         try:
             async with asyncio.timeout(EVERY):
                 await ended.wait()
         except TimeoutError:
             continue
+
+
+def _told(pattern: re.Pattern[str], said: str) -> float | None:
+    found = pattern.search(said)
+    return float(found[1]) if found else None
 
 
 def _megabytes(pid: int) -> float:
@@ -211,8 +222,14 @@ def _show(seen: Seen, checks: dict[str, bool]) -> None:
         say(f"{phase}: {counted} answers")
     memory = [_memory(seen.looks, turn, "steady") for turn in range(TURNS)]
     flooded = [look.megabytes for look in seen.looks if look.phase == "overload"]
+    # When nothing is underway: one plain receipt after the other.
+    used = [_blocks(seen.looks, turn) for turn in range(TURNS)]
     judge(
-        median(memory[TURNS // 2 :]) <= median(memory[: TURNS // 2]) * (1 + GROWTH),
+        _growth(used) <= MORE_IN_USE,
+        f"memory in use is flat: {', '.join(f'{it:,.0f}' for it in used)} blocks after each overload",
+    )
+    judge(
+        _growth(memory) <= GROWTH,
         f"memory is flat: {', '.join(f'{it:,.0f}' for it in memory)} MB when steady, turn by turn; "
         f"{seen.fresh:,.0f} MB before any load, at most {max(flooded, default=0):,.0f} MB in overload",
     )
@@ -244,6 +261,22 @@ def _show(seen: Seen, checks: dict[str, bool]) -> None:
     )
     for check, held in checks.items():
         judge(held, check)
+
+
+def _blocks(looks: Sequence[Look], turn: int) -> float:
+    """The least that was in use while one plain receipt came after the other."""
+    found = [
+        look.blocks
+        for look in looks
+        if (look.turn, look.phase) == (turn, "recovery") and look.blocks is not None
+    ]
+    return min(found, default=0.0)
+
+
+def _growth(values: Sequence[float]) -> float:
+    """By which share the second half is more than the first."""
+    first, second = median(values[: TURNS // 2]), median(values[TURNS // 2 :])
+    return second / first - 1 if first else 0.0
 
 
 def _memory(looks: Sequence[Look], turn: int, phase: str) -> float:

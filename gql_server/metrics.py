@@ -1,5 +1,7 @@
 """What is counted. No label ever holds a number, a token or a value of a caller."""
 
+import sys
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 REGISTRY = CollectorRegistry()
@@ -107,3 +109,9 @@ DROPPED = Counter(
     ["code"],
     registry=REGISTRY,
 )
+MEMORY_BLOCKS = Gauge(
+    "gql_memory_blocks",
+    "Blocks of memory that Python's objects take: what is in use, whatever the allocator keeps beside it.",
+    registry=REGISTRY,
+)
+MEMORY_BLOCKS.set_function(sys.getallocatedblocks)
