@@ -80,3 +80,21 @@ async def test_no_timer_runs_while_nobody_has_a_deadline() -> None:
 
     assert deadlines._running == []
     assert not deadlines._ticking
+
+
+async def test_a_loop_that_is_late_ends_its_deadlines_earlier() -> None:
+    """Who waits for the answer waits for the loop as well, before and after."""
+    deadlines = Deadlines()
+
+    async def hog() -> None:
+        while True:
+            time.sleep(1)  # noqa: ASYNC251 - a thousand requests in one turn of the loop
+            await asyncio.sleep(0)
+
+    hogging = asyncio.create_task(hog())
+    began = time.monotonic()
+    with pytest.raises(TimeoutError), deadlines.within(6):
+        await asyncio.sleep(30)
+    hogging.cancel()
+
+    assert time.monotonic() - began < 6
