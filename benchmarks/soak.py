@@ -223,7 +223,7 @@ def _show(seen: Seen, checks: dict[str, bool]) -> None:
     memory = [_memory(seen.looks, turn, "steady") for turn in range(TURNS)]
     flooded = [look.megabytes for look in seen.looks if look.phase == "overload"]
     # When nothing is underway: one plain receipt after the other.
-    used = [_blocks(seen.looks, turn) for turn in range(TURNS)]
+    used = [blocks for turn in range(TURNS) if (blocks := _blocks(seen.looks, turn))]
     judge(
         _growth(used) <= MORE_IN_USE,
         f"memory in use is flat: {', '.join(f'{it:,.0f}' for it in used)} blocks after each overload",
@@ -275,8 +275,10 @@ def _blocks(looks: Sequence[Look], turn: int) -> float:
 
 def _growth(values: Sequence[float]) -> float:
     """By which share the second half is more than the first."""
-    first, second = median(values[: TURNS // 2]), median(values[TURNS // 2 :])
-    return second / first - 1 if first else 0.0
+    if len(values) < 2:
+        return 0.0  # too short a run to say
+    first, second = median(values[: len(values) // 2]), median(values[len(values) // 2 :])
+    return second / first - 1
 
 
 def _memory(looks: Sequence[Look], turn: int, phase: str) -> float:
