@@ -7,6 +7,7 @@ import asyncio
 import base64
 import secrets
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 from urllib.parse import urlsplit
@@ -25,7 +26,7 @@ Script = Sequence[bytes]
 """What a socket sends: the first message when it is open, all others when that one is answered."""
 
 
-class Sockets:
+class Sockets(ABC):
     """Open websockets. What becomes of a frame, a subclass says."""
 
     def __init__(self) -> None:
@@ -49,13 +50,13 @@ class Sockets:
         for socket in self._sockets:
             socket.leave()
 
+    @abstractmethod
     def take(self, number: int, payload: bytes) -> None:
         """The socket of this number, in the order of opening, got a frame."""
-        raise NotImplementedError
 
+    @abstractmethod
     def fail(self, why: str) -> None:
         """Something went wrong, whichever socket it was."""
-        raise NotImplementedError
 
     async def _open(self, url: str, script: Script, protocol: str | None) -> None:
         parts = urlsplit(url)

@@ -82,13 +82,13 @@ class Live:
         """A nudge: this campaign changed."""
         watched = self._watched.get((workspace, campaign))
         if watched is not None:
-            self._read(watched)
+            self._mark(watched)
         self._history.hear(workspace, campaign)
 
     def hear_all(self) -> None:
         """Nudges may have been missed: look at everything."""
         for watched in self._watched.values():
-            self._read(watched)
+            self._mark(watched)
 
     async def campaign(
         self, workspace: str, campaign: str, *, pace: Pace
@@ -194,7 +194,7 @@ class Live:
         watched = self._watched.get(key)
         if watched is None:
             watched = self._watched[key] = Watched(
-                workspace, campaign, hear=self._read, forget=self._forget
+                workspace, campaign, hear=self._mark, forget=self._forget
             )
         return watched
 
@@ -204,7 +204,8 @@ class Live:
             del self._watched[key]
         self._dirty.pop(watched, None)
 
-    def _read(self, watched: Watched) -> None:
+    def _mark(self, watched: Watched) -> None:
+        """It shall be read."""
         self._dirty[watched] = None
         self._awake.set()
 
@@ -275,7 +276,7 @@ class Live:
             for watched in chunk:
                 known = watched.picture.revision if watched.picture else -1
                 if revisions.get(watched.campaign, -1) > known:
-                    self._read(watched)
+                    self._mark(watched)
 
 
 def _present(watched: Watched) -> Picture | None:

@@ -86,9 +86,8 @@ class Watched:
         """What changed from these versions on until the present picture; None where that is not remembered."""
         now = self.picture.figures.versions if self.picture is not None else {}
         if not reaches(now, since):
-            return (
-                None  # seen elsewhere, in a newer picture or before a restore: the database knows
-            )
+            # Seen elsewhere, in a newer picture or before a restore: the database knows.
+            return None
         if reaches(since, now):
             return ()
         batches = list(self._batches)

@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import itertools
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Callable, Hashable, Iterator, Mapping
 from typing import Any, Protocol
 
@@ -33,7 +34,7 @@ class Open(Protocol):
         """The results, one an event."""
 
 
-class Share:
+class Share(ABC):
     """What both kinds have: a task that executes, subscribers, and an end."""
 
     def __init__(self, key: Hashable, forget: Callable[[Any], None]) -> None:
@@ -51,11 +52,13 @@ class Share:
             self._run(), name="share", context=contextvars.Context()
         )
 
+    @abstractmethod
     async def _execute(self) -> None:
-        raise NotImplementedError
+        """Run, and take each result, until it ends by itself."""
 
+    @abstractmethod
     def _take(self, result: Any) -> None:
-        raise NotImplementedError
+        """Tell those who subscribe."""
 
     async def _run(self) -> None:
         try:
