@@ -88,12 +88,19 @@ class Reads:
         sort: Sort | None = None,
         limit: int = 0,
         fields: Sequence[str] | None = None,
+        hint: str | None = None,
     ) -> list[Document]:
-        """The documents that match, at most `limit` (0: all)."""
+        """The documents that match, at most `limit` (0: all); `hint`: the name of the index to walk."""
         async with self._reading() as session:
             # By default the first answer holds 101 documents, and a batch of receipts would ask twice.
             cursor = self._database[collection].find(
-                query, fields, sort=sort, limit=limit, batch_size=AT_ONCE, session=session
+                query,
+                fields,
+                sort=sort,
+                limit=limit,
+                batch_size=AT_ONCE,
+                hint=hint,
+                session=session,
             )
             rows: list[Document] = await cursor.to_list(None)
             return rows
@@ -117,11 +124,12 @@ class Reads:
             await cursor.close()
 
     async def aggregate(
-        self, collection: str, pipeline: Sequence[Mapping[str, Any]]
+        self, collection: str, pipeline: Sequence[Mapping[str, Any]], *, hint: str | None = None
     ) -> list[Document]:
-        """What the pipeline gives."""
+        """What the pipeline gives; `hint`: the name of the index to walk."""
+        hinted: dict[str, Any] = {} if hint is None else {"hint": hint}
         async with self._reading() as session:
-            found = self._database[collection].aggregate(pipeline, session=session)
+            found = self._database[collection].aggregate(pipeline, session=session, **hinted)
             rows: list[Document] = await (await _settled(found)).to_list(None)
             return rows
 

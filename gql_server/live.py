@@ -11,7 +11,6 @@ import itertools
 from collections.abc import (
     AsyncGenerator,
     Callable,
-    Collection,
     Iterator,
     Mapping,
     Sequence,
@@ -20,7 +19,7 @@ from datetime import datetime
 
 from gql_server.catching_up import CatchingUp
 from gql_server.database import Database
-from gql_server.domain.status import DeliveryStatus
+from gql_server.domain.condition import ANYTHING, MessageCondition
 from gql_server.errors import Overloaded
 from gql_server.history import History, HistoryUpdate
 from gql_server.logs import kind, log
@@ -137,12 +136,12 @@ class Live:
         campaign: str,
         *,
         since: Mapping[int, int] | None,
-        statuses: Collection[DeliveryStatus] | None,
+        condition: MessageCondition = ANYTHING,
         pace: Pace,
     ) -> AsyncGenerator[MessageUpdates, None]:
         """Every message that changed after `since` (versions by slot; None: from now on), at least once.
 
-        The first event comes at once, without messages where nothing happened. `statuses` are matched against the
+        The first event comes at once, without messages where nothing happened. The condition is matched against the
         state before the change and the one now. Ends where there is no such campaign.
         """
         first = True
@@ -164,7 +163,7 @@ class Live:
                         # What is too much for one event comes in several, without a pause.
                         await pace.wait()
                         paced = True
-                    update = await self._updates(watched, since, statuses)
+                    update = await self._updates(watched, since, condition)
                     more = update.more or update.resync
                     since = update.versions
                     if first or update.messages or update.resync:
@@ -176,7 +175,7 @@ class Live:
         self,
         watched: Watched,
         since: Mapping[int, int],
-        statuses: Collection[DeliveryStatus] | None,
+        condition: MessageCondition,
     ) -> MessageUpdates:
         remembered = watched.remembered(since)
         if remembered is not None:
@@ -185,9 +184,9 @@ class Live:
             taken = remembered[: max(fits, 1)]
             if not taken:
                 return MessageUpdates(since, since, resync=False, messages=())
-            return merged(taken, statuses, more=len(taken) < len(remembered))
+            return merged(taken, condition, more=len(taken) < len(remembered))
         missed = await self._catching_up.missed(watched.workspace, watched.campaign, since)
-        return missed.update(statuses)
+        return missed.update(condition)
 
     def _watch(self, workspace: str, campaign: str) -> Watched:
         key = (workspace, campaign)

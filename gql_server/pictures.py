@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from gql_server.database import Database, Reads
 from gql_server.domain.campaign import Campaign
+from gql_server.domain.condition import Left, MessageCondition
 from gql_server.domain.message import Message
-from gql_server.domain.status import DeliveryStatus
 from gql_server.store import campaigns, counters, messages, outbox
 from gql_server.store.counters import Figures
 
@@ -31,12 +31,12 @@ class Picture:
 class Batch:
     """What changed from one point in time to another, both as versions by slot.
 
-    `before` has the statuses that each changed message left, None for a new one; `rows` the messages as they are now.
+    `before` has the states that each changed message left; `rows` the messages as they are now.
     """
 
     since: Mapping[int, int]
     versions: Mapping[int, int]
-    before: Mapping[str, frozenset[DeliveryStatus | None]]
+    before: Mapping[str, frozenset[Left]]
     rows: Mapping[str, Message]
 
 
@@ -71,11 +71,11 @@ class Missed:
     batch: Batch | None
     more: bool
 
-    def update(self, statuses: Collection[DeliveryStatus] | None) -> MessageUpdates:
-        """As an event; `statuses` are matched against the state before each change and the one now."""
+    def update(self, condition: MessageCondition) -> MessageUpdates:
+        """As an event; the condition is matched against the state before each change and the one now."""
         if self.batch is None:
             return MessageUpdates(self.since, self.now, resync=True, messages=())
-        return merged([self.batch], statuses, more=self.more)
+        return merged([self.batch], condition, more=self.more)
 
 
 async def read_pictures(db: Database, workspace: str, wanted: Collection[str]) -> list[Picture]:
@@ -185,10 +185,10 @@ def _missed(
 
 
 def merged(
-    batches: Sequence[Batch], statuses: Collection[DeliveryStatus] | None, *, more: bool = False
+    batches: Sequence[Batch], condition: MessageCondition, *, more: bool = False
 ) -> MessageUpdates:
     """These batches, each going on from the one before, as one event: each message once, as it is in the last."""
-    before: dict[str, frozenset[DeliveryStatus | None]] = {}
+    before: dict[str, frozenset[Left]] = {}
     rows: dict[str, Message] = {}
     for batch in batches:
         for key, left in batch.before.items():
@@ -197,8 +197,7 @@ def merged(
     matching = [
         message
         for key, left in before.items()
-        if (message := rows.get(key)) is not None
-        and (statuses is None or message.status in statuses or not left.isdisjoint(statuses))
+        if (message := rows.get(key)) is not None and condition.lets_through(message, left)
     ]
     return MessageUpdates(
         batches[0].since, batches[-1].versions, resync=False, messages=matching, more=more
@@ -219,10 +218,10 @@ async def _batch(
     return Batch(since, found.versions, before, rows)
 
 
-def _before(changes: Iterable[outbox.Change]) -> dict[str, frozenset[DeliveryStatus | None]]:
-    before: dict[str, set[DeliveryStatus | None]] = {}
+def _before(changes: Iterable[outbox.Change]) -> dict[str, frozenset[Left]]:
+    before: dict[str, set[Left]] = {}
     for change in changes:
-        before.setdefault(change.message, set()).add(change.before)
+        before.setdefault(change.message, set()).add((change.before, change.code))
     return {key: frozenset(left) for key, left in before.items()}
 
 

@@ -76,7 +76,7 @@ class Draft:
             self.keys += [
                 ProviderKey(self.workspace, key, message.id) for key in keys if key not in kept.keys
             ]
-        self.changes.append(Change(message.id, message.status))
+        self.changes.append(Change(message.id, message.status, message.error_code))
         self.tally.change(message, _counted(history, now, message.country), campaign.sent_at)
 
 

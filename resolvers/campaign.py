@@ -1,9 +1,8 @@
 """A campaign, as it is shown."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from functools import partial
-from typing import Any
 
 import strawberry
 
@@ -12,31 +11,14 @@ from gql_server.domain import cursor as cursors
 from gql_server.domain.campaign import cost_of
 from gql_server.domain.parts import parts_of
 from gql_server.errors import PublicError
-from gql_server.store import campaigns, messages
-from gql_server.store.campaigns import Place
 from gql_server.store.counters import Figures
 from gql_server.store.installation import Installation
 from resolvers.context import Reading
-from resolvers.enums import (
-    CampaignOrderField,
-    CampaignState,
-    DeliveryStatus,
-    OrderDirection,
-    SmsType,
-)
-from resolvers.message import (
-    Message,
-    MessageConnection,
-    MessageEdge,
-    MessageFilter,
-    MessageOrder,
-    allowed_statuses,
-)
+from resolvers.enums import CampaignState, DeliveryStatus, SmsType
+from resolvers.message import Message
+from resolvers.message_list import MessageConnection, MessageFilter, MessageOrder, messages_page
 from resolvers.node import Node
-from resolvers.page import Listing, PageInfo, page_size
 from resolvers.statistics import DeliveryStatistics
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @strawberry.type(description="One sending of one text to many recipients.")
@@ -104,49 +86,10 @@ class Campaign(Node):
         filter: MessageFilter | None = None,
         order_by: MessageOrder | None = None,
     ) -> MessageConnection:
-        """A keyset page: as fast at the end of a campaign as at its beginning."""
-        reading = self.reading
-        reading.viewer.require("reports:read")
-        statuses = allowed_statuses(filter)
-        descending = order_by is not None and order_by.direction is OrderDirection.DESC
-
-        async def fetch(
-            *, after: str | None, before: str | None, against: bool, limit: int
-        ) -> list[message.Message]:
-            return await messages.page(
-                reading.at,
-                self.record.id,
-                statuses=statuses,
-                after=before if against else after,
-                before=after if against else before,
-                descending=descending is not against,
-                limit=limit,
-            )
-
-        chosen = "all" if statuses is None else ",".join(sorted(statuses))
-        listing: Listing[message.Message, str] = Listing(
-            secret=reading.services.installation.secret,
-            binding=("messages", reading.workspace, self.record.id, chosen, "position", descending),
-            place_of=lambda row: row.id,
-            read_place=str,
-            fetch=fetch,
-        )
-        reading.spend(page_size(first, last))
-        page = await listing.page(first, after, last, before)
-        nodes = [shown_message(row, reading, self) for row in page.rows]
-
-        async def count() -> int:
-            figures = (await reading.figures(self.record)).statistics
-            return figures.total if statuses is None else figures.of(statuses)
-
-        return MessageConnection(
-            edges=[
-                MessageEdge(cursor=cursor, node=node)
-                for cursor, node in zip(page.cursors, nodes, strict=True)
-            ],
-            nodes=nodes,
-            page_info=page.info,
-            count=count,
+        """A keyset page."""
+        show = partial(shown_message, reading=self.reading, owner=self)
+        return await messages_page(
+            self.reading, self.record, first, after, last, before, filter, order_by, show
         )
 
     async def _figures(self) -> Figures:
@@ -203,93 +146,3 @@ def read_updates_cursor(
     """
     epoch, versions = cursors.opened(installation.secret, ("updates", workspace, campaign), cursor)
     return dict(versions) if epoch == installation.epoch else None
-
-
-@strawberry.type(description="A campaign in a list.")
-class CampaignEdge:
-    """Relay's edge."""
-
-    cursor: str
-    node: Campaign
-
-
-@strawberry.type(description="A page of campaigns.")
-class CampaignConnection:
-    """Relay's connection."""
-
-    edges: list[CampaignEdge]
-    nodes: list[Campaign]
-    page_info: PageInfo
-    count: strawberry.Private[Callable[[], Awaitable[int]]]
-
-    @strawberry.field(description="How many campaigns the filter lets through.")
-    async def total_count(self) -> int | None:
-        """Counted over an index, and only where it is asked for."""
-        return await self.count()
-
-
-@strawberry.input(description="Conditions that a campaign must meet, all of them.")
-class CampaignFilter:
-    """Filter of campaigns."""
-
-    state: CampaignState | None = None
-
-
-@strawberry.input(description="The order of campaigns; newest first where it is not given.")
-class CampaignOrder:
-    """Order of campaigns."""
-
-    field: CampaignOrderField
-    direction: OrderDirection
-
-
-async def campaigns_page(
-    reading: Reading,
-    first: int | None,
-    after: str | None,
-    last: int | None,
-    before: str | None,
-    filter: CampaignFilter | None,
-    order_by: CampaignOrder | None,
-) -> CampaignConnection:
-    """A page of the workspace's campaigns."""
-    state = filter.state if filter is not None else None
-    descending = order_by is None or order_by.direction is OrderDirection.DESC
-
-    async def fetch(
-        *, after: Place | None, before: Place | None, against: bool, limit: int
-    ) -> list[campaign.Campaign]:
-        return await campaigns.page(
-            reading.at,
-            reading.workspace,
-            state=state,
-            after=before if against else after,
-            before=after if against else before,
-            descending=descending is not against,
-            limit=limit,
-        )
-
-    listing: Listing[campaign.Campaign, Place] = Listing(
-        secret=reading.services.installation.secret,
-        binding=("campaigns", reading.workspace, state or "all", "created", descending),
-        place_of=lambda row: [(row.created_at - _EPOCH) // timedelta(milliseconds=1), row.id],
-        read_place=_read_place,
-        fetch=fetch,
-    )
-    reading.spend(page_size(first, last))
-    page = await listing.page(first, after, last, before)
-    nodes = [Campaign.of(row, reading) for row in page.rows]
-    return CampaignConnection(
-        edges=[
-            CampaignEdge(cursor=cursor, node=node)
-            for cursor, node in zip(page.cursors, nodes, strict=True)
-        ],
-        nodes=nodes,
-        page_info=page.info,
-        count=partial(campaigns.count, reading.at, reading.workspace, state=state),
-    )
-
-
-def _read_place(place: Any) -> Place:
-    milliseconds, key = place
-    return Place(created_at=_EPOCH + timedelta(milliseconds=milliseconds), id=key)

@@ -38,16 +38,20 @@ strawberry.enum(
 
 @strawberry.enum(description="What campaigns can be ordered by.")
 class CampaignOrderField(Enum):
-    """CREATED_AT: when they were made."""
+    """CREATED_AT: when they were made. SENT_AT: when they were or will be sent. NAME: accents and case folded."""
 
     CREATED_AT = "CREATED_AT"
+    SENT_AT = "SENT_AT"
+    NAME = "NAME"
 
 
 @strawberry.enum(description="What messages can be ordered by.")
 class MessageOrderField(Enum):
-    """POSITION: as they were registered."""
+    """POSITION: as they were registered. STATUS_AT: when they reached their status. RECIPIENT: by number."""
 
     POSITION = "POSITION"
+    STATUS_AT = "STATUS_AT"
+    RECIPIENT = "RECIPIENT"
 
 
 @strawberry.enum(description="Which way.")

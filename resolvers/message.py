@@ -9,11 +9,10 @@ import strawberry
 from gql_server.auth import Viewer
 from gql_server.domain import ids, message
 from gql_server.domain.receipt import History
-from gql_server.domain.status import INDICATOR_OF, STATUS_LABEL, statuses_matching
+from gql_server.domain.status import INDICATOR_OF, STATUS_LABEL
 from gql_server.numbers import masked
-from resolvers.enums import DeliveryIndicator, DeliveryStatus, MessageOrderField, OrderDirection
+from resolvers.enums import DeliveryIndicator, DeliveryStatus
 from resolvers.node import Node
-from resolvers.page import PageInfo
 from resolvers.scalars import PhoneNumber
 
 if TYPE_CHECKING:
@@ -102,61 +101,3 @@ class Message(Node):
             kept_history=record.history,
             load_campaign=campaign,
         )
-
-
-@strawberry.type(description="A message in a list.")
-class MessageEdge:
-    """Relay's edge."""
-
-    cursor: str
-    node: Message
-
-
-@strawberry.type(description="A page of messages.")
-class MessageConnection:
-    """Relay's connection."""
-
-    edges: list[MessageEdge]
-    nodes: list[Message]
-    page_info: PageInfo
-    count: strawberry.Private[Callable[[], Awaitable[int]]]
-
-    @strawberry.field(
-        description=(
-            "Exact and free without a filter and for statuses and indicators (their intersection), "
-            "null with any other filter."
-        )
-    )
-    async def total_count(self) -> int | None:
-        """Out of the counters."""
-        return await self.count()
-
-
-@strawberry.input(description="Conditions that a message must meet, all of them.")
-class MessageFilter:
-    """Filter of messages."""
-
-    statuses: list[DeliveryStatus] | None = strawberry.field(
-        default=None, description="Any of these."
-    )
-    indicators: list[DeliveryIndicator] | None = strawberry.field(
-        default=None, description="Any of these."
-    )
-
-
-def allowed_statuses(filter: MessageFilter | None) -> frozenset[DeliveryStatus] | None:
-    """The statuses that a filter lets through; None for all."""
-    if filter is None:
-        return None
-    return statuses_matching(
-        None if filter.statuses is None else frozenset(filter.statuses),
-        None if filter.indicators is None else frozenset(filter.indicators),
-    )
-
-
-@strawberry.input(description="The order of messages; POSITION ascending where it is not given.")
-class MessageOrder:
-    """Order of messages."""
-
-    field: MessageOrderField
-    direction: OrderDirection

@@ -5,15 +5,19 @@ https://relay.dev/graphql/connections.htm
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
 import strawberry
 
 from gql_server.domain import cursor
 from gql_server.errors import PublicError
+from gql_server.store.walk import Place
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -94,6 +98,19 @@ class Listing(Generic[T, P]):
         if text is None:
             return None
         return self.read_place(cursor.opened(self.secret, self.binding, text))
+
+
+def place_in_time(at: datetime | None, key: str) -> object:
+    """A place among times, as it stands in a cursor: milliseconds since 1970 and an id."""
+    return [None if at is None else (at - _EPOCH) // timedelta(milliseconds=1), key]
+
+
+def read_place_in_time(place: Any) -> Place:
+    """The place that `place_in_time` wrote."""
+    milliseconds, key = place
+    if milliseconds is None:
+        return Place(None, key)
+    return Place(_EPOCH + timedelta(milliseconds=milliseconds), key)
 
 
 def page_size(first: int | None, last: int | None) -> int:

@@ -6,13 +6,12 @@ import strawberry
 
 from gql_server.domain import ids
 from gql_server.errors import PublicError
-from resolvers.campaign import (
-    Campaign,
+from resolvers.campaign import Campaign, shown_message
+from resolvers.campaign_list import (
     CampaignConnection,
     CampaignFilter,
     CampaignOrder,
     campaigns_page,
-    shown_message,
 )
 from resolvers.context import Info, Reading
 from resolvers.node import Node

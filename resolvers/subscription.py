@@ -10,7 +10,8 @@ from gql_server.errors import Overloaded, PublicError
 from gql_server.pace import Interval, Pace
 from resolvers.campaign import Campaign, read_updates_cursor, shown_message, updates_cursor
 from resolvers.context import Info
-from resolvers.message import Message, MessageFilter, allowed_statuses
+from resolvers.message import Message
+from resolvers.message_list import MessageFilter, condition_of
 from resolvers.results import Stand
 
 SHORTEST_INTERVAL = 100
@@ -104,7 +105,8 @@ class Subscription:
             "first event comes at once, with no messages where nothing happened, so that its cursor makes a "
             "resume possible from the start. after: a cursor from an earlier event, or "
             "Campaign.updatesCursor; absent: from now on. filter: matches the state before or after the "
-            "change, so that a row is seen leaving."
+            "change, so that a row is seen leaving; statuses and errorCode are those of one state, number, name and "
+            "country never change. Any conditions may be combined."
         )
     )
     async def messages_updated(
@@ -135,7 +137,7 @@ class Subscription:
                 viewer.workspace,
                 campaign,
                 since=since,
-                statuses=allowed_statuses(filter),
+                condition=condition_of(filter, viewer),
                 pace=pace,
             )
         ) as updates:

@@ -1,7 +1,6 @@
 """Campaigns: what was sent, when, and the next free position for a message."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,16 +8,9 @@ from pymongo import UpdateOne
 
 from gql_server.database import Document, Reads, Transaction
 from gql_server.domain.campaign import Campaign, CampaignState, SmsType
+from gql_server.domain.folding import folded
 
 COLLECTION = "campaigns"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a campaign stands in the list of its workspace: by creation, then by id."""
-
-    created_at: datetime
-    id: str
 
 
 async def add(tx: Transaction, campaign: Campaign) -> None:
@@ -30,6 +22,7 @@ async def add(tx: Transaction, campaign: Campaign) -> None:
                 "_id": campaign.id,
                 "workspace": campaign.workspace,
                 "name": campaign.name,
+                "folded": folded(campaign.name),
                 "text": campaign.text,
                 "sender": campaign.sender,
                 "type": campaign.type.value,
@@ -46,7 +39,7 @@ async def add(tx: Transaction, campaign: Campaign) -> None:
 async def one(reads: Reads, workspace: str, campaign: str) -> Campaign | None:
     """The workspace's campaign; None where it has none of this id."""
     row = await reads.find_one(COLLECTION, {"_id": campaign, "workspace": workspace})
-    return _campaign(row) if row is not None else None
+    return campaign_of(row) if row is not None else None
 
 
 async def some(reads: Reads, campaigns: Collection[str]) -> dict[str, Campaign]:
@@ -54,7 +47,7 @@ async def some(reads: Reads, campaigns: Collection[str]) -> dict[str, Campaign]:
     if not campaigns:
         return {}
     rows = await reads.find(COLLECTION, {"_id": {"$in": list(campaigns)}})
-    return {row["_id"]: _campaign(row) for row in rows}
+    return {row["_id"]: campaign_of(row) for row in rows}
 
 
 async def of_workspace(
@@ -63,41 +56,6 @@ async def of_workspace(
     """Those of these campaigns that the workspace has, by id."""
     found = await some(reads, campaigns)
     return {key: campaign for key, campaign in found.items() if campaign.workspace == workspace}
-
-
-async def page(
-    reads: Reads,
-    workspace: str,
-    *,
-    state: CampaignState | None,
-    after: Place | None,
-    before: Place | None,
-    descending: bool,
-    limit: int,
-) -> list[Campaign]:
-    """At most `limit` campaigns by creation, between two places, both left out."""
-    query: Document = {"workspace": workspace}
-    if state is not None:
-        query["state"] = state.value
-    bounds = []
-    if after is not None:
-        bounds.append(_beyond(after, "$lt" if descending else "$gt"))
-    if before is not None:
-        bounds.append(_beyond(before, "$gt" if descending else "$lt"))
-    if bounds:
-        query["$and"] = bounds
-    way = -1 if descending else 1
-    rows = await reads.find(COLLECTION, query, sort=[("createdAt", way), ("_id", way)], limit=limit)
-    return [_campaign(row) for row in rows]
-
-
-async def count(reads: Reads, workspace: str, *, state: CampaignState | None) -> int:
-    """How many campaigns the workspace has (in this state); read off an index."""
-    match: Document = {"workspace": workspace}
-    if state is not None:
-        match["state"] = state.value
-    rows = await reads.aggregate(COLLECTION, [{"$match": match}, {"$count": "n"}])
-    return int(rows[0]["n"]) if rows else 0
 
 
 async def due(reads: Reads, now: datetime) -> list[str]:
@@ -132,7 +90,7 @@ async def sending(reads: Reads, sent_by: datetime) -> list[Campaign]:
         COLLECTION,
         {"state": CampaignState.SENDING.value, "sentAt": {"$lte": sent_by}},
     )
-    return [_campaign(row) for row in rows]
+    return [campaign_of(row) for row in rows]
 
 
 async def ids_after(reads: Reads, campaign: str, *, limit: int) -> list[str]:
@@ -163,6 +121,16 @@ async def take_positions(tx: Transaction, campaign: str, count: int) -> int:
 
 async def change(tx: Transaction, changes: Mapping[str, Mapping[str, Any]]) -> None:
     """Set some of `name`, `sent_at`, `state`, `begun`, `corrections`, by campaign."""
+    await tx.write(
+        COLLECTION,
+        [
+            UpdateOne({"_id": campaign}, {"$set": _changed(fields)})
+            for campaign, fields in changes.items()
+        ],
+    )
+
+
+def _changed(fields: Mapping[str, Any]) -> Document:
     names = {
         "name": "name",
         "sent_at": "sentAt",
@@ -170,28 +138,14 @@ async def change(tx: Transaction, changes: Mapping[str, Mapping[str, Any]]) -> N
         "begun": "begun",
         "corrections": "corrections",
     }
-    await tx.write(
-        COLLECTION,
-        [
-            UpdateOne(
-                {"_id": campaign},
-                {"$set": {names[field]: value for field, value in fields.items()}},
-            )
-            for campaign, fields in changes.items()
-        ],
-    )
+    changed = {names[field]: value for field, value in fields.items()}
+    if "name" in fields:
+        changed["folded"] = folded(fields["name"])
+    return changed
 
 
-def _beyond(place: Place, way: str) -> Document:
-    return {
-        "$or": [
-            {"createdAt": {way: place.created_at}},
-            {"createdAt": place.created_at, "_id": {way: place.id}},
-        ]
-    }
-
-
-def _campaign(row: Document) -> Campaign:
+def campaign_of(row: Document) -> Campaign:
+    """A campaign."""
     return Campaign(
         id=row["_id"],
         workspace=row["workspace"],
@@ -207,9 +161,35 @@ def _campaign(row: Document) -> Campaign:
     )
 
 
+# The lists, each in its own order. Behind that stands all that a filter may look at, so that it is looked at in the
+# index, and no campaign is read that is not shown: see campaign_lists.py.
 INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
-    ("list", [("workspace", 1), ("createdAt", 1), ("_id", 1)], {}),
-    ("list_by_state", [("workspace", 1), ("state", 1), ("createdAt", 1), ("_id", 1)], {}),
+    (
+        "list_created",
+        [
+            *(("workspace", 1), ("createdAt", 1), ("_id", 1)),
+            *(("state", 1), ("type", 1), ("sentAt", 1), ("folded", 1)),
+        ],
+        {},
+    ),
+    (
+        "list_sent",
+        [
+            *(("workspace", 1), ("sentAt", 1), ("_id", 1)),
+            *(("state", 1), ("type", 1), ("folded", 1)),
+        ],
+        {},
+    ),
+    (
+        "list_name",
+        [
+            *(("workspace", 1), ("folded", 1), ("_id", 1)),
+            *(("state", 1), ("type", 1), ("sentAt", 1)),
+        ],
+        {},
+    ),
     ("by_state", [("state", 1), ("sentAt", 1)], {}),
     ("unfinished", [("state", 1), ("_id", 1)], {}),
 )
+
+RETIRED = ("list", "list_by_state")

@@ -1,6 +1,5 @@
 """Every index in one place, and the making of them."""
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,16 +15,17 @@ from gql_server.store import (
     keys,
     leases,
     messages,
+    moving,
     orphans,
     outbox,
     provider_keys,
+    recipients,
     sources,
     timeline,
     unclean,
     values,
 )
 
-_INDEX_NOT_FOUND = 27
 _NAMESPACE_EXISTS = 48
 
 RETIRED = {
@@ -50,6 +50,7 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
         keys.COLLECTION: [("workspace", [("workspace", 1), ("createdAt", 1)], {})],
         leases.COLLECTION: [],
         provider_keys.COLLECTION: [],
+        recipients.COLLECTION: recipients.INDEXES,
         timeline.COLLECTION: [],
         unclean.COLLECTION: [],
         values.COLLECTION: [],
@@ -65,7 +66,7 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
     with db.translated():
         there = await db.collection(campaigns.COLLECTION).database.list_collection_names()
     if messages.COLLECTION in there:
-        await _move_keys(db)
+        await moving.move_keys(db)
     for collection, indexes in all_indexes(outbox_hours).items():
         with db.translated():
             if collection in there:
@@ -81,35 +82,11 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
                     for name, fields, options in indexes
                 ]
             )
-
-
-async def _move_keys(db: Database) -> None:
-    """Data of before 0009: the keys were an index of the messages."""
-    kept = db.collection(messages.COLLECTION)
-    with db.translated():
-        if "keys" not in await kept.index_information():
-            return
-        await _copy_keys(db)
-        try:
-            await kept.drop_index("keys")
-        except OperationFailure as error:
-            if error.code != _INDEX_NOT_FOUND:  # another process was faster
-                raise
-        # What a server of before has bound meanwhile, if one still runs.
-        await _copy_keys(db)
-
-
-async def _copy_keys(db: Database) -> None:
-    # Not by `db.latest`, whose patience is that of a request: there may be millions.
-    found: Any = db.collection(messages.COLLECTION).aggregate(
-        [
-            {"$match": {"keys": {"$exists": True}}},
-            {"$unwind": "$keys"},
-            {"$project": {"_id": {"w": "$workspace", "k": "$keys"}, "message": "$_id"}},
-            {"$merge": {"into": provider_keys.COLLECTION, "whenMatched": "keepExisting"}},
-        ]
-    )
-    await (await found if inspect.isawaitable(found) else found).to_list(None)
+    # Behind the new indexes, by which what is moved is kept apart.
+    if messages.COLLECTION in there:
+        await moving.fill_recipients(db)
+    if campaigns.COLLECTION in there:
+        await moving.fold_names(db)
 
 
 async def _create(db: Database, collection: str) -> None:
@@ -146,8 +123,4 @@ async def _retire(db: Database, collection: str) -> None:
         if name in there:
             if (collection, name) == (orphans.COLLECTION, "expiry"):
                 await orphans.give_time_to_live(db)
-            try:
-                await db.collection(collection).drop_index(name)
-            except OperationFailure as error:
-                if error.code != _INDEX_NOT_FOUND:  # another process was faster
-                    raise
+            await moving.drop(db, collection, name)

@@ -10,7 +10,7 @@ from gql_server.domain.message import Message, Standing
 from gql_server.domain.receipt import History
 from gql_server.domain.status import DeliveryStatus
 from gql_server.domain.tally import Counted
-from gql_server.store import provider_keys
+from gql_server.store import provider_keys, recipients
 from gql_server.store.message_rows import (
     Kept,
     NewMessage,
@@ -36,8 +36,15 @@ def key_of(provider: str, key: str) -> str:
 
 
 async def add(tx: Transaction, messages: Sequence[NewMessage], *, now: datetime) -> None:
-    """Keep new messages, and make them findable by their keys."""
+    """Keep new messages, and make them findable by their keys, numbers and names."""
     await tx.insert(COLLECTION, [row_of(message, now) for message in messages])
+    await recipients.add(
+        tx,
+        [
+            recipients.row_of(m.id, m.workspace, number=m.recipient, name=m.name, country=m.country)
+            for m in messages
+        ],
+    )
     await provider_keys.add(
         tx, [ProviderKey(m.workspace, key, m.id) for m in messages for key in m.keys]
     )
@@ -161,36 +168,7 @@ async def keys_among(reads: Reads, workspace: str, keys: Collection[str]) -> set
 
 async def recipients_among(reads: Reads, campaign: str, numbers: Collection[str]) -> set[str]:
     """Those of these numbers that the campaign has already."""
-    rows = await reads.find(
-        COLLECTION,
-        {"campaign": campaign, "recipient": {"$in": list(numbers)}},
-        fields=["recipient"],
-    )
-    return {row["recipient"] for row in rows}
-
-
-async def page(
-    reads: Reads,
-    campaign: str,
-    *,
-    statuses: Collection[DeliveryStatus] | None,
-    after: str | None,
-    before: str | None,
-    descending: bool,
-    limit: int,
-) -> list[Message]:
-    """At most `limit` messages of a campaign by position, between two ids, both left out."""
-    # "." follows "-": all ids of this campaign, no other
-    low, high = f"{campaign}-", f"{campaign}."
-    if descending:
-        after, before = before, after
-    bounds = {"$gt": after or low, "$lt": before or high}
-    query: Document = {"_id": bounds}
-    if statuses is not None:
-        query = {"campaign": campaign, "status": {"$in": sorted(statuses)}, "_id": bounds}
-    way = -1 if descending else 1
-    rows = await reads.find(COLLECTION, query, sort=[("_id", way)], limit=limit)
-    return [message_of(row) for row in rows]
+    return await recipients.numbers_among(reads, campaign, numbers)
 
 
 async def waiting(
@@ -208,6 +186,7 @@ async def waiting(
         sort=[("_id", 1)],
         limit=limit,
         fields=["_id"],
+        hint="by_status",
     )
     return [row["_id"] for row in rows]
 
@@ -220,6 +199,7 @@ async def first_waiting(reads: Reads, campaign: str) -> datetime | None:
         sort=[("_id", 1)],
         limit=1,
         fields=["registeredAt"],
+        hint="by_status",
     )
     return rows[0]["registeredAt"] if rows else None
 
@@ -243,7 +223,15 @@ async def count_by_status(reads: Reads, campaign: str) -> dict[DeliveryStatus, i
     return {DeliveryStatus(row["_id"]): row["count"] for row in rows}
 
 
+# Each of them is paid for by every receipt (docs/decisions/0009 and 0011): what never changes is indexed elsewhere.
 INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
-    ("recipient", [("campaign", 1), ("recipient", 1)], {"unique": True}),
     ("by_status", [("campaign", 1), ("status", 1), ("_id", 1)], {}),
+    ("by_status_at", [("campaign", 1), ("status", 1), ("at", 1), ("_id", 1)], {}),
+    (
+        "by_code",
+        [("campaign", 1), ("code", 1), ("_id", 1)],
+        {"partialFilterExpression": {"code": {"$type": "string"}}},
+    ),
 )
+
+RETIRED = ("recipient",)

@@ -19,10 +19,11 @@ COLLECTION = "outbox"
 
 @record
 class Change:
-    """A message that changed, and its status before (None: it is new)."""
+    """A message that changed, its status before (None: it is new), and its error code before."""
 
     message: str
     before: DeliveryStatus | None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ async def append(
             "_id": {"c": campaign, "s": slot, "v": version},
             "workspace": workspace,
             "at": at,
-            "changes": [[c.message, c.before and c.before.value] for c in changes],
+            "changes": [_item(change) for change in changes],
         }
         for campaign, (workspace, version, changes) in commits.items()
     ]
@@ -149,8 +150,14 @@ async def newest_campaigns(reads: Reads, until: datetime, *, commits: int) -> se
     return {row["_id"]["c"] for row in rows}
 
 
+def _item(change: Change) -> list[str | None]:
+    item = [change.message, change.before and change.before.value]
+    return item if change.code is None else [*item, change.code]
+
+
 def _change(item: Sequence[Any]) -> Change:
-    return Change(message=item[0], before=DeliveryStatus(item[1]) if item[1] else None)
+    before = DeliveryStatus(item[1]) if item[1] else None
+    return Change(item[0], before, item[2] if len(item) > 2 else None)
 
 
 def indexes(hours: int) -> Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]]:

@@ -60,9 +60,7 @@ async def test_a_hint_without_a_change_tells_nothing(
 
     async with (
         Watcher(live.campaign(workspace, campaign, pace=Interval(0.0))) as of_campaign,
-        Watcher(
-            live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.0))
-        ) as of_messages,
+        Watcher(live.messages(workspace, campaign, since=None, pace=Interval(0.0))) as of_messages,
         Watcher(live.campaigns(workspace, pace=Interval(0.0))) as of_workspace,
     ):
         await until(lambda: of_campaign.seen and of_messages.seen and of_workspace.seen)
@@ -204,9 +202,7 @@ async def test_a_campaign_that_is_not_there_ends_at_once(
         updates = [
             update
             for start in since
-            async for update in live.messages(
-                "other", campaign, since=start, statuses=None, pace=Interval(0.1)
-            )
+            async for update in live.messages("other", campaign, since=start, pace=Interval(0.1))
         ]
 
     assert (pictures, updates, live.watched) == ([], [], 0)
@@ -316,9 +312,7 @@ async def test_who_watches_outlives_a_database_that_is_away(
         watch = stack.enter_async_context
         of_campaign = await watch(Watcher(live.campaign(workspace, campaign, pace=Interval(0.1))))
         of_messages = await watch(
-            Watcher(
-                live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1))
-            )
+            Watcher(live.messages(workspace, campaign, since=None, pace=Interval(0.1)))
         )
         of_workspace = await watch(Watcher(live.campaigns(workspace, pace=Interval(0.1))))
         for watcher in (of_campaign, of_messages, of_workspace):
@@ -342,9 +336,7 @@ async def test_a_campaign_that_cannot_be_read_ends_those_who_watch_it_and_none_w
 
     async with (
         Watcher(live.campaign(workspace, campaign, pace=Interval(0.1))) as of_campaign,
-        Watcher(
-            live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1))
-        ) as of_messages,
+        Watcher(live.messages(workspace, campaign, since=None, pace=Interval(0.1))) as of_messages,
     ):
         await of_campaign.until(lambda seen: seen)
         await of_messages.until(lambda seen: seen)
@@ -380,7 +372,7 @@ async def test_a_thousand_who_come_and_go_leave_nothing(
         campaign = campaigns[number % 3]
         events: list[AsyncGenerator[Any, None]] = [
             live.campaign(workspace, campaign, pace=Interval(0.1)),
-            live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1)),
+            live.messages(workspace, campaign, since=None, pace=Interval(0.1)),
             live.campaigns(workspace, pace=Interval(0.1)),
         ]
         watcher = Watcher[Any](events[number // 3 % 3])

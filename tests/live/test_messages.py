@@ -3,18 +3,19 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Collection
 
 import pytest
 
 from gql_server import pictures
 from gql_server.database import Database
+from gql_server.domain.condition import ANYTHING, MessageCondition
 from gql_server.domain.ids import message_id
 from gql_server.domain.status import DeliveryStatus
 from gql_server.live import Live
 from gql_server.pace import Interval
 from gql_server.pictures import CHANGES_AN_EVENT, MessageUpdates, read_missed
-from gql_server.store import messages, outbox
+from gql_server.store import message_lists, outbox
+from gql_server.store.walk import Walk
 from tests.live.world import (
     ABSENT,
     RECEIVED,
@@ -38,7 +39,7 @@ async def test_from_now_on_only_what_changes_from_now_on_is_told(
     now = await writer.versions(campaign)
 
     async with Watcher(
-        live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1))
+        live.messages(workspace, campaign, since=None, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
         assert watcher.seen == [MessageUpdates(now, now, resync=False, messages=())]
@@ -62,7 +63,7 @@ async def test_from_a_cursor_on_exactly_what_changed_since_is_told(
     await silent_writer.report(SENT, message_id(campaign, 2))
 
     async with Watcher(
-        live.messages(workspace, campaign, since=since, statuses=None, pace=Interval(0.1))
+        live.messages(workspace, campaign, since=since, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
 
@@ -71,9 +72,7 @@ async def test_from_a_cursor_on_exactly_what_changed_since_is_told(
         ]
         assert watcher.seen[0].versions == await writer.versions(campaign)
     async with Watcher(
-        live.messages(
-            workspace, campaign, since=watcher.seen[0].versions, statuses=None, pace=Interval(0.1)
-        )
+        live.messages(workspace, campaign, since=watcher.seen[0].versions, pace=Interval(0.1))
     ) as again:
         await again.until(lambda seen: seen)
         await writer.report(RECEIVED, message_id(campaign, 3))
@@ -89,7 +88,7 @@ async def test_whoever_follows_from_the_start_ends_with_the_state_that_a_query_r
     known: dict[str, DeliveryStatus] = {}
 
     async with Watcher(
-        live.messages(workspace, campaign, since={}, statuses=None, pace=Interval(0.02))
+        live.messages(workspace, campaign, since={}, pace=Interval(0.02))
     ) as watcher:
         await writer.add(campaign, range(40))
         for number in range(0, 40, 4):
@@ -103,14 +102,8 @@ async def test_whoever_follows_from_the_start_ends_with_the_state_that_a_query_r
         for event in told(watcher.seen):
             known.update(event)
 
-    rows = await messages.page(
-        writer.db.latest,
-        campaign,
-        statuses=None,
-        after=None,
-        before=None,
-        descending=False,
-        limit=100,
+    rows = await message_lists.by_position(
+        writer.db.latest, campaign, Walk(None, None, descending=False, limit=100)
     )
     assert known == {row.id: row.status for row in rows}
     assert Counter(known.values()) == {WAITING: 10, SENT: 10, RECEIVED: 20}
@@ -128,7 +121,7 @@ async def test_a_hole_in_what_is_kept_says_resync_and_goes_on_from_the_present(
     assert (await base.collection(outbox.COLLECTION).delete_one({"_id": expired})).deleted_count
 
     async with Watcher(
-        live.messages(workspace, campaign, since=since, statuses=None, pace=Interval(0.1))
+        live.messages(workspace, campaign, since=since, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
         now = await writer.versions(campaign)
@@ -148,7 +141,7 @@ async def test_a_hole_that_comes_up_while_one_watches_says_resync(
     campaign = await silent_writer.campaign(1)
 
     async with Watcher(
-        live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1))
+        live.messages(workspace, campaign, since=None, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
         before = watcher.seen[0].versions
@@ -168,7 +161,7 @@ async def test_when_all_that_was_kept_has_expired_it_says_resync(
     await base.collection(outbox.COLLECTION).delete_many({"workspace": workspace})
 
     async with Watcher(
-        live.messages(workspace, campaign, since={0: 1}, statuses=None, pace=Interval(0.1))
+        live.messages(workspace, campaign, since={0: 1}, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
 
@@ -185,7 +178,7 @@ async def test_a_cursor_from_a_future_that_the_database_has_not_seen_says_resync
     assert now == {0: 2}
 
     async with Watcher(
-        live.messages(workspace, campaign, since=future, statuses=None, pace=Interval(0.1))
+        live.messages(workspace, campaign, since=future, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
         assert watcher.seen == [MessageUpdates(future, now, resync=True, messages=())]
@@ -212,10 +205,10 @@ async def test_all_who_come_back_at_once_are_served_by_one_read_each_with_what_i
 
         for number, found in enumerate(missed):
             assert found.since == places[number]
-            assert told([found.update(None)]) == [
+            assert told([found.update(ANYTHING)]) == [
                 {message_id(campaign, later): SENT for later in range(number, 20)}
             ]
-            assert (found.update(None).versions, found.more) == (places[-1], False)
+            assert (found.update(ANYTHING).versions, found.more) == (places[-1], False)
         assert finds.of == {"counters": 1, "outbox": 1, "messages": 1}
 
 
@@ -233,7 +226,7 @@ async def test_whose_changes_are_no_longer_kept_gets_a_resync_and_the_others_wha
     )
 
     missed = await read_missed(base, workspace, campaign, [*places, {slot: 99}])
-    updates = [one.update(None) for one in missed]
+    updates = [one.update(ANYTHING) for one in missed]
 
     assert [update.resync for update in updates] == [True, False, False, False, True]
     assert told(updates[1:4]) == [
@@ -258,8 +251,8 @@ async def test_who_is_far_behind_holds_up_nobody_who_is_not(
     of_far, of_near = await read_missed(base, workspace, campaign, [far, near])
 
     assert of_far.more
-    assert len(of_far.update(None).messages) == 3
-    assert told([of_near.update(None)]) == [{message_id(campaign, 0): RECEIVED}]
+    assert len(of_far.update(ANYTHING).messages) == 3
+    assert told([of_near.update(ANYTHING)]) == [{message_id(campaign, 0): RECEIVED}]
     assert not of_near.more
 
 
@@ -277,18 +270,17 @@ async def test_a_filter_shows_a_row_that_comes_and_a_row_that_leaves(
     live: Live,
     writer: Writer,
     workspace: str,
-    statuses: Collection[DeliveryStatus],
+    statuses: set[DeliveryStatus],
     expected: list[dict[int, DeliveryStatus]],
 ) -> None:
     campaign = await writer.campaign(2)
+    condition = MessageCondition(frozenset(statuses))
 
     async with (
         Watcher(
-            live.messages(workspace, campaign, since=None, statuses=statuses, pace=Interval(0.0))
+            live.messages(workspace, campaign, since=None, condition=condition, pace=Interval(0.0))
         ) as watcher,
-        Watcher(
-            live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.0))
-        ) as of_all,
+        Watcher(live.messages(workspace, campaign, since=None, pace=Interval(0.0))) as of_all,
     ):
         await watcher.until(lambda seen: seen)
         await of_all.until(lambda seen: seen)
@@ -311,7 +303,7 @@ async def test_many_changes_come_in_several_events_and_none_is_missing(
     added += await writer.add(campaign, range(CHANGES_AN_EVENT, CHANGES_AN_EVENT + 300))
 
     async with Watcher(
-        live.messages(workspace, campaign, since={0: 1}, statuses=None, pace=Interval(0.1))
+        live.messages(workspace, campaign, since={0: 1}, pace=Interval(0.1))
     ) as watcher:
         last = await writer.versions(campaign)
         await watcher.until(lambda seen: seen and seen[-1].versions == last)
@@ -327,7 +319,7 @@ async def test_changed_messages_come_at_most_once_per_interval_and_the_last_ones
     campaign = await writer.campaign(10)
 
     async with Watcher(
-        live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.3))
+        live.messages(workspace, campaign, since=None, pace=Interval(0.3))
     ) as watcher:
         await watcher.until(lambda seen: seen)
         for number in range(10):
@@ -347,7 +339,7 @@ async def test_changed_messages_are_told_soon_without_any_nudge(
     campaign = await silent_writer.campaign(1)
 
     async with Watcher(
-        live.messages(workspace, campaign, since=None, statuses=None, pace=Interval(0.1))
+        live.messages(workspace, campaign, since=None, pace=Interval(0.1))
     ) as watcher:
         await watcher.until(lambda seen: seen)
         await silent_writer.report(SENT, message_id(campaign, 0))
@@ -365,7 +357,7 @@ async def test_twenty_who_follow_the_messages_cost_one_read_of_the_outbox_per_ch
         live = await stack.enter_async_context(watched_by(counted))
         writer = await stack.enter_async_context(writing(base, workspace, live.hear))
         campaign = await writer.campaign(6)
-        wanted = [None, {RECEIVED}, {WAITING}, {SENT}]
+        wanted = [ANYTHING, *(MessageCondition(frozenset({s})) for s in (RECEIVED, WAITING, SENT))]
         followers = [
             await stack.enter_async_context(
                 Watcher(
@@ -373,7 +365,7 @@ async def test_twenty_who_follow_the_messages_cost_one_read_of_the_outbox_per_ch
                         workspace,
                         campaign,
                         since=None,
-                        statuses=wanted[number % 4],
+                        condition=wanted[number % 4],
                         pace=Interval(0.0),
                     )
                 )

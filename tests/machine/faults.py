@@ -162,8 +162,11 @@ class _Watched(Transaction):
         sort: Sort | None = None,
         limit: int = 0,
         fields: Sequence[str] | None = None,
+        hint: str | None = None,
     ) -> list[Document]:
-        rows = await super().find(collection, query, sort=sort, limit=limit, fields=fields)
+        rows = await super().find(
+            collection, query, sort=sort, limit=limit, fields=fields, hint=hint
+        )
         self._happening.reached(_READ.get(collection), self)
         return rows
 
