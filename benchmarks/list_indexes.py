@@ -49,7 +49,7 @@ BY_STATUS_AT: Index = (
 BY_CODE: Index = (
     "by_code",
     [("campaign", 1), ("code", 1), ("_id", 1)],
-    {"partialFilterExpression": {"code": {"$type": "string"}}},
+    {"partialFilterExpression": {"code": {"$gte": ""}}},
 )
 BY_CODE_PLAIN: Index = ("by_code", [("campaign", 1), ("code", 1), ("_id", 1)], {})
 BY_COUNTRY: Index = ("by_country", [("campaign", 1), ("country", 1), ("_id", 1)], {})

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bson.codec_options import CodecOptions, DatetimeConversion
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -15,6 +16,8 @@ from pymongo.monitoring import (
 
 from gql_server.database import Database
 
+# An index's bounds may be times that Python has not.
+_BEYOND_PYTHON = CodecOptions[dict[str, Any]](datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 READS = ("find", "aggregate")
 _OF_THE_DRIVER = ("lsid", "readConcern", "txnNumber", "startTransaction", "autocommit")
 
@@ -73,7 +76,7 @@ class Done:
 async def explained(db: Database, command: Mapping[str, Any]) -> Done:
     """How MongoDB answers this read, and what it looks at."""
     told = await db.collection("x").database.command(
-        {"explain": command, "verbosity": "executionStats"}
+        {"explain": command, "verbosity": "executionStats"}, codec_options=_BEYOND_PYTHON
     )
     inner = told["stages"][0]["$cursor"] if "stages" in told else told
     stats = inner["executionStats"]

@@ -38,9 +38,12 @@ async def page(
 ) -> list[Campaign]:
     """The campaigns of a walk, in its order."""
     by = order.value
+    query = between(by.field, walk, _query(workspace, condition))
+    if query is None:
+        return []
     rows = await reads.find(
         COLLECTION,
-        between(_query(workspace, condition), by.field, walk),
+        query,
         sort=walk.sort(by.field, "_id"),
         limit=walk.limit,
         hint=by.index,

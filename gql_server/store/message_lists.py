@@ -41,8 +41,10 @@ async def by_time(
 ) -> list[Message]:
     """Those in this status (None: all), by when they reached the one that they are in."""
     statuses = list(DeliveryStatus) if status is None else [status]
-    base = {"campaign": campaign, "status": {"$in": statuses}}
-    return await _page(reads, between(base, "at", walk), ["at", "_id"], walk, "by_status_at")
+    query = between("at", walk, *({"campaign": campaign, "status": one} for one in statuses))
+    if query is None:
+        return []
+    return await _page(reads, query, ["at", "_id"], walk, "by_status_at")
 
 
 async def of_country(

@@ -230,7 +230,7 @@ INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
     (
         "by_code",
         [("campaign", 1), ("code", 1), ("_id", 1)],
-        {"partialFilterExpression": {"code": {"$type": "string"}}},
+        {"partialFilterExpression": {"code": {"$gte": ""}}},
     ),
 )
 

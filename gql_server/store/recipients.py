@@ -75,9 +75,12 @@ async def by_last_digits(reads: Reads, campaign: str, suffix: str, walk: Walk[Pl
 async def by_name(reads: Reads, campaign: str, prefix: str, walk: Walk[Place]) -> list[str]:
     """The messages whose folded name begins so, in the order of the folded names, then as they were registered."""
     base = {"campaign": campaign, "folded": {"$gte": prefix, "$lt": _behind(prefix)}}
+    query = between("folded", walk, base)
+    if query is None:
+        return []
     rows = await reads.find(
         COLLECTION,
-        between(base, "folded", walk),
+        query,
         sort=walk.sort("folded", "_id"),
         limit=walk.limit,
         fields=["_id"],
@@ -127,7 +130,8 @@ def _behind(prefix: str) -> str:
     return prefix + "\U0010ffff"
 
 
-_TEXT = {"$type": "string"}
+# Text, whatever it is. MongoDB knows that a text is not less than "", not that it is of the type "string".
+_TEXT = {"$gte": ""}
 
 INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
     ("number", [("campaign", 1), ("number", 1)], {"unique": True}),

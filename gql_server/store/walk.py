@@ -47,16 +47,17 @@ class Walk(Generic[P]):
         return [(field, -1 if self.descending else 1) for field in fields]
 
 
-def between(base: Document, field: str, walk: Walk[Place]) -> Document:
-    """What meets `base`, and lies between the walk's places in the order of `field` and `_id`.
+def between(field: str, walk: Walk[Place], *bases: Document) -> Document | None:
+    """What meets one of `bases`, and lies between the walk's places in the order of `field` and `_id`; None: nothing can.
 
-    Each alternative is one piece of the index, in which `base` holds too; MongoDB merges them in their order, so that
-    nothing is read that lies outside.
+    Each alternative is one piece of the index; MongoDB merges them in their order, so that nothing is read that lies
+    outside. For that none of them may be empty, or itself a choice: MongoDB would sort instead.
     """
-    low: Sequence[Document] = [{}] if walk.low is None else _behind(field, walk.low)
-    high: Sequence[Document] = [{}] if walk.high is None else _before(field, walk.high)
-    pieces = [{"$and": [base, one, other]} for one in low for other in high]
-    return pieces[0] if len(pieces) == 1 else {"$or": pieces}
+    pieces = _pieces(field, walk.low, walk.high)
+    if not pieces:
+        return None
+    met = [{"$and": [base, piece]} if piece else base for base in bases for piece in pieces]
+    return met[0] if len(met) == 1 else {"$or": met}
 
 
 def between_ids(walk: Walk[str]) -> Document:
@@ -69,15 +70,23 @@ def between_ids(walk: Walk[str]) -> Document:
     return bounds
 
 
-def _behind(field: str, place: Place) -> list[Document]:
-    beyond = {"$gte": FIRST_TIME} if place.value is None else {"$gt": place.value}
-    return [{field: beyond}, {field: place.value, "_id": {"$gt": place.id}}]
-
-
-def _before(field: str, place: Place) -> list[Document]:
-    equal: Document = {field: place.value, "_id": {"$lt": place.id}}
-    if place.value is None:
-        return [equal]
-    # "Less" does not look at what is absent.
-    absent = [{field: None}] if isinstance(place.value, datetime) else []
-    return [{field: {"$lt": place.value}}, equal, *absent]
+def _pieces(field: str, low: Place | None, high: Place | None) -> list[Document]:
+    if low is not None and high is not None:
+        if low.value == high.value:
+            same = {field: low.value, "_id": {"$gt": low.id, "$lt": high.id}}
+            return [same] if low.id < high.id else []
+        if high.value is None or (low.value is not None and low.value > high.value):
+            return []
+    pieces: list[Document] = []
+    beyond: Document = {}
+    if low is not None:
+        pieces.append({field: low.value, "_id": {"$gt": low.id}})
+        beyond |= {"$gte": FIRST_TIME} if low.value is None else {"$gt": low.value}
+    if high is not None:
+        pieces.append({field: high.value, "_id": {"$lt": high.id}})
+        beyond |= {} if high.value is None else {"$lt": high.value}
+        if low is None and isinstance(high.value, datetime):
+            pieces.append({field: None})  # "less" does not look at what is absent
+    if high is None or high.value is not None:
+        pieces.append({field: beyond} if beyond else {})
+    return pieces

@@ -1,0 +1,179 @@
+"""Every list in every way that is offered walks an index in the list's order, and reads no more than it shows."""
+
+import itertools
+import random
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from gql_server.database import open_database
+from gql_server.domain.status import DeliveryStatus
+from gql_server.settings import Settings
+from gql_server.store import indexes
+from tests.commands import Commands, explained, listening
+from tests.conftest import Api, serving_api
+from tests.resolvers.test_pages import CAMPAIGNS, MESSAGES
+from tests.store.world_of_lists import (
+    keep_campaigns,
+    keep_messages,
+    some_campaign,
+    some_message,
+)
+
+SIZE = 5
+MANY = 400
+BLOCKING = {"COLLSCAN", "SORT", "SORT_KEY_GENERATOR", "$sort"}
+
+
+@dataclass
+class Lists:
+    """A server of which every command is seen, a campaign with messages, and further campaigns."""
+
+    api: Api
+    commands: Commands
+    campaign: str
+
+
+@pytest.fixture(scope="module")
+async def lists(mongo_url: str) -> AsyncIterator[Lists]:
+    database = await open_database(mongo_url, f"lists_{secrets.token_hex(6)}")
+    await indexes.ensure(database, outbox_hours=24)
+    settings = Settings(mongodb_url=mongo_url, port=0, log_level="warning")
+    async with (
+        listening(database, mongo_url) as (heard, commands),
+        serving_api(settings, heard) as api,
+    ):
+        chance = random.Random(7)
+        campaign = await api.new_campaign()
+        raw = (await heard.collection("campaigns").find_one({}))["_id"]  # type: ignore[index]
+        await keep_messages(
+            heard, [some_message(raw, "acme", n, chance) for n in range(MANY)]
+        )
+        for workspace in ("acme", "other"):
+            await keep_campaigns(
+                heard, [some_campaign(workspace, n, chance) for n in range(MANY // 2)]
+            )
+        yield Lists(api, commands, campaign)
+    await database.drop()
+    await database.close()
+
+
+def subsets(parts: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every choice of these parts."""
+    for size in range(len(parts) + 1):
+        for chosen in itertools.combinations(parts.items(), size):
+            yield dict(chosen)
+
+
+CAMPAIGN_FILTERS = list(
+    subsets(
+        {
+            "search": "te",
+            "type": "OTP",
+            "state": "COMPLETED",
+            "sentFrom": "2026-11-23T09:00:00Z",
+            "sentTo": "2026-11-23T15:00:00Z",
+        }
+    )
+)
+DIRECTIONS = ("ASC", "DESC")
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("field", ["CREATED_AT", "SENT_AT", "NAME"])
+async def test_every_list_of_campaigns_walks_its_index_and_reads_what_it_shows(
+    lists: Lists, field: str, direction: str
+) -> None:
+    order = {"field": field, "direction": direction}
+    index = {"CREATED_AT": "list_created", "SENT_AT": "list_sent", "NAME": "list_name"}[field]
+    seen = 0
+    for chosen in CAMPAIGN_FILTERS:
+        for given in walked(await pages(lists, CAMPAIGNS, {"filter": chosen, "order": order})):
+            lists.commands.clear()
+            page = (await lists.api.ask(CAMPAIGNS, given))["campaigns"]
+            for read in of_collection(lists.commands, "campaigns"):
+                done = await explained(lists.api.db, read)
+                where = (chosen, given, done)
+                assert not done.stages & BLOCKING, where
+                if "pipeline" in read:
+                    assert done.documents == 0, where
+                    assert done.indexes <= {"list_created", "list_sent"}, where
+                elif "sort" in read:
+                    assert done.indexes == {index}, where
+                    assert done.documents <= done.returned + 1, where
+                    seen += len(page["nodes"]) > 0
+    assert seen > 150, "most of these lists are not empty"
+
+
+STATUSES = [status.value for status in DeliveryStatus]
+OFFERED: list[tuple[dict[str, Any], str | None]] = [
+    *(({}, field) for field in (None, "POSITION", "STATUS_AT", "RECIPIENT")),
+    *(({"statuses": STATUSES[:n]}, "POSITION") for n in (1, 2, 5, 10)),
+    ({"indicators": ["RECEIPT", "PENDING"]}, "POSITION"),
+    ({"indicators": ["TEMPORARY_ERROR"], "statuses": STATUSES[:5]}, None),
+    ({"statuses": ["SENT"]}, "STATUS_AT"),
+    ({"indicators": ["PENDING"]}, "STATUS_AT"),
+    ({"country": "FR"}, "POSITION"),
+    ({"country": "fr"}, None),
+    ({"errorCode": "3501"}, "POSITION"),
+    ({"errorCode": "x y"}, None),
+    *(({"search": text}, None) for text in ("+336", "0049 1", "336*", "412", "éléo", "L")),
+    *(({"search": text}, "RECIPIENT") for text in ("+336", "412")),
+]
+
+
+@pytest.mark.parametrize("direction", DIRECTIONS)
+@pytest.mark.parametrize("offered", OFFERED, ids=str)
+async def test_every_list_of_messages_walks_its_index_and_looks_at_one_page(
+    lists: Lists, offered: tuple[dict[str, Any], str | None], direction: str
+) -> None:
+    chosen, field = offered
+    if field is None and direction == "DESC":
+        return
+    given = {"c": lists.campaign, "filter": chosen}
+    if field is not None:
+        given["order"] = {"field": field, "direction": direction}
+    for more in walked(await pages(lists, MESSAGES, given)):
+        lists.commands.clear()
+        page = (await lists.api.ask(MESSAGES, more))["campaign"]["messages"]
+        assert page["nodes"]
+        reads = of_collection(lists.commands, "messages", "recipients")
+        assert len(reads) <= 3, "a place, the ids, the messages"
+        for read in reads:
+            done = await explained(lists.api.db, read)
+            assert not done.stages & BLOCKING, (more, done)
+            assert done.documents <= done.returned + 1, (more, done)
+            # Each piece of an index that is merged is looked at once more than it gives: a status, and a place in it.
+            pieces = 6 * len(STATUSES) if "STATUS_AT" in str(more) else len(STATUSES)
+            assert done.keys <= 2 * (SIZE + 1) + pieces, (more, done)
+            assert done.indexes != set(), (more, done)
+
+
+async def pages(lists: Lists, query: str, given: dict[str, Any]) -> list[dict[str, Any]]:
+    """The variables of the first page, of pages from the middle both ways, and of one between two places."""
+    data = await lists.api.ask(query, {**given, "first": 100})
+    page = data["campaigns"] if "campaigns" in data else data["campaign"]["messages"]
+    cursors = [edge["cursor"] for edge in page["edges"]]
+    found = [{**given, "first": SIZE}, {**given, "last": SIZE}]
+    if cursors:
+        low, high = cursors[len(cursors) // 3], cursors[2 * len(cursors) // 3]
+        found += [
+            {**given, "first": SIZE, "after": low},
+            {**given, "last": SIZE, "before": high},
+            {**given, "first": SIZE, "after": low, "before": high},
+        ]
+    return found
+
+
+def walked(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    yield from found
+
+
+def of_collection(commands: Commands, *names: str) -> list[Any]:
+    """The reads of these collections."""
+    return [
+        read for read in commands.reads() if read[next(iter(read))] in names
+    ]
