@@ -84,6 +84,10 @@ class Reading:
         self._campaigns.prime(picture.campaign.id, picture.campaign)
         self._figures.prime(picture.campaign.id, picture.figures)
 
+    def again(self) -> None:
+        """What was asked for is asked once more: count its rows anew."""
+        self._rows = 0
+
     async def close(self) -> None:
         """Give the session back."""
         await self.at.close()
@@ -127,6 +131,7 @@ class Context:
         #: where the event stands that a subscription gave last
         self.stand: Stand | None = None
         self._reading: Reading | None = None
+        self._of_event: Reading | None = None
         self._more: list[Reading] = []
 
     async def for_operation(self) -> "Context":
@@ -190,11 +195,17 @@ class Context:
         # What is watched outlives a database that is away; the connections look at the keys, too.
         with suppress(Overloaded):
             await self._still()
-        reading = Reading(self.services, viewer)
+        reading = self._of_event = Reading(self.services, viewer)
         try:
             yield reading
         finally:
             await reading.close()
+
+    def again(self) -> None:
+        """The executor begins anew, after an error."""
+        for reading in (self._reading, self._of_event, *self._more):
+            if reading is not None:
+                reading.again()
 
     async def close(self) -> None:
         """Close what was opened for the operation."""
