@@ -49,6 +49,35 @@ SCALARS: Any = {
 }
 
 
+def alike(one: tuple[str, list[Any]], other: tuple[str, list[Any]]) -> bool:
+    """Whether two answers say the same.
+
+    Where several fields fail that may not be null, their parent becomes null at the first error, and graphql-core gives
+    up the others as soon as it can: which of them it still reports, is a matter of time.
+    """
+    (data, errors), (other_data, other_errors) = one, other
+    by_place, by_other_place = _by_place(data, errors), _by_place(other_data, other_errors)
+    return (
+        data == other_data
+        and by_place.keys() == by_other_place.keys()
+        and all(any(e in by_other_place[place] for e in by_place[place]) for place in by_place)
+    )
+
+
+def _by_place(data: str, errors: list[Any]) -> dict[tuple[Any, ...], list[Any]]:
+    """Errors by the null that they have made."""
+    found: dict[tuple[Any, ...], list[Any]] = {}
+    for error in errors:
+        there, place = json.loads(data), []
+        for step in error.get("path", ()):
+            if there is None:
+                break
+            there = there[step]
+            place.append(step)
+        found.setdefault(tuple(place), []).append(error)
+    return found
+
+
 @dataclass
 class World:
     """A workspace with campaigns, and the schema with each executor."""
@@ -175,7 +204,7 @@ async def test_any_selection_of_the_schema_is_answered_as_by_the_stock_executor(
         asked = asyncio.run_coroutine_threadsafe(world.both(sensible), loop)
         compiled, stock = asked.result()
         seen["errors" if stock[1] else "data" if "{" in stock[0][1:] else "nothing"] += 1
-        assert compiled == stock
+        assert alike(compiled, stock), (compiled, stock)
 
     await asyncio.to_thread(any_document)
 
@@ -213,12 +242,12 @@ async def test_what_clients_ask_is_answered_as_by_the_stock_executor(
         wanted = {"c": world.known[0], "ids": [*world.known, "none"], "yes": yes}
         names = [name for name in wanted if f"${name}:" in document]
         compiled, stock = await world.both(document, {name: wanted[name] for name in names})
-        assert compiled == stock
+        assert alike(compiled, stock), (compiled, stock)
     for scopes in ((), ("reports:read",), ("campaigns:write",)):
         compiled, stock = await world.both(
             document, {name: wanted[name] for name in names}, scopes=scopes
         )
-        assert compiled == stock
+        assert alike(compiled, stock), (compiled, stock)
 
 
 async def test_a_document_is_parsed_validated_and_compiled_once_however_often_it_is_asked(
@@ -252,3 +281,15 @@ async def test_an_error_at_the_edge_of_the_rows_does_not_count_the_rows_twice(
 
     assert compiled == stock
     assert [error["extensions"]["code"] for error in compiled[1]] == ["INVALID_CURSOR"]
+
+
+async def test_a_field_that_fails_takes_nothing_from_another_that_waits_for_the_same(
+    world: World,
+) -> None:
+    campaign = world.known[0]
+    wrong = "cost statistics { total } messages(first: 0) { totalCount }"
+    document = f'{{ a: campaign(id: "{campaign}") {{ {wrong} }} b: campaign(id: "{campaign}") {{ cost }} }}'
+
+    for data, errors in await world.both(document):
+        assert json.loads(data) == {"a": None, "b": {"cost": 7.0}}
+        assert [error["path"] for error in errors] == [["a", "messages"]]
