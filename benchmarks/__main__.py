@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -22,6 +23,7 @@ from benchmarks import (
     profiling,
     receipts,
     report,
+    report_page,
     singles,
     soak,
     subscribers,
@@ -42,6 +44,8 @@ ROWS = (
     "singles",
     "processes",
     "page",
+    "report",
+    "repeat",
     "fanout",
     "selections",
     "latency",
@@ -199,7 +203,7 @@ async def _measure(
             for name in ROWS:  # in this order, whatever the caller's
                 if name in only:
                     with profiling.of(env.ours.pid, name, profiles):
-                        rows += await _rows(name, env, (hot, one, many), amounts, bar)
+                        rows += await _rows(name, env, (hot, one, many), amounts, bar, profiles)
                     report.write(rows, about, path)  # who ends it early keeps what there is
             if HOT & set(only):
                 task = progress.add_task("recount", total=sizes.large)
@@ -216,6 +220,7 @@ async def _rows(
     walks: tuple[Hot, Walk, Walked],
     amounts: Amounts,
     bar: Callable[[str, int], Callable[[], None]],
+    profiles: Path | None,
 ) -> list[Row]:
     """What is measured under this name."""
     hot, one, many = walks
@@ -233,6 +238,18 @@ async def _rows(
         return await processes.measure(env, hot, shapes, pairs, bar(name, turns * len(shapes)))
     if name == "page":
         return await page.measure(env, amounts.seconds, pairs, bar(name, turns))
+    if name == "report":
+        return await report_page.measure(
+            env,
+            amounts.seconds,
+            pairs,
+            lambda beside: bar(beside, turns),
+            partial(profiling.of, beside=profiles),
+        )
+    if name == "repeat":
+        return await report_page.measure_repeated(
+            env, amounts.seconds, pairs, lambda beside: bar(beside, turns)
+        )
     if name in ("fanout", "selections"):
         measure = fanout.measure if name == "fanout" else fanout.measure_selections
         return await measure(
