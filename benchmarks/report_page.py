@@ -102,17 +102,14 @@ async def measure(
     rows = []
     with ExitStack() as servers:
         ours = {
-            driver: servers.enter_context(env.data.serving(GQL_MONGO_DRIVER=driver, **_uncached()))[
-                0
-            ]
-            for driver in ("motor", "pymongo")
+            driver: servers.enter_context(_serving(env, driver)) for driver in ("motor", "pymongo")
         }
-        pages = await _pages(env, ours["motor"])
-        for driver, server in ours.items():
+        pages = await _pages(env, ours["motor"][0])
+        for driver, (server,) in ours.items():
             with profiled(server.pid, f"report-{driver}"):
-                for beside in BESIDE:
-                    if beside.driver == driver and _is_here(beside):
-                        rows.append(await _beside(env, beside, server, pages, seconds, pairs, bar))
+                for beside in (it for it in BESIDE if it.driver == driver and _is_here(it)):
+                    row = await _beside(env, beside, server, pages, seconds, pairs, bar)
+                    rows.append(row)
     return rows
 
 
@@ -229,10 +226,11 @@ def _instants(value: Any) -> Any:
     return value
 
 
-def _uncached() -> dict[str, str]:
-    """The setting that switches our cache of answers off, where there is one."""
+def _serving(env: Environment, driver: str) -> AbstractContextManager[list[Server]]:
+    """Our server with this driver, and without its cache of answers, where it has one."""
     known = {field.name for field in dataclasses.fields(Settings)}
-    return {"GQL_ANSWER_CACHE_MB": "0"} if "answer_cache_mb" in known else {}
+    uncached = {"GQL_ANSWER_CACHE_MB": "0"} if "answer_cache_mb" in known else {}
+    return env.data.serving(1, GQL_MONGO_DRIVER=driver, **uncached)
 
 
 def _is_here(beside: Beside) -> bool:

@@ -1,4 +1,4 @@
-"""What runs a server that we are measured beside: uvicorn with our own settings, on the loop that it takes by itself."""
+"""What runs a server that we are measured beside: uvicorn with our settings, on the loop that it takes by itself."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -11,7 +11,7 @@ from gql_server.server import listening_socket, make_server
 
 def serve(making: Awaitable[Starlette]) -> None:
     """Serve this application on a free port, and say where, as our own server does; until a signal ends it."""
-    loop_factory = Config(making, log_config=None).get_loop_factory()
+    loop_factory = Config("", log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(_serve(making))
 

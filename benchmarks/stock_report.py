@@ -194,7 +194,9 @@ class Query:
         """By global id."""
         key = ids.read_campaign(id)
         found = (await campaigns.some(info.context.at, [key])).get(key) if key else None
-        return found and Campaign(
+        if found is None:
+            return None
+        return Campaign(
             record=found,
             id=id,
             name=found.name,
