@@ -21,9 +21,9 @@ from benchmarks import (
     page,
     processes,
     profiling,
+    queries,
     receipts,
     report,
-    report_page,
     singles,
     soak,
     subscribers,
@@ -44,8 +44,7 @@ ROWS = (
     "singles",
     "processes",
     "page",
-    "report",
-    "repeat",
+    *queries.ROWS,
     "fanout",
     "selections",
     "latency",
@@ -179,8 +178,11 @@ async def _measure(
     pairs = amounts.pairs
     needed = receipts.messages_needed(amounts.in_bodies, pairs)
     watched = amounts.watched
+    at_rest = bool(queries.DEEP & set(only))
+    alone = not set(only) - queries.DEEP - queries.WITHOUT
     sizes = Sizes(
-        large=max(amounts.messages, needed),
+        large=0 if alone else max(amounts.messages, needed),
+        deep=amounts.messages if at_rest else 0,
         paged=page.MESSAGES,
         watched=1_000,
         flooded=watched.flooded if "age" in only else 0,
@@ -238,17 +240,10 @@ async def _rows(
         return await processes.measure(env, hot, shapes, pairs, bar(name, turns * len(shapes)))
     if name == "page":
         return await page.measure(env, amounts.seconds, pairs, bar(name, turns))
-    if name == "report":
-        return await report_page.measure(
-            env,
-            amounts.seconds,
-            pairs,
-            lambda beside: bar(beside, turns),
-            partial(profiling.of, beside=profiles),
-        )
-    if name == "repeat":
-        return await report_page.measure_repeated(
-            env, amounts.seconds, pairs, lambda beside: bar(beside, turns)
+    if name in queries.ROWS:
+        profiled = partial(profiling.of, beside=profiles)
+        return await queries.measure(
+            name, env, amounts.seconds, pairs, lambda beside: bar(beside, turns), profiled
         )
     if name in ("fanout", "selections"):
         measure = fanout.measure if name == "fanout" else fanout.measure_selections

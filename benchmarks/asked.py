@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import orjson
 
 from benchmarks import http_load
 from benchmarks.environment import Environment, Server
-from benchmarks.measure import Row, Sample, interleaved, milliseconds
+from benchmarks.measure import Failed, Row, Sample, interleaved, milliseconds
 
 CONNECTIONS = 16
 
@@ -39,6 +40,18 @@ def query(
     body = orjson.dumps({"query": document, "variables": variables})
     headers = [("Authorization", f"Bearer {key}")] if key is not None else []
     return http_load.request(f"{server.base}/graphql", body, headers)
+
+
+def campaign_of(body: bytes) -> dict[str, Any]:
+    """The campaign in an answer.
+
+    :raises Failed: it was answered by errors.
+    """
+    answer = orjson.loads(body)
+    if "errors" in answer:
+        raise Failed(f"a query was answered by errors: {answer['errors'][0]['message']}")
+    campaign: dict[str, Any] = answer["data"]["campaign"]
+    return campaign
 
 
 async def compared(

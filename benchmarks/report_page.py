@@ -13,30 +13,32 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from benchmarks import http_load, page
-from benchmarks.asked import Asked, Told, compared, query
+from benchmarks.asked import Asked, Told, campaign_of, compared, query
 from benchmarks.environment import DATABASE, Environment, Server
 from benchmarks.fanout import FOLDER
-from benchmarks.measure import Failed, Row
+from benchmarks.measure import Row
 from gql_server.domain import ids
 from gql_server.settings import Settings
 
 SIZE = page.SIZE
 PAGES = page.PAGES
 
+SUMMARY = """
+name text sender type state sentAt createdAt recipientCount cost
+statistics {
+  revision asOf total
+  indicators { indicator count rate statuses { status count rate } }
+  statuses { status count rate }
+}
+"""
+CONTACT = "id recipient contactName status statusAt"
 QUERY = f"""
 query Report($campaign: ID!, $after: String) {{
   campaign(id: $campaign) {{
-    name text sender type state sentAt createdAt recipientCount cost
-    statistics {{
-      revision asOf total
-      indicators {{ indicator count rate statuses {{ status count rate }} }}
-      statuses {{ status count rate }}
-    }}
+    {SUMMARY}
     messages(first: {SIZE}, after: $after) {{
-      nodes {{ id recipient contactName status statusAt }}
+      nodes {{ {CONTACT} }}
       pageInfo {{ hasNextPage endCursor }}
       totalCount
     }}
@@ -94,6 +96,13 @@ BESIDE = (
 )
 
 
+def serving(env: Environment, driver: str) -> AbstractContextManager[list[Server]]:
+    """Our server with this driver, and without its cache of answers, where it has one."""
+    known = {field.name for field in dataclasses.fields(Settings)}
+    uncached = {"GQL_ANSWER_CACHE_MB": "0"} if "answer_cache_mb" in known else {}
+    return env.data.serving(1, GQL_MONGO_DRIVER=driver, **uncached)
+
+
 async def measure(
     env: Environment, seconds: float, pairs: int, bar: Bar, profiled: Profiled
 ) -> list[Row]:
@@ -102,7 +111,7 @@ async def measure(
     rows = []
     with ExitStack() as servers:
         ours = {
-            driver: servers.enter_context(_serving(env, driver)) for driver in ("motor", "pymongo")
+            driver: servers.enter_context(serving(env, driver)) for driver in ("motor", "pymongo")
         }
         pages = await _pages(env, ours["motor"][0])
         for driver, (server,) in ours.items():
@@ -166,7 +175,7 @@ async def _pages(env: Environment, server: Server) -> list[_Page]:
     found = [_Page(f"{env.data.paged.id}-", None)]
     async with http_load.asking(server.base) as ask:
         while len(found) < PAGES:
-            shown = _campaign(await ask(_ours(env, server, found[-1])))["messages"]
+            shown = campaign_of(await ask(_ours(env, server, found[-1])))["messages"]
             if not shown["pageInfo"]["hasNextPage"]:
                 break
             last = ids.read_message(shown["nodes"][-1]["id"])
@@ -183,9 +192,9 @@ async def _alike(ours: Asked, theirs: Asked) -> bool:
         http_load.asking(theirs.server.base) as ask_them,
     ):
         for one, other in zip(ours.requests, theirs.requests, strict=True):
-            shown = _campaign(await ask(one))
+            shown = campaign_of(await ask(one))
             same = same and len(shown["messages"]["nodes"]) == SIZE
-            same = same and _instants(shown) == _instants(_campaign(await ask_them(other)))
+            same = same and _instants(shown) == _instants(campaign_of(await ask_them(other)))
     return same
 
 
@@ -204,14 +213,6 @@ def _variables(env: Environment, page: _Page) -> dict[str, str | None]:
     return {"campaign": ids.to_global("Campaign", env.data.paged.id), "after": page.after}
 
 
-def _campaign(body: bytes) -> dict[str, Any]:
-    answer = orjson.loads(body)
-    if "errors" in answer:
-        raise Failed(f"a report was answered by errors: {answer['errors'][0]['message']}")
-    campaign: dict[str, Any] = answer["data"]["campaign"]
-    return campaign
-
-
 def _instants(value: Any) -> Any:
     """The same with each time as one: orjson writes six decimals or none, and ours are three."""
     if isinstance(value, list):
@@ -224,13 +225,6 @@ def _instants(value: Any) -> Any:
             for key, item in value.items()
         }
     return value
-
-
-def _serving(env: Environment, driver: str) -> AbstractContextManager[list[Server]]:
-    """Our server with this driver, and without its cache of answers, where it has one."""
-    known = {field.name for field in dataclasses.fields(Settings)}
-    uncached = {"GQL_ANSWER_CACHE_MB": "0"} if "answer_cache_mb" in known else {}
-    return env.data.serving(1, GQL_MONGO_DRIVER=driver, **uncached)
 
 
 def _is_here(beside: Beside) -> bool:
