@@ -83,8 +83,8 @@ _BARE = [sys.executable, "-m", "benchmarks.bare"]
 MERCURIUS = Beside("mercurius", "Mercurius with JIT", "a ratio of 0.5, better 1", "pymongo", _NODE)
 BESIDE = (
     Beside("stock", "stock Strawberry, its caches on", "a ratio of 2", "motor", _STOCK),
-    MERCURIUS,
     Beside("motor", "Starlette + Motor + orjson, the same reads", "", "motor", _BARE, False),
+    MERCURIUS,
     Beside(
         "pymongo",
         "Starlette + AsyncMongoClient + orjson, the same reads",
