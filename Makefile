@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test test-all check fix bench soak schema chaos audit build lock clean \
+.PHONY: help setup demo test test-all check fix bench bench-large soak schema chaos audit build lock clean \
 	python pages pages-if-possible node-packages clients peers system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages
 
@@ -22,7 +22,7 @@ PEERS := benchmarks/peers/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -print) schema.graphql
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up everything that tests need: Python and Node packages, pages; by apt-get Redis and Chromium
 	@$(MAKE) -s -j5 python pages clients peers system-for-test
@@ -47,6 +47,9 @@ fix: python ## Format the code, and repair what the linter can
 
 bench: setup ## Run the benchmarks
 	$(RUN) benchmarks
+
+bench-large: setup ## What must not depend on a campaign's size, with 5 million messages
+	$(RUN) benchmarks --only summary,depth --messages 5000000
 
 soak: setup ## Load the server to its most, and beyond, and look at its memory; SOAK_SECONDS=600
 	$(RUN) benchmarks --soak $(SOAK_SECONDS)
