@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup demo test test-all check fix bench soak schema chaos audit build lock clean \
-	python pages pages-if-possible node-packages clients peers system-for-demo system-for-test \
+	python pages pages-if-possible node-packages clients documents peers system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
@@ -18,6 +18,7 @@ NODE_FITS := scripts/find-node
 PAGES := gql_server/static/graphiql/index.html
 NODE_PACKAGES := dashboard/node_modules/.package-lock.json
 CLIENTS := tests/clients/node_modules/.package-lock.json
+DOCUMENTS := tests/documents/node_modules/.package-lock.json
 PEERS := benchmarks/peers/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -print) schema.graphql
 
@@ -25,7 +26,7 @@ help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up everything that tests need: Python and Node packages, pages; by apt-get Redis and Chromium
-	@$(MAKE) -s -j5 python pages clients peers system-for-test
+	@$(MAKE) -s -j6 python pages clients documents peers system-for-test
 
 demo: ## Set up, start the server with a demo campaign whose receipts keep arriving, print the address
 	@$(MAKE) -s -j3 python system-for-demo pages-if-possible
@@ -73,8 +74,8 @@ lock: python ## Bring requirements.lock up to date with pyproject.toml; UPGRADE=
 		--no-annotate --all-extras $(UPGRADE) pyproject.toml -o requirements.lock
 
 clean: ## Remove all that was installed or built here; the data in .data stays
-	rm -rf .venv .make dist dashboard/node_modules tests/clients/node_modules benchmarks/peers/node_modules \
-		gql_server/static \
+	rm -rf .venv .make dist dashboard/node_modules tests/clients/node_modules tests/documents/node_modules \
+		benchmarks/peers/node_modules gql_server/static \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # What the targets above stand on. A file is made again when something that it is made of is newer.
@@ -106,6 +107,14 @@ $(NODE_PACKAGES): dashboard/package.json dashboard/package-lock.json dashboard/.
 
 $(CLIENTS): tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc
 	@scripts/quietly 'GraphQL clients' sh -ec 'cd tests/clients && npm ci && touch node_modules/.package-lock.json'
+
+# Compilers and linters of clients' documents, and of the schema.
+documents:
+	@if $(NODE_FITS) 'the tools for documents'; then $(MAKE) -s $(DOCUMENTS); fi
+
+$(DOCUMENTS): tests/documents/package.json tests/documents/package-lock.json tests/documents/.npmrc
+	@scripts/quietly 'tools for documents' \
+		sh -ec 'cd tests/documents && npm ci && touch node_modules/.package-lock.json'
 
 # What the benchmarks measure us beside.
 peers:
