@@ -4,7 +4,7 @@
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup demo test test-all check fix bench soak schema chaos audit build lock clean \
 	python pages pages-if-possible node-packages clients documents peers system-for-demo system-for-test \
-	check-format check-lint check-types check-imports check-lock check-schema check-pages
+	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
@@ -38,9 +38,9 @@ test: setup ## Set up, run all tests but those that take minutes
 test-all: setup ## Set up, run all tests, those that take minutes (the benchmarks' smoke run) included
 	$(RUN) pytest $(SIDE_BY_SIDE)
 
-check: ## Format, lint, types, imports, lock, schema, pages; changes nothing
-	@$(MAKE) -s -j2 python node-packages
-	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages
+check: ## Format, lint, types, imports, locks, schema, documents, pages; changes nothing
+	@$(MAKE) -s -j3 python node-packages documents
+	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents
 
 fix: python ## Format the code, and repair what the linter can
 	$(RUN) ruff format .
@@ -152,3 +152,9 @@ check-schema:
 
 check-pages:
 	@if $(NODE_FITS); then echo 'npm run check' && cd dashboard && npm run -s check; fi
+
+# What a linter of GraphQL says to the schema and to documents.
+check-documents:
+	@if $(NODE_FITS) 'the linter of documents'; then \
+		tests/documents/node_modules/.bin/eslint --max-warnings 0 --config tests/documents/eslint.config.js \
+			schema.graphql 'tests/documents/ariadne/*.graphql'; fi
