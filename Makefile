@@ -4,7 +4,8 @@
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup demo test test-all check fix bench soak schema chaos audit build lock clean \
 	python pages pages-if-possible node-packages clients documents peers system-for-demo system-for-test \
-	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents
+	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
+	check-breaking
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
@@ -40,7 +41,8 @@ test-all: setup ## Set up, run all tests, those that take minutes (the benchmark
 
 check: ## Format, lint, types, imports, locks, schema, documents, pages; changes nothing
 	@$(MAKE) -s -j3 python node-packages documents
-	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents
+	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
+		check-breaking
 
 fix: python ## Format the code, and repair what the linter can
 	$(RUN) ruff format .
@@ -158,3 +160,6 @@ check-documents:
 	@if $(NODE_FITS) 'the linter of documents'; then \
 		tests/documents/node_modules/.bin/eslint --max-warnings 0 --config tests/documents/eslint.config.js \
 			schema.graphql 'tests/documents/ariadne/*.graphql'; fi
+
+check-breaking:
+	@if $(NODE_FITS) 'the comparison with earlier schemas'; then $(RUN) scripts.check_breaking; fi

@@ -13,15 +13,20 @@ FOLDER = Path(__file__).parent
 SCHEMA = FOLDER.parent.parent / "schema.graphql"
 
 
+def installed() -> None:
+    """Skip the test where there is no Node.js; in CI there is."""
+    if shutil.which("node") is None and "CI" not in os.environ:
+        pytest.skip("The tools of clients need Node.js, which is not installed here")
+    if not (FOLDER / "node_modules").exists():
+        pytest.fail("The tools of clients are not installed: run `make setup`")
+
+
 def project(name: str, at: Path) -> Path:
     """A client's project: a copy of this folder's `name`, with schema.graphql and all packages from npm.
 
     Compilers write beside what they read, so none of them works in the checkout.
     """
-    if shutil.which("node") is None and "CI" not in os.environ:
-        pytest.skip("The tools of clients need Node.js, which is not installed here")
-    if not (FOLDER / "node_modules").exists():
-        pytest.fail("The tools of clients are not installed: run `make setup`")
+    installed()
     shutil.copytree(FOLDER / name, at)
     shutil.copy(SCHEMA, at)
     (at / "node_modules").symlink_to(FOLDER / "node_modules")
