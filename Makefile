@@ -3,7 +3,8 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup demo test test-all check fix bench soak schema chaos audit build lock clean \
-	python pages pages-if-possible node-packages clients documents peers system-for-demo system-for-test \
+	python pages pages-if-possible node-packages clients documents python-client peers \
+	system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
 	check-breaking
 
@@ -20,6 +21,7 @@ PAGES := gql_server/static/graphiql/index.html
 NODE_PACKAGES := dashboard/node_modules/.package-lock.json
 CLIENTS := tests/clients/node_modules/.package-lock.json
 DOCUMENTS := tests/documents/node_modules/.package-lock.json
+PYTHON_CLIENT := tests/documents/ariadne
 PEERS := benchmarks/peers/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -print) schema.graphql
 
@@ -27,7 +29,7 @@ help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up everything that tests need: Python and Node packages, pages; by apt-get Redis and Chromium
-	@$(MAKE) -s -j6 python pages clients documents peers system-for-test
+	@$(MAKE) -s -j7 python pages clients documents python-client peers system-for-test
 
 demo: ## Set up, start the server with a demo campaign whose receipts keep arriving, print the address
 	@$(MAKE) -s -j3 python system-for-demo pages-if-possible
@@ -71,13 +73,15 @@ build: ## Build a wheel, with the pages in it, into dist/
 	$(RUN) hatchling build -t wheel
 	$(RUN) scripts.check_wheel dist/*.whl
 
-lock: python ## Bring requirements.lock up to date with pyproject.toml; UPGRADE=--upgrade takes newer versions
-	$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --all-extras $(UPGRADE) pyproject.toml -o requirements.lock
+lock: python ## Bring the requirements.lock of each pyproject.toml up to date; UPGRADE=--upgrade takes newer versions
+	for folder in . $(PYTHON_CLIENT); do \
+		$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-annotate --all-extras $(UPGRADE) $$folder/pyproject.toml -o $$folder/requirements.lock || exit; \
+	done
 
 clean: ## Remove all that was installed or built here; the data in .data stays
-	rm -rf .venv .make dist dashboard/node_modules tests/clients/node_modules tests/documents/node_modules \
-		benchmarks/peers/node_modules gql_server/static \
+	rm -rf .venv .make dist dashboard/node_modules tests/clients/node_modules benchmarks/peers/node_modules \
+		tests/documents/node_modules $(PYTHON_CLIENT)/.venv gql_server/static \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # What the targets above stand on. A file is made again when something that it is made of is newer.
@@ -117,6 +121,16 @@ documents:
 $(DOCUMENTS): tests/documents/package.json tests/documents/package-lock.json tests/documents/.npmrc
 	@scripts/quietly 'tools for documents' \
 		sh -ec 'cd tests/documents && npm ci && touch node_modules/.package-lock.json'
+
+# A generator of Python clients, in an environment of its own: it needs graphql-core 3.2, and we 3.3.
+python-client: $(PYTHON_CLIENT)/.venv/.complete
+
+$(PYTHON_CLIENT)/.venv/.complete: .venv/.complete $(PYTHON_CLIENT)/requirements.lock
+	@scripts/quietly 'generator of Python clients' sh -ec ' \
+		.venv/bin/uv venv --clear --python .venv/bin/python $(PYTHON_CLIENT)/.venv; \
+		.venv/bin/uv pip install --python $(PYTHON_CLIENT)/.venv/bin/python --require-hashes \
+			-r $(PYTHON_CLIENT)/requirements.lock; \
+		touch $(PYTHON_CLIENT)/.venv/.complete'
 
 # What the benchmarks measure us beside.
 peers:
