@@ -13,6 +13,7 @@ PYTHON ?= $(shell scripts/find-python)
 RUN := .venv/bin/python -m
 # A mongod for each; the tests of one file stay together, for they share what is slow to make.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+DRIVER ?= motor
 CHAOS_RUNS ?= 50
 SOAK_SECONDS ?= 600
 
@@ -35,11 +36,12 @@ demo: ## Set up, start the server with a demo campaign whose receipts keep arriv
 	@$(MAKE) -s -j3 python system-for-demo pages-if-possible
 	@exec $(RUN) gql_server demo
 
-test: setup ## Set up, run all tests but those that take minutes
-	$(RUN) pytest $(SIDE_BY_SIDE) -m "not long"
+test: setup ## Set up, run all tests but those that take minutes; by the other driver: DRIVER=pymongo
+	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest $(SIDE_BY_SIDE) -m "not long"
 
-test-all: setup ## Set up, run all tests, those that take minutes (the benchmarks' smoke run) included
-	$(RUN) pytest $(SIDE_BY_SIDE)
+test-all: setup ## Set up, run all tests, those that take minutes (the benchmarks' smoke run) included, by both drivers
+	GQL_MONGO_DRIVER=motor $(RUN) pytest $(SIDE_BY_SIDE)
+	GQL_MONGO_DRIVER=pymongo $(RUN) pytest $(SIDE_BY_SIDE)
 
 check: ## Format, lint, types, imports, locks, schema, documents, pages; changes nothing
 	@$(MAKE) -s -j3 python node-packages documents
