@@ -45,13 +45,13 @@ class Campaign(Node):
 
     record: strawberry.Private[campaign.Campaign]
     reading: strawberry.Private[Reading]
-    name: str
+    name: str = strawberry.field(description="What people call it; no recipient sees it.")
     text: str = strawberry.field(description="The text of the SMS.")
     sender: str = strawberry.field(description="The personalised sender shown on the handset.")
-    type: SmsType
-    state: CampaignState
-    created_at: datetime
-    sent_at: datetime | None
+    type: SmsType = strawberry.field(description="What the SMS is for.")
+    state: CampaignState = strawberry.field(description="Where it stands as a whole.")
+    created_at: datetime = strawberry.field(description="When it was made, here.")
+    sent_at: datetime | None = strawberry.field(description="When it was, or will be, sent.")
 
     @strawberry.field(description="Number of recipients = number of messages.")
     async def recipient_count(self) -> int:
@@ -232,15 +232,15 @@ class CampaignConnection:
 class CampaignFilter:
     """Filter of campaigns."""
 
-    state: CampaignState | None = None
+    state: CampaignState | None = strawberry.field(default=None, description="In this state.")
 
 
 @strawberry.input(description="The order of campaigns; newest first where it is not given.")
 class CampaignOrder:
     """Order of campaigns."""
 
-    field: CampaignOrderField
-    direction: OrderDirection
+    field: CampaignOrderField = strawberry.field(description="What they are ordered by.")
+    direction: OrderDirection = strawberry.field(description="Which of them comes first.")
 
 
 async def campaigns_page(

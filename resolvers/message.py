@@ -23,9 +23,13 @@ if TYPE_CHECKING:
 class StatusChange:
     """One entry of a message's history."""
 
-    status: DeliveryStatus
-    at: datetime
-    error_code: str | None
+    status: DeliveryStatus = strawberry.field(description="The status that was reported.")
+    at: datetime = strawberry.field(
+        description="When it was reached first, by the provider's clock, within bounds."
+    )
+    error_code: str | None = strawberry.field(
+        description="The provider's own error code, as it came."
+    )
 
 
 @strawberry.type(description="One SMS to one recipient.")
@@ -38,19 +42,21 @@ class Message(Node):
             "_ -); taken wherever a message id is."
         )
     )
-    recipient: PhoneNumber
+    recipient: PhoneNumber = strawberry.field(description="Whom it goes to.")
     contact_name: str | None = strawberry.field(
         description="Null unless the viewer may read contacts."
     )
-    status: DeliveryStatus
-    status_label: str
-    indicator: DeliveryIndicator
+    status: DeliveryStatus = strawberry.field(
+        description="Where it stands: the word that says most of all that were reported."
+    )
+    status_label: str = strawberry.field(description="The status as it is called in the report.")
+    indicator: DeliveryIndicator = strawberry.field(description="The rate in which it counts.")
     status_at: datetime = strawberry.field(description="When the status was reached.")
     error_code: str | None = strawberry.field(
         description="The provider's own error code, as it came."
     )
     error_reason: str | None = strawberry.field(description="The provider's own words.")
-    provider: str | None
+    provider: str | None = strawberry.field(description="Who carries it, and reports on it.")
     country: str | None = strawberry.field(
         description="ISO 3166-1 code of the number's country or region."
     )
@@ -62,7 +68,7 @@ class Message(Node):
     )
     load_campaign: strawberry.Private[Callable[[], Awaitable["Campaign"]]]
 
-    @strawberry.field
+    @strawberry.field(description="The campaign that it belongs to.")
     async def campaign(self) -> Annotated["Campaign", strawberry.lazy("resolvers.campaign")]:
         """The campaign that it belongs to."""
         return await self.load_campaign()
@@ -168,5 +174,5 @@ def allowed_statuses(filter: MessageFilter | None) -> frozenset[DeliveryStatus] 
 class MessageOrder:
     """Order of messages."""
 
-    field: MessageOrderField
-    direction: OrderDirection
+    field: MessageOrderField = strawberry.field(description="What they are ordered by.")
+    direction: OrderDirection = strawberry.field(description="Which of them comes first.")

@@ -12,14 +12,13 @@ from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from gql_server.domain.status import INDICATOR_LABEL, STATUS_LABEL
 from gql_server.errors import Overloaded, PublicError
 from gql_server.pace import Pace
 from resolvers.context import Context
-from resolvers.enums import DeliveryIndicator, DeliveryStatus
 from resolvers.errors import coded
 from resolvers.executor import Executor
 from resolvers.known import Documents, Knowing
+from resolvers.meanings import MEANINGS
 from resolvers.message import Message
 from resolvers.mutation import Mutation
 from resolvers.query import Query
@@ -233,7 +232,7 @@ def make_schema() -> Schema:
     )
     schema.documents = documents
     _without_null_defaults(schema)
-    _with_labels(schema)
+    _with_meanings(schema)
     return schema
 
 
@@ -247,15 +246,10 @@ def _without_null_defaults(schema: Schema) -> None:
                 one.default_value = Undefined
 
 
-def _with_labels(schema: Schema) -> None:
-    """Say in the documentation how statuses and indicators are called in the report."""
-    labels = {
-        str(word): label
-        for words in (STATUS_LABEL, INDICATOR_LABEL)
-        for word, label in words.items()
-    }
-    for enum in (DeliveryStatus, DeliveryIndicator):
+def _with_meanings(schema: Schema) -> None:
+    """Say in the documentation what the values of enums mean."""
+    for enum, meanings in MEANINGS.items():
         named = schema._schema.type_map[enum.__name__]
         assert isinstance(named, GraphQLEnumType)
-        for word, value in named.values.items():
-            value.description = f"In the report: {labels[word]}."
+        for member, meaning in meanings.items():
+            named.values[member.name].description = meaning
