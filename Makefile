@@ -2,15 +2,18 @@
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test test-all check fix bench soak schema chaos audit build lock clean \
-	python pages pages-if-possible node-packages clients peers system-for-demo system-for-test \
-	check-format check-lint check-types check-imports check-lock check-schema check-pages
+.PHONY: help setup demo test test-all check fix bench bench-large soak schema chaos audit build lock clean \
+	python pages pages-if-possible node-packages clients documents python-client peers \
+	system-for-demo system-for-test \
+	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
+	check-breaking
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
 RUN := .venv/bin/python -m
 # A mongod for each; the tests of one file stay together, for they share what is slow to make.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+DRIVER ?= motor
 CHAOS_RUNS ?= 50
 SOAK_SECONDS ?= 600
 
@@ -18,28 +21,32 @@ NODE_FITS := scripts/find-node
 PAGES := gql_server/static/graphiql/index.html
 NODE_PACKAGES := dashboard/node_modules/.package-lock.json
 CLIENTS := tests/clients/node_modules/.package-lock.json
+DOCUMENTS := tests/documents/node_modules/.package-lock.json
+PYTHON_CLIENT := tests/documents/ariadne
 PEERS := benchmarks/peers/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -print) schema.graphql
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up everything that tests need: Python and Node packages, pages; by apt-get Redis and Chromium
-	@$(MAKE) -s -j5 python pages clients peers system-for-test
+	@$(MAKE) -s -j7 python pages clients documents python-client peers system-for-test
 
 demo: ## Set up, start the server with a demo campaign whose receipts keep arriving, print the address
 	@$(MAKE) -s -j3 python system-for-demo pages-if-possible
 	@exec $(RUN) gql_server demo
 
-test: setup ## Set up, run all tests but those that take minutes
-	$(RUN) pytest $(SIDE_BY_SIDE) -m "not long"
+test: setup ## Set up, run all tests but those that take minutes; by the other driver: DRIVER=pymongo
+	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest $(SIDE_BY_SIDE) -m "not long"
 
-test-all: setup ## Set up, run all tests, those that take minutes (the benchmarks' smoke run) included
-	$(RUN) pytest $(SIDE_BY_SIDE)
+test-all: setup ## Set up, run all tests, those that take minutes (the benchmarks' smoke run) included, by both drivers
+	GQL_MONGO_DRIVER=motor $(RUN) pytest $(SIDE_BY_SIDE)
+	GQL_MONGO_DRIVER=pymongo $(RUN) pytest $(SIDE_BY_SIDE)
 
-check: ## Format, lint, types, imports, lock, schema, pages; changes nothing
-	@$(MAKE) -s -j2 python node-packages
-	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages
+check: ## Format, lint, types, imports, locks, schema, documents, pages; changes nothing
+	@$(MAKE) -s -j3 python node-packages documents
+	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
+		check-breaking
 
 fix: python ## Format the code, and repair what the linter can
 	$(RUN) ruff format .
@@ -47,6 +54,9 @@ fix: python ## Format the code, and repair what the linter can
 
 bench: setup ## Run the benchmarks
 	$(RUN) benchmarks
+
+bench-large: setup ## What must not depend on a campaign's size, with 5 million messages
+	$(RUN) benchmarks --only summary,depth --messages 5000000
 
 soak: setup ## Load the server to its most, and beyond, and look at its memory; SOAK_SECONDS=600
 	$(RUN) benchmarks --soak $(SOAK_SECONDS)
@@ -68,13 +78,15 @@ build: ## Build a wheel, with the pages in it, into dist/
 	$(RUN) hatchling build -t wheel
 	$(RUN) scripts.check_wheel dist/*.whl
 
-lock: python ## Bring requirements.lock up to date with pyproject.toml; UPGRADE=--upgrade takes newer versions
-	$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-annotate --all-extras $(UPGRADE) pyproject.toml -o requirements.lock
+lock: python ## Bring the requirements.lock of each pyproject.toml up to date; UPGRADE=--upgrade takes newer versions
+	for folder in . $(PYTHON_CLIENT); do \
+		$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
+			--no-annotate --all-extras $(UPGRADE) $$folder/pyproject.toml -o $$folder/requirements.lock || exit; \
+	done
 
 clean: ## Remove all that was installed or built here; the data in .data stays
 	rm -rf .venv .make dist dashboard/node_modules tests/clients/node_modules benchmarks/peers/node_modules \
-		gql_server/static \
+		tests/documents/node_modules $(PYTHON_CLIENT)/.venv gql_server/static \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # What the targets above stand on. A file is made again when something that it is made of is newer.
@@ -106,6 +118,24 @@ $(NODE_PACKAGES): dashboard/package.json dashboard/package-lock.json dashboard/.
 
 $(CLIENTS): tests/clients/package.json tests/clients/package-lock.json tests/clients/.npmrc
 	@scripts/quietly 'GraphQL clients' sh -ec 'cd tests/clients && npm ci && touch node_modules/.package-lock.json'
+
+# Compilers and linters of clients' documents, and of the schema.
+documents:
+	@if $(NODE_FITS) 'the tools for documents'; then $(MAKE) -s $(DOCUMENTS); fi
+
+$(DOCUMENTS): tests/documents/package.json tests/documents/package-lock.json tests/documents/.npmrc
+	@scripts/quietly 'tools for documents' \
+		sh -ec 'cd tests/documents && npm ci && touch node_modules/.package-lock.json'
+
+# A generator of Python clients, in an environment of its own: it needs graphql-core 3.2, and we 3.3.
+python-client: $(PYTHON_CLIENT)/.venv/.complete
+
+$(PYTHON_CLIENT)/.venv/.complete: .venv/.complete $(PYTHON_CLIENT)/requirements.lock
+	@scripts/quietly 'generator of Python clients' sh -ec ' \
+		.venv/bin/uv venv --clear --python .venv/bin/python $(PYTHON_CLIENT)/.venv; \
+		.venv/bin/uv pip install --python $(PYTHON_CLIENT)/.venv/bin/python --require-hashes \
+			-r $(PYTHON_CLIENT)/requirements.lock; \
+		touch $(PYTHON_CLIENT)/.venv/.complete'
 
 # What the benchmarks measure us beside.
 peers:
@@ -143,3 +173,12 @@ check-schema:
 
 check-pages:
 	@if $(NODE_FITS); then echo 'npm run check' && cd dashboard && npm run -s check; fi
+
+# What a linter of GraphQL says to the schema and to documents.
+check-documents:
+	@if $(NODE_FITS) 'the linter of documents'; then \
+		tests/documents/node_modules/.bin/eslint --max-warnings 0 --config tests/documents/eslint.config.js \
+			schema.graphql 'tests/documents/ariadne/*.graphql'; fi
+
+check-breaking:
+	@if $(NODE_FITS) 'the comparison with earlier schemas'; then $(RUN) scripts.check_breaking; fi

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -20,6 +21,7 @@ from benchmarks import (
     page,
     processes,
     profiling,
+    queries,
     receipts,
     report,
     singles,
@@ -42,6 +44,7 @@ ROWS = (
     "singles",
     "processes",
     "page",
+    *queries.ROWS,
     "fanout",
     "selections",
     "latency",
@@ -175,8 +178,11 @@ async def _measure(
     pairs = amounts.pairs
     needed = receipts.messages_needed(amounts.in_bodies, pairs)
     watched = amounts.watched
+    at_rest = bool(queries.DEEP & set(only))
+    alone = not set(only) - queries.DEEP - queries.WITHOUT
     sizes = Sizes(
-        large=max(amounts.messages, needed),
+        large=0 if alone else max(amounts.messages, needed),
+        deep=amounts.messages if at_rest else 0,
         paged=page.MESSAGES,
         watched=1_000,
         flooded=watched.flooded if "age" in only else 0,
@@ -199,7 +205,7 @@ async def _measure(
             for name in ROWS:  # in this order, whatever the caller's
                 if name in only:
                     with profiling.of(env.ours.pid, name, profiles):
-                        rows += await _rows(name, env, (hot, one, many), amounts, bar)
+                        rows += await _rows(name, env, (hot, one, many), amounts, bar, profiles)
                     report.write(rows, about, path)  # who ends it early keeps what there is
             if HOT & set(only):
                 task = progress.add_task("recount", total=sizes.large)
@@ -216,6 +222,7 @@ async def _rows(
     walks: tuple[Hot, Walk, Walked],
     amounts: Amounts,
     bar: Callable[[str, int], Callable[[], None]],
+    profiles: Path | None,
 ) -> list[Row]:
     """What is measured under this name."""
     hot, one, many = walks
@@ -233,6 +240,11 @@ async def _rows(
         return await processes.measure(env, hot, shapes, pairs, bar(name, turns * len(shapes)))
     if name == "page":
         return await page.measure(env, amounts.seconds, pairs, bar(name, turns))
+    if name in queries.ROWS:
+        profiled = partial(profiling.of, beside=profiles)
+        return await queries.measure(
+            name, env, amounts.seconds, pairs, lambda beside: bar(beside, turns), profiled
+        )
     if name in ("fanout", "selections"):
         measure = fanout.measure if name == "fanout" else fanout.measure_selections
         return await measure(

@@ -1,33 +1,35 @@
 """The limit: the least that a server of the same parts can do, without any of what ours promises.
 
-`/receipt` reads a body and answers, `/page` is one find and one encoding, `/fan` a loop over websockets. The same
-uvicorn with the same settings, on the loop that uvicorn takes by itself.
+`/receipt` reads a body and answers, `/page` is one find and one encoding, `/report` the four reads of a report and one
+encoding, `/fan` a loop over websockets. The same uvicorn with the same settings, on the loop that it takes by itself.
 
-Run as `python -m benchmarks.bare URL DATABASE`.
+Run as `python -m benchmarks.bare URL DATABASE [DRIVER]`.
 """
 
-import asyncio
 import sys
 from datetime import datetime
 from typing import Any
 
 import orjson
 from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from benchmarks import bare_report
+from benchmarks.serving import serve
 from gql_server.domain import ids
-from gql_server.server import listening_socket, make_server
 
 FIELDS = ("recipient", "status", "at", "name")
 
 
-def make_app(mongodb_url: str, database: str) -> Starlette:
+async def make_app(mongodb_url: str, database: str, driver: str = "motor") -> Starlette:
     """The endpoints."""
-    client: Any = AsyncIOMotorClient(mongodb_url, tz_aware=True)
+    connect: Any = AsyncIOMotorClient if driver == "motor" else AsyncMongoClient
+    client = connect(mongodb_url, tz_aware=True)
     messages = client[database]["messages"]
     sockets: dict[WebSocket, None] = {}
 
@@ -81,6 +83,7 @@ def make_app(mongodb_url: str, database: str) -> Starlette:
         routes=[
             Route("/receipt", receipt, methods=["POST"]),
             Route("/page", page),
+            Route("/report", await bare_report.endpoint(client, database)),
             Route("/publish", publish, methods=["POST"]),
             WebSocketRoute("/fan", fan),
         ]
@@ -92,19 +95,5 @@ def same_instant(one: str, other: str) -> bool:
     return datetime.fromisoformat(one) == datetime.fromisoformat(other)
 
 
-async def _serve(mongodb_url: str, database: str) -> None:
-    listening = listening_socket("127.0.0.1", 0)
-    port = listening.getsockname()[1]
-    server = make_server(
-        make_app(mongodb_url, database),
-        on_started=lambda: print(f"Serving at http://127.0.0.1:{port}", flush=True),
-    )
-    await server.serve(sockets=[listening])
-
-
 if __name__ == "__main__":
-    from uvicorn import Config
-
-    loop_factory = Config(make_app, log_config=None).get_loop_factory()
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(_serve(*sys.argv[1:]))
+    serve(make_app(*sys.argv[1:]))

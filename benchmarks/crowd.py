@@ -45,6 +45,11 @@ class Sockets(ABC):
                 *(self._open(url, script, protocol) for script in scripts[first : first + AT_ONCE])
             )
 
+    def stall(self) -> None:
+        """Take nothing any more, and stay."""
+        for socket in self._sockets:
+            socket.stall()
+
     def close(self) -> None:
         """Leave, without a goodbye."""
         for socket in self._sockets:
@@ -217,6 +222,10 @@ class _Socket(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._left:
             self._fail(f"a websocket was closed ({exc or 'by the server'})")
+
+    def stall(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
 
     def leave(self) -> None:
         self._left = True

@@ -41,6 +41,8 @@ class Sizes:
     paged: int = 0
     watched: int = 0
     flooded: int = 0
+    #: varied, and at rest
+    deep: int = 0
     #: how many further campaigns, and the messages of each
     many: tuple[int, int] = (0, 0)
 
@@ -48,7 +50,7 @@ class Sizes:
     def all(self) -> int:
         """Of them together."""
         many, each = self.many
-        return self.large + self.paged + self.watched + self.flooded + many * each
+        return self.large + self.paged + self.watched + self.flooded + self.deep + many * each
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class Data:
     paged: Campaign
     watched: Campaign
     flooded: Campaign
+    deep: Campaign
     many: Sequence[Campaign]
 
     def webhook(self, server: Server) -> str:
@@ -163,6 +166,7 @@ async def data(sizes: Sizes, seeded: Callable[[int], None]) -> AsyncIterator[Dat
                     key, token = await seed.workspace(db)
                     large = await seed.bulk_campaign(services, sizes.large, seeded)
                     flooded = await seed.bulk_campaign(services, sizes.flooded, seeded)
+                    deep = await seed.bulk_campaign(services, sizes.deep, seeded, varied=True)
                     paged = await seed.registered_campaign(services, sizes.paged, seeded)
                     watched = await seed.registered_campaign(services, sizes.watched, seeded)
                     many = await seed.many_campaigns(services, *sizes.many, seeded)
@@ -179,6 +183,7 @@ async def data(sizes: Sizes, seeded: Callable[[int], None]) -> AsyncIterator[Dat
                     paged=paged,
                     watched=watched,
                     flooded=flooded,
+                    deep=deep,
                     many=many,
                 )
             finally:

@@ -7,7 +7,7 @@ thousands at once, and nobody waits for a majority.
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from pymongo.read_concern import ReadConcern
@@ -19,7 +19,7 @@ from gql_server.database import Database, Reads, Transaction
 from gql_server.domain import ids
 from gql_server.domain.campaign import SmsType
 from gql_server.domain.message import registered
-from gql_server.domain.receipt import to_milliseconds
+from gql_server.domain.receipt import History, HistoryEntry, to_milliseconds
 from gql_server.domain.source import Source
 from gql_server.domain.status import DeliveryStatus
 from gql_server.intake import NewRecipient
@@ -36,8 +36,39 @@ IN_BULK = 5000
 CAMPAIGNS_AT_ONCE = 100
 SENT_BEFORE = timedelta(hours=1)
 """Receipts may say any time since then."""
+MILLISECOND = timedelta(milliseconds=1)
+
+NUMBERS = 10**8
+"""Of recipients."""
+SHUFFLE = 7_368_787
+"""Times this, modulo `NUMBERS`, each number becomes another one."""
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of a message."""
+
+    status: DeliveryStatus
+    country: str
+    code: str | None = None
+
+
+FATES = (
+    *[Fate(DeliveryStatus.RECEIVED, "FR")] * 12,
+    *[Fate(DeliveryStatus.RECEIVED, "BE")] * 2,
+    Fate(DeliveryStatus.SENT, "FR"),
+    Fate(DeliveryStatus.WAITING, "FR"),
+    Fate(DeliveryStatus.ABSENCE_TEMPORARY_ERROR, "FR", "27"),
+    Fate(DeliveryStatus.ABSENCE_TEMPORARY_ERROR, "BE", "27"),
+    Fate(DeliveryStatus.ROUTING_ERROR, "FR", "1"),
+    Fate(DeliveryStatus.BLACKLISTED, "FR"),
+)
+"""In turn, of the messages of a varied campaign."""
+
+Made = Callable[[str, int, datetime], NewMessage]
+"""Makes a message of its id, a number and the present time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +132,19 @@ async def registered_campaign(
     return Campaign(campaign, messages)
 
 
-async def bulk_campaign(services: Services, size: int, seeded: Callable[[int], None]) -> Campaign:
-    """A campaign with so many messages, committed as registration does, but for reading the numbers."""
+async def bulk_campaign(
+    services: Services, size: int, seeded: Callable[[int], None], *, varied: bool = False
+) -> Campaign:
+    """A campaign with so many messages, committed as registration does, but for reading the numbers.
+
+    `varied`: as a campaign is when its receipts have come, with all that a list can be filtered and ordered by.
+    """
     campaign = await _campaign(services)
+    made = _varied if varied else _waiting
     everything = [ids.message_id(campaign, position) for position in range(size)]
     for first in range(0, size, IN_BULK):
         part = everything[first : first + IN_BULK]
-        await _commit(services, {campaign: list(enumerate(part, start=first))})
+        await _commit(services, {campaign: list(enumerate(part, start=first))}, made)
         seeded(len(part))
     return Campaign(campaign, everything)
 
@@ -129,30 +166,57 @@ async def many_campaigns(
     return campaigns
 
 
-async def _commit(services: Services, added: Mapping[str, Sequence[tuple[int, str]]]) -> None:
-    """Add messages, by campaign, each with the number that its recipient is made of."""
-    history = registered(DeliveryStatus.WAITING, to_milliseconds(utc_now()))
+async def _commit(
+    services: Services, added: Mapping[str, Sequence[tuple[int, str]]], made: Made | None = None
+) -> None:
+    """Add messages, by campaign, each with the number that it is made of."""
+    made = made or _waiting
+    now = to_milliseconds(utc_now())
 
     async def prepare(tx: Transaction) -> Plan[None]:
         plan: Plan[None] = Plan(None)
         for campaign, messages in added.items():
             draft = plan.of(WORKSPACE, campaign)
             for number, message in messages:
-                draft.add(
-                    NewMessage(
-                        id=message,
-                        workspace=WORKSPACE,
-                        recipient=f"+336{number:08}",
-                        name=f"Contact {number}",
-                        country="FR",
-                        bound_to=None,
-                        keys=(),
-                        history=history,
-                    )
-                )
+                draft.add(made(message, number, now))
         return plan
 
     await services.committer.commit(prepare)
+
+
+def _waiting(message: str, number: int, now: datetime) -> NewMessage:
+    return _message(message, number, "FR", registered(DeliveryStatus.WAITING, now))
+
+
+def _varied(message: str, number: int, now: datetime) -> NewMessage:
+    fate = FATES[number % len(FATES)]
+    # Numbers and times lie as if shuffled: an order by one of them is none of the others'.
+    shuffled = number * SHUFFLE % NUMBERS
+    sent_at = now - SENT_BEFORE
+    history = registered(DeliveryStatus.WAITING, sent_at)
+    if fate.status is not DeliveryStatus.WAITING:
+        entry = HistoryEntry(
+            status=fate.status,
+            at=sent_at + timedelta(milliseconds=shuffled % (SENT_BEFORE // MILLISECOND)),
+            error_code=fate.code,
+            provider="generic",
+            delay=0,
+        )
+        history = (*history, entry)
+    return _message(message, shuffled, fate.country, history)
+
+
+def _message(message: str, number: int, country: str, history: History) -> NewMessage:
+    return NewMessage(
+        id=message,
+        workspace=WORKSPACE,
+        recipient=f"+336{number:08}",
+        name=f"Contact {number}",
+        country=country,
+        bound_to=None,
+        keys=(),
+        history=history,
+    )
 
 
 async def _campaign(services: Services) -> str:

@@ -22,9 +22,9 @@ from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
+from benchmarks.serving import serve
 from gql_server.database import Database, open_database
 from gql_server.domain import ids
-from gql_server.server import listening_socket, make_server
 from gql_server.store import campaigns, counters
 from resolvers.scalars import SCALARS
 from resolvers.statistics import DeliveryStatistics
@@ -114,19 +114,5 @@ async def _read(db: Database, id: str) -> Campaign:
     )
 
 
-async def _serve(mongodb_url: str, database: str) -> None:
-    listening = listening_socket("127.0.0.1", 0)
-    port = listening.getsockname()[1]
-    server = make_server(
-        await make_app(mongodb_url, database),
-        on_started=lambda: print(f"Serving at http://127.0.0.1:{port}", flush=True),
-    )
-    await server.serve(sockets=[listening])
-
-
 if __name__ == "__main__":
-    from uvicorn import Config
-
-    loop_factory = Config(make_app, log_config=None).get_loop_factory()
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(_serve(*sys.argv[1:]))
+    serve(make_app(*sys.argv[1:]))

@@ -27,13 +27,13 @@ class Campaign(Node):
 
     record: strawberry.Private[campaign.Campaign]
     reading: strawberry.Private[Reading]
-    name: str
+    name: str = strawberry.field(description="What people call it; no recipient sees it.")
     text: str = strawberry.field(description="The text of the SMS.")
     sender: str = strawberry.field(description="The personalised sender shown on the handset.")
-    type: SmsType
-    state: CampaignState
-    created_at: datetime
-    sent_at: datetime | None
+    type: SmsType = strawberry.field(description="What the SMS is for.")
+    state: CampaignState = strawberry.field(description="Where it stands as a whole.")
+    created_at: datetime = strawberry.field(description="When it was made, here.")
+    sent_at: datetime | None = strawberry.field(description="When it was, or will be, sent.")
 
     @strawberry.field(description="Number of recipients = number of messages.")
     async def recipient_count(self) -> int:

@@ -52,8 +52,8 @@ class CampaignFilter:
         default=None,
         description="Part of the name, whatever its accents and capitals. Blank: no condition.",
     )
-    type: SmsType | None = None
-    state: CampaignState | None = None
+    type: SmsType | None = strawberry.field(default=None, description="Of this type.")
+    state: CampaignState | None = strawberry.field(default=None, description="In this state.")
     sent_from: datetime | None = strawberry.field(
         default=None, description="Sent, or to be sent, at this time or later."
     )
@@ -68,8 +68,8 @@ class CampaignFilter:
 class CampaignOrder:
     """Order of campaigns."""
 
-    field: CampaignOrderField
-    direction: OrderDirection
+    field: CampaignOrderField = strawberry.field(description="What they are ordered by.")
+    direction: OrderDirection = strawberry.field(description="Which of them comes first.")
 
 
 async def campaigns_page(

@@ -1,10 +1,10 @@
 """What an operation has at hand: who asks, and one consistent reading of the database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
@@ -21,8 +21,19 @@ from gql_server.store import campaigns, counters, messages, workspaces
 from gql_server.store.counters import Figures
 from resolvers.results import Stand
 
+T = TypeVar("T")
+
 MOST_ROWS = 10_000
 """Of campaigns and messages that one operation may ask for."""
+
+
+def _shared(loading: Awaitable[T]) -> Awaitable[T]:
+    """What several fields of an operation wait for.
+
+    graphql-core cancels the siblings of a field that fails, and a future that is waited for is cancelled with its
+    waiter: so one field's error would be the end of all others that wait for the same.
+    """
+    return asyncio.shield(loading)
 
 
 class Reading:
@@ -45,15 +56,15 @@ class Reading:
 
     async def campaign(self, campaign: str) -> Campaign | None:
         """The viewer's campaign of this id; None where the workspace has none."""
-        return await self._campaigns.load(campaign)
+        return await _shared(self._campaigns.load(campaign))
 
     async def message(self, message: str) -> Message | None:
         """The viewer's message of this id; None where the workspace has none."""
-        return await self._messages.load(message)
+        return await _shared(self._messages.load(message))
 
     async def figures(self, campaign: Campaign) -> Figures:
         """The figures of a campaign of the viewer."""
-        found = await self._figures.load(campaign.id)
+        found = await _shared(self._figures.load(campaign.id))
         if found is not None:
             return found
         nothing = Statistics(revision=0, as_of=campaign.created_at, counts=all_statuses({}))
@@ -64,7 +75,7 @@ class Reading:
         if self._credits is None:
             # A task, for many may ask before the first one is answered.
             self._credits = asyncio.create_task(self._load_credits())
-        return await self._credits
+        return await _shared(self._credits)
 
     def spend(self, rows: int) -> None:
         """Count the rows that an operation asks for: pages within pages multiply.
@@ -83,6 +94,10 @@ class Reading:
         """Take what was read already, instead of reading it again."""
         self._campaigns.prime(picture.campaign.id, picture.campaign)
         self._figures.prime(picture.campaign.id, picture.figures)
+
+    def again(self) -> None:
+        """What was asked for is asked once more: count its rows anew."""
+        self._rows = 0
 
     async def close(self) -> None:
         """Give the session back."""
@@ -127,6 +142,7 @@ class Context:
         #: where the event stands that a subscription gave last
         self.stand: Stand | None = None
         self._reading: Reading | None = None
+        self._of_event: Reading | None = None
         self._more: list[Reading] = []
 
     async def for_operation(self) -> "Context":
@@ -190,11 +206,17 @@ class Context:
         # What is watched outlives a database that is away; the connections look at the keys, too.
         with suppress(Overloaded):
             await self._still()
-        reading = Reading(self.services, viewer)
+        reading = self._of_event = Reading(self.services, viewer)
         try:
             yield reading
         finally:
             await reading.close()
+
+    def again(self) -> None:
+        """The executor begins anew, after an error."""
+        for reading in (self._reading, self._of_event, *self._more):
+            if reading is not None:
+                reading.again()
 
     async def close(self) -> None:
         """Close what was opened for the operation."""

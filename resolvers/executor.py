@@ -1,38 +1,61 @@
-"""graphql-core's executor, without its leak, and with plain selections compiled.
+"""graphql-core's executor, without its leak, and with selections compiled, once for each document.
 
-A selection is plain where it asks objects for nothing but attributes: leaves, and objects and lists of them. For such a
-one graphql-core asks dozens of questions for each field of each object, always with the same answers. Here they are
-asked once, and the selection becomes a function from object to dictionary. Whatever is not quite as expected (a null
-where there must be none, a value that its scalar refuses, something to await) is given back to graphql-core, which
-does it all again in its own way: attributes can be read twice. So answers and errors are the stock executor's.
+For each field of each object graphql-core asks dozens of questions, always with the same answers. Here they are asked
+once: a query, or what one event of a subscription is asked for, becomes a function (`compiled`), kept as long as its
+document is asked again. Where that function raises, graphql-core does everything again in its own way, so that nothing
+but time hangs on it. What a mutation does is done once, by graphql-core; only what it shows is compiled, where that is
+plain.
 """
 
-from collections.abc import Callable, Iterable
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from graphql import (
-    GraphQLLeafType,
+    DirectiveNode,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
-    Undefined,
-    is_leaf_type,
-    is_list_type,
+    OperationDefinitionNode,
+    VariableNode,
+    Visitor,
     is_non_null_type,
     is_object_type,
+    visit,
 )
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
-from strawberry.schema.schema_converter import CustomGraphQLEnumType
 
-Complete = Callable[[Any], Any]
-"""From what a resolver gave to what is answered; raises whatever where that is not so simple."""
+from resolvers.compiled import Compiler, NotPlain, Plain, Run, Step
 
-_INT = range(-(2**31), 2**31)
+MOST_OPERATIONS = 256
+"""Operations of which what was compiled is kept; the parser's cache, which keeps their documents, holds 128."""
+MOST_SELECTIONS = 1000
+"""Of one operation: there are more only where its conditions change, as in `@include(if: $a) @skip(if: $b)`."""
 
 
-class _NotPlain(Exception):
-    """The selection, or a value, is for graphql-core."""
+class _Compiled:
+    """What was compiled of one operation. It holds on to the AST, whose nodes are the keys by their identity."""
+
+    def __init__(self, operation: OperationDefinitionNode, fragments: Mapping[str, Any]) -> None:
+        self.ast = (operation, fragments)
+        self.conditions = _conditions(operation, fragments)
+        self.steps: dict[tuple[Any, ...], Step | None] = {}
+
+
+_kept: OrderedDict[int, _Compiled] = OrderedDict()
+
+
+def _kept_for(executor: "Executor") -> _Compiled:
+    key = id(executor.operation)
+    kept = _kept.get(key)
+    if kept is None:
+        kept = _kept[key] = _Compiled(executor.operation, executor.fragment_definitions)
+        if len(_kept) > MOST_OPERATIONS:
+            _kept.popitem(last=False)
+    else:
+        _kept.move_to_end(key)
+    return kept
 
 
 class Executor(StrawberryGraphQLCoreExecutionContext):
@@ -40,8 +63,9 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # By type and AST nodes, which live as long as this; the same for all events of a subscription.
-        self._compiled: dict[tuple[Any, ...], Complete | None] = {}
+        self._compiled = _kept_for(self)
+        given = self.variable_values.coerced
+        self._given = tuple(given.get(name) for name in self._compiled.conditions)
 
     def build_per_event_executor(self, payload: Any) -> Any:
         """An executor for one event, with a memo of its own.
@@ -52,6 +76,41 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         executor = super().build_per_event_executor(payload)
         executor._relevant_sub_fields = {}
         return executor
+
+    def execute_collected_root_fields(
+        self,
+        root_type: GraphQLObjectType,
+        root_value: Any,
+        grouped_field_set: Any,
+        serially: bool,
+        new_defer_usages: Any,
+    ) -> Any:
+        """All of an operation that only reads: compiled, where nothing is in the way."""
+        step = None
+        if not serially and not new_defer_usages:
+            step = self._step(
+                (root_type, *grouped_field_set),
+                lambda compiler: compiler.selection(root_type, grouped_field_set, together=True),
+            )
+        if step is None or step.waiting is None:
+            return super().execute_collected_root_fields(
+                root_type, root_value, grouped_field_set, serially, new_defer_usages
+            )
+        return self._run(step.waiting, root_type, root_value, grouped_field_set)
+
+    async def _run(
+        self, complete: Any, root_type: GraphQLObjectType, root_value: Any, grouped_field_set: Any
+    ) -> Any:
+        try:
+            return await complete(root_value, Run(self), None)
+        except Exception:  # noqa: BLE001 - graphql-core finds it again, and says it in its own words
+            again = getattr(self.context_value, "again", None)
+            if again is not None:
+                again()
+        done = super().execute_collected_root_fields(
+            root_type, root_value, grouped_field_set, False, ()
+        )
+        return await done if self.is_awaitable(done) else done
 
     def complete_object_value(
         self,
@@ -67,7 +126,7 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         if complete is not None and _is_of(return_type, result, info):
             try:
                 return complete(result)
-            except Exception:  # noqa: BLE001 - graphql-core finds it again, and says it in its own words
+            except Exception:  # noqa: BLE001 - as above
                 pass
         return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context
@@ -96,135 +155,63 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             item_type, field_details_list, info, path, items, position_context
         )
 
-    def _plain(self, of_type: GraphQLObjectType, field_details_list: Any) -> Complete | None:
+    def _plain(self, of_type: GraphQLObjectType, field_details_list: Any) -> Plain | None:
         key = (of_type, *(id(details.node) for details in field_details_list))
+        step = self._step(key, lambda compiler: compiler.object(of_type, field_details_list))
+        return step.plain if step is not None else None
+
+    def _step(self, key: tuple[Any, ...], compile_: Any) -> Step | None:
+        steps = self._compiled.steps
+        key = (self.schema, self._given, *key)
         try:
-            return self._compiled[key]
+            return steps[key]
         except KeyError:
+            pass
+        found: Step | None = None
+        # Somebody wants to see each field, or may end it all: not here.
+        seen = self.middleware_manager and self.middleware_manager.middlewares
+        if not seen and self.abort_signal is None:
             try:
-                found: Complete | None = self._object(of_type, field_details_list)
-            except _NotPlain:
+                found = compile_(Compiler(self.schema, self._collect))
+            except NotPlain:
                 found = None
-            self._compiled[key] = found
-            return found
-
-    def _object(self, of_type: GraphQLObjectType, field_details_list: Any) -> Complete:
-        if self.middleware_manager and self.middleware_manager.middlewares:
-            raise _NotPlain  # somebody wants to see each field
-        if any(details.fragment_variable_values for details in field_details_list):
-            raise _NotPlain  # these change from one use of a fragment to the next
-        fields, deferred, _ = self.collect_subfields(of_type, field_details_list)
-        if deferred:
-            raise _NotPlain
-        constants: dict[str, Any] = {}
-        parts: list[tuple[str, str, Complete]] = []
-        for key, details in fields.items():
-            name = details[0].node.name.value
-            if name == "__typename":
-                constants[key] = of_type.name
-                parts.append((key, "", _nothing))
-                continue
-            field = self.schema.get_field(of_type, name)
-            if field is None or field.args or not getattr(field.resolve, "_is_default", False):
-                raise _NotPlain
-            strawberry_field = field.extensions["strawberry-definition"]
-            if not strawberry_field.is_basic_field:
-                raise _NotPlain
-            parts.append((key, strawberry_field.python_name, self._value(field.type, details)))
-        if not constants:
-
-            def project(source: Any) -> dict[str, Any]:
-                return {key: complete(getattr(source, name)) for key, name, complete in parts}
-
-            return project
-
-        def project_with_constants(source: Any) -> dict[str, Any]:
-            return {
-                key: complete(getattr(source, name)) if name else constants[key]
-                for key, name, complete in parts
-            }
-
-        return project_with_constants
-
-    def _value(self, of_type: GraphQLOutputType, details: Any) -> Complete:
-        if is_non_null_type(of_type):
-            return self._present(of_type.of_type, details)
-        complete = self._present(of_type, details)
-        return lambda value: None if value is None else complete(value)
-
-    def _present(self, of_type: GraphQLOutputType, details: Any) -> Complete:
-        """Of a value that is not null; None raises, as no attribute of it is there and no leaf takes it."""
-        if is_leaf_type(of_type):
-            return _leaf(of_type)
-        if is_object_type(of_type):
-            return _checked(of_type, self._object(of_type, details))
-        if is_list_type(of_type):
-            return _list(self._value(of_type.of_type, details))
-        raise _NotPlain
-
-
-def _checked(of_type: GraphQLObjectType, complete: Complete) -> Complete:
-    """Where a type looks at its objects; one of ours does not look at `info`, and one that does raises."""
-    looked = of_type.is_type_of
-    if looked is None:
-        return complete
-    is_of: Callable[[Any, Any], Any] = looked
-
-    def checked(value: Any) -> Any:
-        if is_of(value, None) is not True:
-            raise _NotPlain
-        return complete(value)
-
-    return checked
-
-
-def _list(complete: Complete) -> Complete:
-    def completed(items: Any) -> list[Any]:
-        if not isinstance(items, list):
-            raise _NotPlain
-        return [complete(item) for item in items]
-
-    return completed
-
-
-def _leaf(of_type: GraphQLLeafType) -> Complete:
-    coerce = of_type.coerce_output_value
-
-    def coerced(value: Any) -> Any:
-        if value is None or isinstance(value, Exception):
-            raise _NotPlain
-        found = coerce(value)
-        if found is None or found is Undefined:
-            raise _NotPlain
+        if len(steps) >= MOST_SELECTIONS:
+            steps.clear()
+        steps[key] = found
         return found
 
-    # For the values that nearly all are, without asking.
-    if isinstance(of_type, CustomGraphQLEnumType):
-        members, words = of_type.wrapped_cls, dict[Any, Any]()
+    def _collect(self, of_type: GraphQLObjectType, field_details_list: Any) -> Mapping[str, Any]:
+        if any(details.fragment_variable_values for details in field_details_list):
+            raise NotPlain  # these change from one use of a fragment to the next
+        fields, deferred, _ = self.collect_subfields(of_type, field_details_list)
+        if deferred:
+            raise NotPlain
+        return fields
 
-        def word(value: Any) -> Any:
-            # Of the very class: a member of another one, or a mere string, may be equal to it.
-            if type(value) is not members:
-                return coerced(value)
-            try:
-                return words[value]
-            except KeyError:
-                found = words[value] = coerced(value)
-                return found
 
-        return word
-    if of_type.name in ("String", "ID"):
-        return lambda value: value if type(value) is str else coerced(value)
-    if of_type.name == "Int":
-        return lambda value: value if type(value) is int and value in _INT else coerced(value)
-    if of_type.name == "Boolean":
-        return lambda value: value if type(value) is bool else coerced(value)
-    return coerced
+def _conditions(
+    operation: OperationDefinitionNode, fragments: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """The variables in directives: which fields there are hangs on their values."""
+    found: set[str] = set()
+
+    class Variables(Visitor):
+        """Of a directive."""
+
+        def enter_variable(self, node: VariableNode, *_: Any) -> None:
+            found.add(node.name.value)
+
+    class Directives(Visitor):
+        """Of an operation."""
+
+        def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+            visit(node, Variables())
+
+    visit(operation, Directives())
+    for fragment in fragments.values():
+        visit(fragment, Directives())
+    return tuple(sorted(found))
 
 
 def _is_of(of_type: GraphQLObjectType, value: Any, info: GraphQLResolveInfo[Any]) -> bool:
     return of_type.is_type_of is None or of_type.is_type_of(value, info) is True
-
-
-def _nothing(value: Any) -> Any:
-    return value

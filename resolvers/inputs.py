@@ -18,20 +18,26 @@ from resolvers.message import Message
 class UserError:
     """What is wrong, and where."""
 
-    field: list[str]
-    code: str
-    message: str
+    field: list[str] = strawberry.field(
+        description="Where in the input: names of fields, and places in lists from 0."
+    )
+    code: str = strawberry.field(description="Stable; for programs.")
+    message: str = strawberry.field(description="For a person; may change.")
 
 
 @strawberry.input(description="sentAt: absent = now; in the future = SCHEDULED.")
 class CreateCampaignInput:
     """A new campaign."""
 
-    name: str
-    text: str
-    sender: str
-    type: SmsType = SmsType.MARKETING
-    sent_at: datetime | None = None
+    name: str = strawberry.field(description="What people call it; 1 to 200 characters.")
+    text: str = strawberry.field(description="The text of the SMS; 1 to 1,600 characters.")
+    sender: str = strawberry.field(
+        description="The sender shown on the handset; 1 to 20 characters."
+    )
+    type: SmsType = strawberry.field(default=SmsType.MARKETING, description="What the SMS is for.")
+    sent_at: datetime | None = strawberry.field(
+        default=None, description="When it is sent; absent: now."
+    )
     client_mutation_id: str | None = None
 
 
@@ -39,7 +45,9 @@ class CreateCampaignInput:
 class CreateCampaignPayload:
     """The campaign, or why there is none."""
 
-    campaign: Campaign | None
+    campaign: Campaign | None = strawberry.field(
+        description="The new campaign; null where there are userErrors."
+    )
     user_errors: list[UserError]
     client_mutation_id: str | None
 
@@ -48,9 +56,11 @@ class CreateCampaignPayload:
 class UpdateCampaignInput:
     """Changes of a campaign."""
 
-    id: strawberry.ID
-    name: str | None = None
-    sent_at: datetime | None = None
+    id: strawberry.ID = strawberry.field(description="The campaign's id.")
+    name: str | None = strawberry.field(default=None, description="The new name; absent: as it is.")
+    sent_at: datetime | None = strawberry.field(
+        default=None, description="The new time; absent: as it is."
+    )
     client_mutation_id: str | None = None
 
 
@@ -58,7 +68,9 @@ class UpdateCampaignInput:
 class UpdateCampaignPayload:
     """The campaign as it is now."""
 
-    campaign: Campaign | None
+    campaign: Campaign | None = strawberry.field(
+        description="The campaign as it is now; null where there is none."
+    )
     user_errors: list[UserError]
     client_mutation_id: str | None
 
@@ -68,22 +80,27 @@ class RecipientInput:
     """A recipient."""
 
     number: str = strawberry.field(description="In international form, such as +33612345678.")
-    name: str | None = None
+    name: str | None = strawberry.field(
+        default=None, description="Who it is; shown as the message's contactName."
+    )
     provider_message_ids: list[str] | None = strawberry.field(
         default=None,
         description=(
             "The provider's ids of this message (one, or one a part), where they are known already."
         ),
     )
-    provider: str | None = None
+    provider: str | None = strawberry.field(
+        default=None,
+        description="Whose ids these are, as in the address of its webhook: twilio, say.",
+    )
 
 
 @strawberry.input(description="Recipients of a campaign.")
 class AddRecipientsInput:
     """Recipients."""
 
-    campaign_id: strawberry.ID
-    recipients: list[RecipientInput]
+    campaign_id: strawberry.ID = strawberry.field(description="The campaign's id.")
+    recipients: list[RecipientInput] = strawberry.field(description="At most 1,000.")
     client_mutation_id: str | None = None
 
 
@@ -96,9 +113,13 @@ class AddRecipientsInput:
 class AddRecipientsPayload:
     """What was added, and what was refused."""
 
-    campaign: Campaign | None
-    added: int
-    messages: list[Message]
+    campaign: Campaign | None = strawberry.field(
+        description="The campaign as it is now; null where there is none."
+    )
+    added: int = strawberry.field(description="How many were added.")
+    messages: list[Message] = strawberry.field(
+        description="The new messages, in the order of the input."
+    )
     user_errors: list[UserError]
     client_mutation_id: str | None
 
@@ -108,15 +129,19 @@ class ProviderMessageInput:
     """A binding."""
 
     message_id: strawberry.ID = strawberry.field(description="A message's id or its reference.")
-    provider: str
-    provider_message_ids: list[str]
+    provider: str = strawberry.field(
+        description="Whose ids these are, as in the address of its webhook: twilio, say."
+    )
+    provider_message_ids: list[str] = strawberry.field(
+        description="All ids of the message: one, or one for each part."
+    )
 
 
 @strawberry.input(description="What providers call messages.")
 class BindProviderMessagesInput:
     """Bindings."""
 
-    messages: list[ProviderMessageInput]
+    messages: list[ProviderMessageInput] = strawberry.field(description="At most 1,000.")
     client_mutation_id: str | None = None
 
 
@@ -124,7 +149,7 @@ class BindProviderMessagesInput:
 class BindProviderMessagesPayload:
     """How many messages are bound now as the input says."""
 
-    bound: int
+    bound: int = strawberry.field(description="How many messages are bound now as the input says.")
     user_errors: list[UserError]
     client_mutation_id: str | None
 
@@ -135,20 +160,30 @@ class BindProviderMessagesPayload:
 class ReceiptInput:
     """A receipt."""
 
-    message_id: strawberry.ID | None = None
-    provider: str | None = None
-    provider_message_id: str | None = None
-    status: DeliveryStatus
-    at: datetime
-    error_code: str | None = None
-    error_reason: str | None = None
+    message_id: strawberry.ID | None = strawberry.field(
+        default=None, description="A message's id or its reference."
+    )
+    provider: str | None = strawberry.field(
+        default=None, description="Who reports it, as in the address of its webhook: twilio, say."
+    )
+    provider_message_id: str | None = strawberry.field(
+        default=None, description="What the provider calls the message."
+    )
+    status: DeliveryStatus = strawberry.field(description="The status that is reported.")
+    at: datetime = strawberry.field(description="When it was reached.")
+    error_code: str | None = strawberry.field(
+        default=None, description="The provider's own error code, as it came."
+    )
+    error_reason: str | None = strawberry.field(
+        default=None, description="The provider's own words."
+    )
 
 
 @strawberry.input(description="Delivery receipts.")
 class RecordReceiptsInput:
     """Receipts."""
 
-    receipts: list[ReceiptInput]
+    receipts: list[ReceiptInput] = strawberry.field(description="At most 1,000.")
     client_mutation_id: str | None = None
 
 
@@ -161,8 +196,12 @@ class RecordReceiptsInput:
 class RecordReceiptsPayload:
     """What became of the receipts."""
 
-    applied: int
-    ignored: int
-    parked: int
+    applied: int = strawberry.field(
+        description="How many changed a message's status, time or history."
+    )
+    ignored: int = strawberry.field(description="How many were repeats.")
+    parked: int = strawberry.field(
+        description="How many are kept for a message that is not known yet."
+    )
     user_errors: list[UserError]
     client_mutation_id: str | None

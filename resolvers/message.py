@@ -2,13 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
 from gql_server.auth import Viewer
 from gql_server.domain import ids, message
-from gql_server.domain.receipt import History
 from gql_server.domain.status import INDICATOR_OF, STATUS_LABEL
 from gql_server.numbers import masked
 from resolvers.enums import DeliveryIndicator, DeliveryStatus
@@ -23,9 +22,13 @@ if TYPE_CHECKING:
 class StatusChange:
     """One entry of a message's history."""
 
-    status: DeliveryStatus
-    at: datetime
-    error_code: str | None
+    status: DeliveryStatus = strawberry.field(description="The status that was reported.")
+    at: datetime = strawberry.field(
+        description="When it was reached first, by the provider's clock, within bounds."
+    )
+    error_code: str | None = strawberry.field(
+        description="The provider's own error code, as it came."
+    )
 
 
 @strawberry.type(description="One SMS to one recipient.")
@@ -38,66 +41,79 @@ class Message(Node):
             "_ -); taken wherever a message id is."
         )
     )
-    recipient: PhoneNumber
+    recipient: PhoneNumber = strawberry.field(description="Whom it goes to.")
     contact_name: str | None = strawberry.field(
         description="Null unless the viewer may read contacts."
     )
-    status: DeliveryStatus
-    status_label: str
-    indicator: DeliveryIndicator
+    status: DeliveryStatus = strawberry.field(
+        description="Where it stands: the word that says most of all that were reported."
+    )
+    status_label: str = strawberry.field(description="The status as it is called in the report.")
+    indicator: DeliveryIndicator = strawberry.field(description="The rate in which it counts.")
     status_at: datetime = strawberry.field(description="When the status was reached.")
     error_code: str | None = strawberry.field(
         description="The provider's own error code, as it came."
     )
     error_reason: str | None = strawberry.field(description="The provider's own words.")
-    provider: str | None
+    provider: str | None = strawberry.field(description="Who carries it, and reports on it.")
     country: str | None = strawberry.field(
         description="ISO 3166-1 code of the number's country or region."
     )
     operator: str | None = strawberry.field(description="The network, as the provider names it.")
-    kept_history: strawberry.Private[History]
-    load_campaign: strawberry.Private[Callable[[], Awaitable["Campaign"]]]
-
-    @strawberry.field
-    async def campaign(self) -> Annotated["Campaign", strawberry.lazy("resolvers.campaign")]:
-        """The campaign that it belongs to."""
-        return await self.load_campaign()
-
-    @strawberry.field(
+    history: list[StatusChange] = strawberry.field(
         description=(
             "Every status that was ever reported for it, each once with its earliest time, oldest first."
         )
     )
-    def history(self) -> list[StatusChange]:
-        """Oldest first; it begins with the registration."""
-        return [
-            StatusChange(status=entry.status, at=entry.at, error_code=entry.error_code)
-            for entry in self.kept_history
-        ]
+    load_campaign: strawberry.Private[Callable[[], Awaitable["Campaign"]]]
 
-    @classmethod
+    @strawberry.field(description="The campaign that it belongs to.")
+    async def campaign(self) -> Annotated["Campaign", strawberry.lazy("resolvers.campaign")]:
+        """The campaign that it belongs to."""
+        return await self.load_campaign()
+
+    @staticmethod
     def of(
-        cls,
         record: message.Message,
         viewer: Viewer,
         campaign: Callable[[], Awaitable["Campaign"]],
     ) -> "Message":
         """How this message is shown to this viewer."""
-        clear = viewer.may("contacts:read")
-        return cls(
-            id=strawberry.ID(ids.to_global("Message", record.id)),
-            reference=record.id,
-            recipient=PhoneNumber(record.recipient if clear else masked(record.recipient)),
-            contact_name=record.name if clear else None,
-            status=record.status,
-            status_label=STATUS_LABEL[record.status],
-            indicator=INDICATOR_OF[record.status],
-            status_at=record.status_at,
-            error_code=record.error_code,
-            error_reason=record.error_reason,
-            provider=record.provider,
-            country=record.country,
-            operator=record.operator,
-            kept_history=record.history,
-            load_campaign=campaign,
-        )
+        return _Shown(record, viewer.may("contacts:read"), campaign)
+
+
+class _Shown(Message):
+    """A message of which only what is asked for is made ready: most lists show five fields of fifteen."""
+
+    def __init__(
+        self,
+        record: message.Message,
+        clear: bool,
+        campaign: Callable[[], Awaitable["Campaign"]],
+    ) -> None:
+        self.record = record
+        self.clear = clear
+        self.load_campaign = campaign
+
+
+_SHOWN: dict[str, Callable[[_Shown], Any]] = {
+    "id": lambda it: ids.to_global("Message", it.record.id),
+    "reference": lambda it: it.record.id,
+    "recipient": lambda it: it.record.recipient if it.clear else masked(it.record.recipient),
+    "contact_name": lambda it: it.record.name if it.clear else None,
+    "status": lambda it: it.record.status,
+    "status_label": lambda it: STATUS_LABEL[it.record.status],
+    "indicator": lambda it: INDICATOR_OF[it.record.status],
+    "status_at": lambda it: it.record.status_at,
+    "error_code": lambda it: it.record.error_code,
+    "error_reason": lambda it: it.record.error_reason,
+    "provider": lambda it: it.record.provider,
+    "country": lambda it: it.record.country,
+    "operator": lambda it: it.record.operator,
+    "history": lambda it: [
+        StatusChange(status=entry.status, at=entry.at, error_code=entry.error_code)
+        for entry in it.record.history
+    ],
+}
+for _name, _show in _SHOWN.items():
+    setattr(_Shown, _name, property(_show))

@@ -19,7 +19,7 @@ from gql_server.store.walk import Walk
 from resolvers.context import Reading
 from resolvers.enums import DeliveryIndicator, DeliveryStatus, MessageOrderField, OrderDirection
 from resolvers.message import Message
-from resolvers.page import Listing, PageInfo, page_size, place_in_time, read_place_in_time
+from resolvers.page import Listing, Page, PageInfo, page_size, place_in_time, read_place_in_time
 
 OFFERED = (
     "POSITION without a filter, or with one of: statuses and indicators, country, errorCode; STATUS_AT without a "
@@ -40,10 +40,18 @@ class MessageEdge:
 class MessageConnection:
     """Relay's connection."""
 
-    edges: list[MessageEdge]
     nodes: list[Message]
     page_info: PageInfo
+    page: strawberry.Private[Page[message.Message]]
     count: strawberry.Private[Callable[[], Awaitable[int | None]]]
+
+    @strawberry.field
+    def edges(self) -> list[MessageEdge]:
+        """Made where they are asked for: a cursor is dearer than the rest of its row."""
+        return [
+            MessageEdge(cursor=cursor, node=node)
+            for cursor, node in zip(self.page.cursors, self.nodes, strict=True)
+        ]
 
     @strawberry.field(
         description=(
@@ -98,8 +106,8 @@ class MessageFilter:
 class MessageOrder:
     """Order of messages."""
 
-    field: MessageOrderField
-    direction: OrderDirection
+    field: MessageOrderField = strawberry.field(description="What they are ordered by.")
+    direction: OrderDirection = strawberry.field(description="Which of them comes first.")
 
 
 def condition_of(filter: MessageFilter | None, viewer: Viewer) -> MessageCondition:
@@ -167,12 +175,9 @@ async def messages_page(
         return figures.total if condition.statuses is None else figures.of(condition.statuses)
 
     return MessageConnection(
-        edges=[
-            MessageEdge(cursor=cursor, node=node)
-            for cursor, node in zip(page.cursors, nodes, strict=True)
-        ],
         nodes=nodes,
         page_info=page.info,
+        page=page,
         count=count,
     )
 

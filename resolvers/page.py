@@ -6,6 +6,7 @@ https://relay.dev/graphql/connections.htm
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 import strawberry
@@ -44,13 +45,18 @@ class Fetch(Protocol[T, P_contra]):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Page(Generic[T]):
-    """The rows of a page with their cursors, in the list's order."""
+    """The rows of a page, in the list's order, and where it stands in its list."""
 
     rows: Sequence[T]
-    cursors: Sequence[str]
     info: PageInfo
+    cursor_of: Callable[[T], str]
+
+    @cached_property
+    def cursors(self) -> Sequence[str]:
+        """Of each row; made where they are asked for."""
+        return [self.cursor_of(row) for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +88,19 @@ class Listing(Generic[T, P]):
         rows = rows[:size]
         if against:
             rows.reverse()
-        cursors = [cursor.sealed(self.secret, self.binding, self.place_of(row)) for row in rows]
+        sealer = cursor.Sealer(self.secret, self.binding)
+
+        def cursor_of(row: T) -> str:
+            return sealer.sealed(self.place_of(row))
+
         return Page(
             rows=rows,
-            cursors=cursors,
+            cursor_of=cursor_of,
             info=PageInfo(
                 has_next_page=before is not None if against else more,
                 has_previous_page=more if against else after is not None,
-                start_cursor=cursors[0] if cursors else None,
-                end_cursor=cursors[-1] if cursors else None,
+                start_cursor=cursor_of(rows[0]) if rows else None,
+                end_cursor=cursor_of(rows[-1]) if rows else None,
             ),
         )
 

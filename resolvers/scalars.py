@@ -18,8 +18,11 @@ _LARGEST = 2**53 - 1
 
 def write_instant(at: datetime) -> str:
     """RFC 3339 in UTC, always with three decimals and Z."""
+    offset = at.utcoffset()
+    if offset is None or offset:
+        at = at.astimezone(UTC)
     # not strftime: it writes the year 1 as "1"
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    return at.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
 
 
 def read_instant(text: object) -> datetime:

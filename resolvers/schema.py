@@ -1,30 +1,24 @@
 """The schema: the types, and what each operation passes through."""
 
-import contextlib
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
 from typing import Any
 
 import strawberry
 from graphql import GraphQLEnumType, GraphQLError, OperationDefinitionNode, Undefined
-from strawberry.extensions import (
-    MaxTokensLimiter,
-    ParserCache,
-    SchemaExtension,
-    ValidationCache,
-)
+from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from gql_server.domain.status import INDICATOR_LABEL, STATUS_LABEL
 from gql_server.errors import Overloaded, PublicError
 from gql_server.pace import Pace
 from resolvers.context import Context
-from resolvers.enums import DeliveryIndicator, DeliveryStatus
 from resolvers.errors import coded
 from resolvers.executor import Executor
+from resolvers.known import Documents, Knowing
+from resolvers.meanings import MEANINGS
 from resolvers.message import Message
 from resolvers.mutation import Mutation
 from resolvers.query import Query
@@ -56,27 +50,11 @@ EVERY_EVENT = frozenset({"campaignsUpdated", "messagesUpdated"})
 _PLAIN = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
-class Parsing(ParserCache):
-    """The parser with its cache, for documents that can be parsed.
-
-    One that cannot is left to Strawberry: an error that is raised in here would pass by everything that gives it
-    its code, and over a websocket by the client as well.
-    """
-
-    def on_parse(self) -> Iterator[None]:
-        """Set the document, where there is one."""
-        with contextlib.suppress(GraphQLError):
-            self.execution_context.graphql_document = self.cached_parse_document(
-                self.execution_context.query, **self.execution_context.parse_options
-            )
-        yield
-
-
 class NamedOperation(SchemaExtension):
     """Refuses several operations where none is named: Strawberry would run the first of them."""
 
     def on_validate(self) -> Iterator[None]:
-        """Look after ValidationCache has, which comes before."""
+        """Look after `Knowing` has, which comes before."""
         context = self.execution_context
         document = context.graphql_document
         if document is not None and context._provided_operation_name is None:
@@ -90,6 +68,8 @@ class NamedOperation(SchemaExtension):
 
 class Schema(strawberry.Schema):
     """Gives each operation a context of its own, closes what was opened for it, and shares equal subscriptions."""
+
+    documents: Documents
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -235,6 +215,7 @@ def _coded(result: Any, context: Context | None) -> Any:
 
 def make_schema() -> Schema:
     """The schema of the API."""
+    documents = Documents()
     schema = Schema(
         query=Query,
         mutation=Mutation,
@@ -244,14 +225,14 @@ def make_schema() -> Schema:
         config=StrawberryConfig(scalar_map=SCALARS),
         extensions=[
             lambda: MaxTokensLimiter(MOST_TOKENS),
-            Parsing,
-            ValidationCache,
+            lambda: Knowing(documents),
             NamedOperation,
         ],
         execution_context_class=Executor,
     )
+    schema.documents = documents
     _without_null_defaults(schema)
-    _with_labels(schema)
+    _with_meanings(schema)
     return schema
 
 
@@ -265,15 +246,10 @@ def _without_null_defaults(schema: Schema) -> None:
                 one.default_value = Undefined
 
 
-def _with_labels(schema: Schema) -> None:
-    """Say in the documentation how statuses and indicators are called in the report."""
-    labels = {
-        str(word): label
-        for words in (STATUS_LABEL, INDICATOR_LABEL)
-        for word, label in words.items()
-    }
-    for enum in (DeliveryStatus, DeliveryIndicator):
+def _with_meanings(schema: Schema) -> None:
+    """Say in the documentation what the values of enums mean."""
+    for enum, meanings in MEANINGS.items():
         named = schema._schema.type_map[enum.__name__]
         assert isinstance(named, GraphQLEnumType)
-        for word, value in named.values.items():
-            value.description = f"In the report: {labels[word]}."
+        for member, meaning in meanings.items():
+            named.values[member.name].description = meaning

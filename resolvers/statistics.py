@@ -14,9 +14,9 @@ from resolvers.scalars import BigInt
 class StatusCount:
     """One of the ten."""
 
-    status: DeliveryStatus
-    label: str
-    count: int
+    status: DeliveryStatus = strawberry.field(description="The status.")
+    label: str = strawberry.field(description="The status as it is called in the report.")
+    count: int = strawberry.field(description="Messages that stand in it.")
     rate: float | None = strawberry.field(description="count / total; null where total is 0.")
 
 
@@ -24,14 +24,16 @@ class StatusCount:
 class IndicatorRate:
     """One of the five."""
 
-    indicator: DeliveryIndicator
-    label: str
-    count: int
+    indicator: DeliveryIndicator = strawberry.field(description="Which of the five.")
+    label: str = strawberry.field(description="The rate as it is called in the report.")
+    count: int = strawberry.field(description="Messages in all its statuses.")
     rate: float | None = strawberry.field(
         description="count / total, 0 to 1; null where total is 0. The five add up to 1."
     )
-    statuses: list[StatusCount]
-    action: AddressBookAction
+    statuses: list[StatusCount] = strawberry.field(description="The statuses that it adds up.")
+    action: AddressBookAction = strawberry.field(
+        description="What it means for the number in the address book."
+    )
     advice: str = strawberry.field(
         description="What the indicator means and what to do about it, for a person."
     )
@@ -47,7 +49,9 @@ class DeliveryStatistics:
     as_of: datetime = strawberry.field(
         description="When the newest change in these figures was committed."
     )
-    total: int
+    total: int = strawberry.field(
+        description="All messages: one for each recipient, blacklisted ones too."
+    )
     indicators: list[IndicatorRate] = strawberry.field(
         description=(
             "All five, in this order: RECEIPT, PENDING, TEMPORARY_ERROR, PERMANENT_ERROR, UNSUBSCRIBE."

@@ -31,7 +31,9 @@ class MessageUpdates:
             "True where the changes since `after` are no longer kept: refetch, then go on from `cursor`."
         )
     )
-    messages: list[Message]
+    messages: list[Message] = strawberry.field(
+        description="The messages that changed, each once, as they are now."
+    )
 
 
 @strawberry.type(description="What can be watched.")

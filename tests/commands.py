@@ -47,7 +47,9 @@ class Commands(CommandListener):
 
     def names(self) -> list[str]:
         """Each command, and the collection that it is for."""
-        return [f"{name} {command[name]}" for command in self.seen for name in [next(iter(command))]]
+        return [
+            f"{name} {command[name]}" for command in self.seen for name in [next(iter(command))]
+        ]
 
 
 @contextlib.asynccontextmanager

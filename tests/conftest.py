@@ -14,15 +14,21 @@ from pymongo import AsyncMongoClient
 
 from gql_server import auth, embedded
 from gql_server.app import create_app
-from gql_server.database import Database, open_database
+from gql_server.database import Database
 from gql_server.domain.source import Source
 from gql_server.server import listening_socket, make_server
 from gql_server.services import Services, running, utc_now
 from gql_server.settings import Settings
 from gql_server.store import indexes, keys, sources, workspaces
 from resolvers.view import View
+from tests.driver import DRIVER, opened, settings_for
 
 ALL_SCOPES = frozenset(auth.SCOPES)
+
+
+def pytest_report_header() -> str:
+    """Which half of `make test-all` this is."""
+    return f"driver of MongoDB: {DRIVER}"
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +45,7 @@ async def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[s
 @pytest.fixture
 async def db(mongo_url: str) -> AsyncIterator[Database]:
     """A database of its own for this test, with all indexes."""
-    database = await open_database(mongo_url, f"test_{secrets.token_hex(6)}")
+    database = await opened(mongo_url, f"test_{secrets.token_hex(6)}")
     await indexes.ensure(database, outbox_hours=24)
     yield database
     await database.drop()
@@ -49,7 +55,7 @@ async def db(mongo_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 def settings(mongo_url: str, tmp_path: Path) -> Settings:
     """Settings of a test: any free port."""
-    return Settings(mongodb_url=mongo_url, port=0, data_dir=tmp_path, log_level="warning")
+    return replace(settings_for(mongo_url), data_dir=tmp_path)
 
 
 @pytest.fixture

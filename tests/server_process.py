@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -12,11 +11,12 @@ from typing import Any
 
 import httpx
 
+from tests import driver
+
 
 def environment(data_dir: Path, port: int, **more: str) -> dict[str, str]:
     """The environment of a server on this directory; nothing of ours comes in from outside."""
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("GQL_")}
-    return {**outside, "GQL_DATA_DIR": str(data_dir), "GQL_PORT": str(port), **more}
+    return {**driver.environment(), "GQL_DATA_DIR": str(data_dir), "GQL_PORT": str(port), **more}
 
 
 def free_port() -> int:

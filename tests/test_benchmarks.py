@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import fanout
+from benchmarks import deep, fanout, report_page
 
 ROOT = Path(__file__).parent.parent
 
@@ -31,6 +31,20 @@ def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
         "receipts/s in bodies of 100 by 4 processes",
         "receipts/s in bodies of 1 by 4 processes",
         "pages/s of 100 messages",
+        *(
+            f"reports/s with 100 contacts, {peer.driver}, beside {peer.name}"
+            for peer in report_page.BESIDE
+            if peer.is_here
+        ),
+        *["the same report/s, again and again, beside mercurius"] * report_page.MERCURIUS.is_here,
+        "summaries/s of a campaign of 2,000",
+        *(
+            f"pages/s at 99% depth: {one.said}, {way}"
+            for one in deep.LISTS
+            for way in ("upward", "downward")
+        ),
+        "new documents/s",
+        "known documents/s",
         "frames/s to 60 subscribers",
         *(f"frames/s to 60, beside {peer.name}" for peer in fanout.PEERS if peer.is_here),
         "frames/s to 60, each its own selection",
@@ -58,3 +72,18 @@ def test_a_soak_tells_what_it_saw() -> None:
     for word in (b"memory is flat", b"the queue stayed", b"plain receipts were taken"):
         assert word in done.stdout
     assert b"held: a recount finds no difference" in done.stdout
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_stalled_readers_are_measured_beside_those_who_read() -> None:
+    sizes = ["--readers", "20", "--stalled", "4", "--rounds", "1", "--seconds", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.stalled", *sizes],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"p99 while some stall" in done.stdout
+    assert b"held: each reader saw every receipt" in done.stdout

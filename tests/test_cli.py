@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import json
-import os
 import re
 import socket
 import stat
@@ -26,6 +25,7 @@ from gql_server.errors import Overloaded, StartError
 from gql_server.settings import BUSES, Settings
 from gql_server.store import dead, messages
 from gql_server.store.orphans import Orphan
+from tests import driver
 from tests.conftest import Api
 from tests.quiet import NOW, quiet
 from tests.server_process import command, environment, free_port, serving
@@ -63,10 +63,9 @@ class Command:
 @pytest.fixture
 def gql_server(settings: Settings, db: Database, tmp_path: Path) -> Command:
     assert settings.mongodb_url is not None
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("GQL_")}
     return Command(
         {
-            **outside,
+            **driver.environment(),
             "GQL_MONGODB_URL": settings.mongodb_url,
             "GQL_MONGODB_DATABASE": db.name,
             "GQL_DATA_DIR": str(tmp_path / "data"),

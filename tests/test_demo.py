@@ -26,6 +26,7 @@ from websockets.typing import Subprotocol
 from gql_server.auth import SCOPES
 from gql_server.demo_people import MOST, people
 from gql_server.numbers import read_number
+from tests import driver
 
 T = TypeVar("T")
 
@@ -43,7 +44,6 @@ class Demo:
         self.folder = folder
         self._screen, terminal = pty.openpty()
         self._said = b""
-        environment = {name: value for name, value in os.environ.items() if name[:4] != "GQL_"}
         # The shell leads a new session, so that the terminal which it opens controls it: Ctrl-C works.
         self.process = subprocess.Popen(
             [
@@ -51,7 +51,7 @@ class Demo:
                 *(sys.executable, "-m", "gql_server", "demo", "--port", "0"),
                 *("--data-dir", str(folder), *options),
             ],
-            env=environment | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"},
+            env=driver.environment() | {"TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"},
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read)
@@ -262,7 +262,7 @@ def test_after_a_kill_it_starts_again_with_a_new_key_and_the_old_campaigns(
     key_id = access["apiKey"].split("_")[1]
     listed = subprocess.run(
         [sys.executable, "-m", "gql_server", "keys", "list", "--workspace", "demo", "--json"],
-        env={**os.environ, "GQL_DATA_DIR": str(running.folder)},
+        env=driver.environment() | {"GQL_DATA_DIR": str(running.folder)},
         capture_output=True,
         check=True,
         timeout=30,

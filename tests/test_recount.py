@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
@@ -24,6 +23,7 @@ from gql_server.recount import Recount, recount, recount_all
 from gql_server.settings import Settings
 from gql_server.store import campaigns, counters, messages, outbox, timeline, unclean
 from gql_server.store.unclean import UncleanEnd
+from tests import driver
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
 
 Command = Callable[..., Awaitable[tuple[int | None, str, str]]]
@@ -277,9 +277,8 @@ async def test_nothing_is_found_wrong_while_others_write(process: Quiet, db: Dat
 def command(settings: Settings, db: Database, tmp_path: Any) -> Command:
     """`gql-server recount`, as a process on the test's own database: its code and what it wrote."""
     assert settings.mongodb_url is not None
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("GQL_")}
     env = {
-        **outside,
+        **driver.environment(),
         "GQL_MONGODB_URL": settings.mongodb_url,
         "GQL_MONGODB_DATABASE": db.name,
         "GQL_DATA_DIR": str(tmp_path),

@@ -2,10 +2,7 @@
 
 import { MongoClient } from "mongodb";
 
-export const typeDefs = `
-  type Query { version: String }
-  type Subscription { campaignUpdated(id: ID!, minIntervalMs: Int): Campaign! }
-  type Campaign { id: ID! name: String! statistics: DeliveryStatistics! }
+export const statisticsTypes = `
   type DeliveryStatistics {
     revision: BigInt!
     asOf: DateTime!
@@ -22,6 +19,13 @@ export const typeDefs = `
     ABSENCE_PERMANENT_ERROR ROUTING_ERROR BLACKLISTED
   }
   enum DeliveryIndicator { RECEIPT PENDING TEMPORARY_ERROR PERMANENT_ERROR UNSUBSCRIBE }
+`;
+
+export const typeDefs = `
+  type Query { version: String }
+  type Subscription { campaignUpdated(id: ID!, minIntervalMs: Int): Campaign! }
+  type Campaign { id: ID! name: String! statistics: DeliveryStatistics! }
+  ${statisticsTypes}
 `;
 
 const STATUSES = [
@@ -67,7 +71,8 @@ export function announce(port) {
   console.log(`Serving at http://127.0.0.1:${port}`);
 }
 
-function sum(stripes) {
+/** The figures that the stripes of a campaign's counters add up to. */
+export function sum(stripes) {
   const counts = Object.fromEntries(STATUSES.map((status) => [status, 0]));
   let revision = 0;
   let asOf = new Date(0);

@@ -3,7 +3,6 @@
 A place is what the list is ordered by, and the id, which tells those apart of which that is equal.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -48,7 +47,7 @@ class Walk(Generic[P]):
 
 
 def between(field: str, walk: Walk[Place], *bases: Document) -> Document | None:
-    """What meets one of `bases`, and lies between the walk's places in the order of `field` and `_id`; None: nothing can.
+    """What meets one of `bases`, and lies between the walk's places by `field` and `_id`; None: nothing can.
 
     Each alternative is one piece of the index; MongoDB merges them in their order, so that nothing is read that lies
     outside. For that none of them may be empty, or itself a choice: MongoDB would sort instead.

@@ -9,9 +9,10 @@ from urllib.parse import unquote_plus, urlsplit
 import pytest
 from pymongo import AsyncMongoClient
 
-from gql_server.database import Database, open_database
+from gql_server.database import Database
 from gql_server.live import Live
 from gql_server.store import indexes
+from tests.driver import opened
 from tests.live.world import (
     Relay,
     Writer,
@@ -25,11 +26,11 @@ from tests.live.world import (
 @pytest.fixture(scope="module")
 async def base(mongo_url: str) -> AsyncIterator[Database]:
     """One database for this file; each test has a workspace of its own."""
-    opened = await open_database(mongo_url, f"test_{secrets.token_hex(6)}")
-    await indexes.ensure(opened, outbox_hours=24)
-    yield opened
-    await opened.drop()
-    await opened.close()
+    database = await opened(mongo_url, f"test_{secrets.token_hex(6)}")
+    await indexes.ensure(database, outbox_hours=24)
+    yield database
+    await database.drop()
+    await database.close()
 
 
 @pytest.fixture

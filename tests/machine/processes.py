@@ -1,7 +1,6 @@
 """What the machine drives: a loop of its own, a clock that it sets, and processes that may end at any step."""
 
 import asyncio
-import os
 import threading
 from collections import Counter
 from collections.abc import Coroutine, Sequence
@@ -10,12 +9,13 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from gql_server.commit import Committer
-from gql_server.database import Database, open_database
+from gql_server.database import Database
 from gql_server.expiry import Expiry
 from gql_server.ingestion import Ingestion
 from gql_server.parking import Parking
 from gql_server.registration import Registration
 from gql_server.store import indexes
+from tests.driver import opened
 from tests.machine.faults import Crash, FaultyDatabase
 
 T = TypeVar("T")
@@ -54,7 +54,7 @@ class World:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        self.db = self.run(open_database(self._url, self._name, os.environ.get("DRV", "motor")))
+        self.db = self.run(opened(self._url, self._name))
         self.run(indexes.ensure(self.db, outbox_hours=24))
         return self
 

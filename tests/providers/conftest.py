@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from gql_server.database import open_database
 from gql_server.providers import WebhookRequest
-from gql_server.settings import Settings
 from gql_server.store import indexes
 from tests.conftest import Api, serving_api
+from tests.driver import opened, settings_for
 
 pytest.register_assert_rewrite("tests.providers.contract", "tests.providers.strange")
 
@@ -38,9 +37,9 @@ def called(payload: Callable[[str], bytes]) -> Callable[[str], WebhookRequest]:
 @pytest.fixture(scope="package")
 async def standing(mongo_url: str) -> AsyncIterator[Api]:
     """A real server on a database of its own."""
-    database = await open_database(mongo_url, f"providers_{secrets.token_hex(6)}")
+    database = await opened(mongo_url, f"providers_{secrets.token_hex(6)}")
     await indexes.ensure(database, outbox_hours=24)
-    settings = Settings(mongodb_url=mongo_url, port=0, log_level="warning")
+    settings = settings_for(mongo_url)
     async with serving_api(settings, database) as serving:
         yield serving
     await database.drop()

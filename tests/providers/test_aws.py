@@ -10,14 +10,13 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gql_server import fetching
-from gql_server.database import open_database
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import Answer, Fetching, WebhookRequest, aws
-from gql_server.settings import Settings
 from gql_server.store import indexes
 from tests.conftest import Api, serving_api
+from tests.driver import opened, settings_for
 from tests.local_aws import (
     CERTIFICATE_URL,
     REGION,
@@ -40,9 +39,9 @@ AT = datetime(2023, 6, 17, 4, 11, 43, 470_000, tzinfo=UTC)
 @pytest.fixture(scope="module")
 async def standing(mongo_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
     """A real server that finds AWS on this machine."""
-    database = await open_database(mongo_url, "providers_aws")
+    database = await opened(mongo_url, "providers_aws")
     await indexes.ensure(database, outbox_hours=24)
-    settings = Settings(mongodb_url=mongo_url, port=0, log_level="warning")
+    settings = settings_for(mongo_url)
     with pytest.MonkeyPatch.context() as patch:
         async with local_aws(tmp_path_factory.mktemp("aws")) as serving:
             patch.setattr(fetching, "new_client", serving.client)

@@ -6,18 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from gql_server.database import open_database
-from gql_server.settings import Settings
 from gql_server.store import indexes
 from tests.conftest import Api, serving_api
+from tests.driver import opened, settings_for
 
 
 @pytest.fixture(scope="package")
 async def standing(mongo_url: str) -> AsyncIterator[Api]:
     """A real server on a database of its own."""
-    database = await open_database(mongo_url, f"resolvers_{secrets.token_hex(6)}")
+    database = await opened(mongo_url, f"resolvers_{secrets.token_hex(6)}")
     await indexes.ensure(database, outbox_hours=24)
-    settings = Settings(mongodb_url=mongo_url, port=0, log_level="warning")
+    settings = settings_for(mongo_url)
     async with serving_api(settings, database) as serving:
         yield serving
     await database.drop()

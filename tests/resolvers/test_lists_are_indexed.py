@@ -49,9 +49,7 @@ async def lists(mongo_url: str) -> AsyncIterator[Lists]:
         chance = random.Random(7)
         campaign = await api.new_campaign()
         raw = (await heard.collection("campaigns").find_one({}))["_id"]  # type: ignore[index]
-        await keep_messages(
-            heard, [some_message(raw, "acme", n, chance) for n in range(MANY)]
-        )
+        await keep_messages(heard, [some_message(raw, "acme", n, chance) for n in range(MANY)])
         for workspace in ("acme", "other"):
             await keep_campaigns(
                 heard, [some_campaign(workspace, n, chance) for n in range(MANY // 2)]
@@ -174,6 +172,4 @@ def walked(found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def of_collection(commands: Commands, *names: str) -> list[Any]:
     """The reads of these collections."""
-    return [
-        read for read in commands.reads() if read[next(iter(read))] in names
-    ]
+    return [read for read in commands.reads() if read[next(iter(read))] in names]

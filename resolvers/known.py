@@ -1,0 +1,87 @@
+"""Documents that were asked before: parsed and validated once, and found again by their text.
+
+Strawberry's own caches do the same in two steps, and the second one finds a document by a hash over its whole AST: a
+third of a millisecond for that of a report page, with every request.
+"""
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from graphql import DocumentNode, GraphQLError, parse
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.schema import validate_document
+from strawberry.types.execution import ParseOptions
+
+MOST = 256
+LONGEST_ALL = 1_000_000
+"""Characters of all that are kept; an AST takes a hundred times the memory of its text."""
+
+
+class _Known:
+    def __init__(self, document: DocumentNode) -> None:
+        self.document = document
+        #: None: not validated yet
+        self.errors: list[GraphQLError] | None = None
+
+
+class Documents:
+    """Those that were asked lately, the oldest forgotten first."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._characters = 0
+        self.parsed = 0
+        """How many were not known."""
+        self.validated = 0
+
+    def known(self, text: str, options: ParseOptions) -> _Known:
+        """The document of this text.
+
+        :raises GraphQLError: it is none.
+        """
+        found = self._known.get(text)
+        if found is not None:
+            self._known.move_to_end(text)
+            return found
+        self.parsed += 1
+        found = _Known(parse(text, **options))
+        self._known[text] = found
+        self._characters += len(text)
+        while len(self._known) > MOST or (self._characters > LONGEST_ALL and len(self._known) > 1):
+            forgotten, _ = self._known.popitem(last=False)
+            self._characters -= len(forgotten)
+        return found
+
+
+class Knowing(SchemaExtension):
+    """Takes a document that is known as it is.
+
+    One that cannot be parsed is left to Strawberry: an error that is raised in here would pass by everything that gives
+    it its code, and over a websocket by the client as well.
+    """
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._known: _Known | None = None
+
+    def on_parse(self) -> Iterator[None]:
+        """Set the document, where there is one."""
+        context = self.execution_context
+        if context.query and context.graphql_document is None:
+            with contextlib.suppress(GraphQLError):
+                self._known = self._documents.known(context.query, context.parse_options)
+                context.graphql_document = self._known.document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Say what is wrong with it, where that is known."""
+        context, known = self.execution_context, self._known
+        if known is not None and context.graphql_document is known.document:
+            if known.errors is None:
+                self._documents.validated += 1
+                known.errors = validate_document(
+                    context.schema._schema, known.document, context.validation_rules
+                )
+            context.pre_execution_errors = known.errors
+        yield

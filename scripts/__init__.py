@@ -1,0 +1,1 @@
+"""What `make` calls besides tools of others."""
