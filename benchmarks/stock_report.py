@@ -30,7 +30,7 @@ from gql_server.domain import status as words
 from gql_server.domain.parts import parts_of
 from gql_server.domain.statistics import Statistics, rate
 from gql_server.domain.status import DeliveryIndicator, DeliveryStatus
-from gql_server.store import campaigns, counters, installation, workspaces
+from gql_server.store import campaigns, counters, installation, message_lists, workspaces
 from gql_server.store.walk import Walk
 from resolvers.enums import CampaignState, SmsType
 from resolvers.scalars import SCALARS, BigInt, PhoneNumber
