@@ -26,7 +26,9 @@ from graphql import (
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from resolvers.compiled import Compiler, NotPlain, Plain, Run, Step
+from resolvers.compiled import Compiler
+from resolvers.leaves import NotPlain, Plain
+from resolvers.steps import Run, Step
 
 MOST_OPERATIONS = 256
 """Operations of which what was compiled is kept; the parser's cache, which keeps their documents, holds 128."""

@@ -34,9 +34,10 @@ from gql_server.domain.status import DeliveryStatus
 from gql_server.intake import NewRecipient
 from gql_server.registration import NewCampaign
 from gql_server.services import Services
-from resolvers.compiled import Compiler, Run
+from resolvers.compiled import Compiler
 from resolvers.context import MOST_ROWS, Context
 from resolvers.schema import Schema, make_schema
+from resolvers.steps import Run
 
 WORKSPACE = "acme"
 SDL = (Path(__file__).parents[2] / "schema.graphql").read_text()

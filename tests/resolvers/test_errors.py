@@ -1,7 +1,6 @@
 """What an error says over HTTP: a stable code, where the mistake is, and never what was written there."""
 
 import logging
-import time
 from typing import Any
 
 import pytest
@@ -201,13 +200,11 @@ async def test_pages_within_pages_end_before_they_are_read(api: Api) -> None:
     for _ in range(5):
         query = page % query
 
-    began = time.monotonic()
     answer = (
         await api.post(f"query($c: ID!) {{ campaign(id: $c) {{ {query} }} }}", {"c": campaign})
     ).json()
 
-    # 100 x 100 and the first 100 are more than 10,000; ten thousand million are not even begun
-    assert time.monotonic() - began < 5
+    # 100 x 100 and the first 100 are more than 10,000; ten thousand million are not even begun, else this would not end
     assert answer["data"] == {"campaign": None}
     assert {(e["extensions"]["code"], e["message"]) for e in answer["errors"]} == {
         (
