@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gql_server.store import campaigns
+from gql_server.store import campaign_lists
 from tests.conftest import Api
 
 NUMBER = "+33612345678"
@@ -173,8 +173,8 @@ async def test_a_bug_of_ours_is_told_by_an_id_and_by_nothing_else(
     async def broken(*_: Any, **__: Any) -> None:
         raise wrong(NUMBER)
 
-    monkeypatch.setattr(campaigns, "count", broken)
-    monkeypatch.setattr(campaigns, "page", broken)
+    monkeypatch.setattr(campaign_lists, "count", broken)
+    monkeypatch.setattr(campaign_lists, "page", broken)
     with caplog.at_level(logging.DEBUG):
         answer = await api.post(COUNT)
 

@@ -10,7 +10,7 @@ import pytest
 from gql_server import auth, connections
 from gql_server.history import HistoryUpdate
 from gql_server.live import Live
-from gql_server.store import campaigns, keys
+from gql_server.store import campaign_lists, keys
 from tests.conftest import ALL_SCOPES, Api
 from tests.resolvers.mutating import act
 from tests.wires import acknowledged, nothing_went_wrong, raw
@@ -242,7 +242,7 @@ async def test_a_bug_of_ours_is_told_by_an_id_and_leaves_the_socket_open(
 
     async with acknowledged(api) as socket:
         for place, name, how, query, frames in (
-            (campaigns, "page", broken, COUNT, 1),
+            (campaign_lists, "page", broken, COUNT, 1),
             (Live, "campaigns", broken_at_once, CAMPAIGNS, 1),
             (Live, "campaigns", broken_later, CAMPAIGNS, 2),
         ):
