@@ -13,8 +13,9 @@ from gql_server.domain.parts import parts_of
 from gql_server.errors import PublicError
 from gql_server.store.counters import Figures
 from gql_server.store.installation import Installation
-from resolvers.context import Reading
+from resolvers.context import Info, Reading
 from resolvers.enums import CampaignState, DeliveryStatus, SmsType
+from resolvers.executor import asks_for
 from resolvers.message import Message
 from resolvers.message_list import MessageConnection, MessageFilter, MessageOrder, messages_page
 from resolvers.node import Node
@@ -79,6 +80,7 @@ class Campaign(Node):
     @strawberry.field(description="The messages, in pages of 1 to 100, 50 where nothing is said.")
     async def messages(
         self,
+        info: Info,
         first: int | None = None,
         after: str | None = None,
         last: int | None = None,
@@ -88,8 +90,9 @@ class Campaign(Node):
     ) -> MessageConnection:
         """A keyset page."""
         show = partial(shown_message, reading=self.reading, owner=self)
+        briefly = not asks_for("history", info._raw_info)
         return await messages_page(
-            self.reading, self.record, first, after, last, before, filter, order_by, show
+            self.reading, self.record, first, after, last, before, filter, order_by, show, briefly
         )
 
     async def _figures(self) -> Figures:

@@ -13,6 +13,7 @@ from typing import Any
 
 from graphql import (
     DirectiveNode,
+    FieldNode,
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLResolveInfo,
@@ -41,7 +42,7 @@ class _Compiled:
 
     def __init__(self, operation: OperationDefinitionNode, fragments: Mapping[str, Any]) -> None:
         self.ast = (operation, fragments)
-        self.conditions = _conditions(operation, fragments)
+        self.conditions, self.fields = _read(operation, fragments)
         self.steps: dict[tuple[Any, ...], Step | None] = {}
 
 
@@ -191,28 +192,37 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return fields
 
 
-def _conditions(
+def asks_for(field: str, info: GraphQLResolveInfo[Any]) -> bool:
+    """Whether a field of this name stands anywhere in the operation; True, too, where that is not known."""
+    kept = _kept.get(id(info.operation))
+    return kept is None or field in kept.fields
+
+
+def _read(
     operation: OperationDefinitionNode, fragments: Mapping[str, Any]
-) -> tuple[str, ...]:
-    """The variables in directives: which fields there are hangs on their values."""
-    found: set[str] = set()
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """The variables in directives, on whose values hangs which fields there are; and the names of all fields."""
+    variables: set[str] = set()
+    fields: set[str] = set()
 
     class Variables(Visitor):
         """Of a directive."""
 
         def enter_variable(self, node: VariableNode, *_: Any) -> None:
-            found.add(node.name.value)
+            variables.add(node.name.value)
 
-    class Directives(Visitor):
+    class Reader(Visitor):
         """Of an operation."""
+
+        def enter_field(self, node: FieldNode, *_: Any) -> None:
+            fields.add(node.name.value)
 
         def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
             visit(node, Variables())
 
-    visit(operation, Directives())
-    for fragment in fragments.values():
-        visit(fragment, Directives())
-    return tuple(sorted(found))
+    for part in (operation, *fragments.values()):
+        visit(part, Reader())
+    return tuple(sorted(variables)), frozenset(fields)
 
 
 def _is_of(of_type: GraphQLObjectType, value: Any, info: GraphQLResolveInfo[Any]) -> bool:

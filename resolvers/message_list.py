@@ -143,8 +143,12 @@ async def messages_page(
     filter: MessageFilter | None,
     order_by: MessageOrder | None,
     show: Callable[[message.Message], Message],
+    briefly: bool,
 ) -> MessageConnection:
-    """A page of a campaign's messages: as fast at the end of a campaign as at its beginning."""
+    """A page of a campaign's messages: as fast at the end of a campaign as at its beginning.
+
+    `briefly`: nobody asks for their history.
+    """
     reading.viewer.require("reports:read")
     condition = condition_of(filter, reading.viewer)
     order = None if order_by is None else order_by.field
@@ -155,7 +159,7 @@ async def messages_page(
         after, before = await way.places(after, before)
         if against:
             after, before = before, after
-        return await way.walked(Walk(after, before, descending is not against, limit))
+        return await way.walked(Walk(after, before, descending is not against, limit, briefly))
 
     listing: Listing[message.Message, Any] = Listing(
         secret=reading.services.installation.secret,

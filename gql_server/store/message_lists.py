@@ -10,7 +10,7 @@ from gql_server.database import Document, Reads
 from gql_server.domain.message import Message
 from gql_server.domain.status import DeliveryStatus
 from gql_server.store import recipients
-from gql_server.store.message_rows import message_of
+from gql_server.store.message_rows import BRIEFLY, message_of
 from gql_server.store.messages import COLLECTION
 from gql_server.store.walk import Place, Walk, between, between_ids
 
@@ -52,14 +52,15 @@ async def of_country(
 ) -> list[Message]:
     """Those to numbers of this country, as they were registered."""
     found = await recipients.of_country(reads, campaign, country, walk)
-    return await _these(reads, workspace, found)
+    return await _these(reads, workspace, found, walk)
 
 
 async def by_number(
     reads: Reads, workspace: str, campaign: str, prefix: str, walk: Walk[Place]
 ) -> list[Message]:
     """Those whose number begins so (with its `+`; "": all), in the order of the numbers."""
-    return await _these(reads, workspace, await recipients.by_number(reads, campaign, prefix, walk))
+    found = await recipients.by_number(reads, campaign, prefix, walk)
+    return await _these(reads, workspace, found, walk)
 
 
 async def by_last_digits(
@@ -67,14 +68,15 @@ async def by_last_digits(
 ) -> list[Message]:
     """Those whose number ends so, in the order of the numbers read from their end."""
     found = await recipients.by_last_digits(reads, campaign, suffix, walk)
-    return await _these(reads, workspace, found)
+    return await _these(reads, workspace, found, walk)
 
 
 async def by_name(
     reads: Reads, workspace: str, campaign: str, prefix: str, walk: Walk[Place]
 ) -> list[Message]:
     """Those whose folded name begins so, in the order of the folded names."""
-    return await _these(reads, workspace, await recipients.by_name(reads, campaign, prefix, walk))
+    found = await recipients.by_name(reads, campaign, prefix, walk)
+    return await _these(reads, workspace, found, walk)
 
 
 def _ids(walk: Walk[str]) -> Document:
@@ -89,14 +91,28 @@ async def _page(
     walk: Walk[str] | Walk[Place],
     index: str,
 ) -> list[Message]:
-    rows = await reads.find(COLLECTION, query, sort=walk.sort(*order), limit=walk.limit, hint=index)
+    rows = await reads.find(
+        COLLECTION,
+        query,
+        sort=walk.sort(*order),
+        limit=walk.limit,
+        hint=index,
+        fields=BRIEFLY if walk.briefly else None,
+    )
     return [message_of(row) for row in rows]
 
 
-async def _these(reads: Reads, workspace: str, ids: Sequence[str]) -> list[Message]:
+async def _these(
+    reads: Reads, workspace: str, ids: Sequence[str], walk: Walk[str] | Walk[Place]
+) -> list[Message]:
     """These messages, in this order: the second read of a list that lies beside them."""
     if not ids:
         return []
-    rows = await reads.find(COLLECTION, {"_id": {"$in": ids}, "workspace": workspace}, hint="_id_")
+    rows = await reads.find(
+        COLLECTION,
+        {"_id": {"$in": ids}, "workspace": workspace},
+        hint="_id_",
+        fields=BRIEFLY if walk.briefly else None,
+    )
     found = {row["_id"]: message_of(row) for row in rows}
     return [found[message] for message in ids if message in found]

@@ -129,8 +129,15 @@ def entry_of(row: Document) -> HistoryEntry:
     )
 
 
+BRIEFLY = (
+    *("workspace", "campaign", "recipient", "name", "boundTo", "country"),
+    *("status", "at", "code", "reason", "provider", "operator"),
+)
+"""All that a message is but its history, which is half of what there is to read."""
+
+
 def message_of(row: Document) -> Message:
-    """A message."""
+    """A message; its history is empty where that was not read."""
     return Message(
         id=row["_id"],
         workspace=row["workspace"],
@@ -139,7 +146,7 @@ def message_of(row: Document) -> Message:
         name=row["name"],
         bound_to=row["boundTo"],
         country=row["country"],
-        history=tuple(entry_of(entry) for entry in row["history"]),
+        history=tuple(entry_of(entry) for entry in row.get("history", ())),
         status=_STATUS[row["status"]],
         status_at=row["at"],
         error_code=row["code"],

@@ -30,6 +30,8 @@ class Walk(Generic[P]):
     before: P | None
     descending: bool
     limit: int
+    #: only what a list shows: messages without their history
+    briefly: bool = False
 
     @property
     def low(self) -> P | None:

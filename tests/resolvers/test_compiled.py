@@ -210,9 +210,9 @@ async def test_any_selection_of_the_schema_is_answered_as_by_the_stock_executor(
     await asyncio.to_thread(any_document)
 
     # That it was worth while: both kinds of answers were compared, and most were compiled ones.
-    assert seen["data"] > 50, seen
-    assert seen["errors"] > 20, seen
-    assert done["compiled"] - done["again"] > 50, done
+    assert seen["data"] > 15, seen
+    assert seen["errors"] > 10, seen
+    assert done["compiled"] - done["again"] > 15, done
 
 
 DOCUMENTS = {
