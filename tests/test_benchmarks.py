@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
     kept = tmp_path / "kept.json"
     done = subprocess.run(
