@@ -43,6 +43,7 @@ def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
             for one in deep.LISTS
             for way in ("upward", "downward")
         ),
+        *(f"first pages/s, one after the other: {one.said}" for one in deep.FIRSTS),
         "new documents/s",
         "known documents/s",
         "frames/s to 60 subscribers",
