@@ -8,7 +8,7 @@ import orjson
 
 from benchmarks import http_load
 from benchmarks.environment import Environment, Server
-from benchmarks.measure import Failed, Row, Sample, interleaved, milliseconds
+from benchmarks.measure import WARM_UP, Failed, Row, Sample, interleaved, milliseconds
 
 CONNECTIONS = 16
 
@@ -98,5 +98,41 @@ async def compared(
             **milliseconds(latencies[0]),
             **milliseconds(latencies[1], "the limit's"),
         },
+        wanted=told.wanted,
+    )
+
+
+async def alone(
+    env: Environment,
+    ours: Asked,
+    told: Told,
+    seconds: float,
+    runs: int,
+    advance: Callable[[], None],
+) -> Row:
+    """The row of one who asks ours alone, each question when the last one is answered.
+
+    So no answer's time holds what others were answered meanwhile.
+    """
+    latencies: list[float] = []
+    refused = 0
+    samples = []
+    for run in range(runs + 1):
+        cpu = env.data.cpu({ours.name: ours.server})
+        requests = http_load.for_seconds(ours.requests, seconds if run else seconds * WARM_UP)
+        outcome = await http_load.load([ours.server.base], requests, connections=1)
+        refused += outcome.refused
+        if run:
+            latencies += outcome.latencies
+            rate = len(outcome.latencies) / outcome.seconds
+            samples.append(Sample(rate, outcome.seconds, cpu.shares()))
+        advance()
+    return Row(
+        name=told.name,
+        limit=told.limit,
+        ours=samples,
+        theirs=[],
+        checks={"every request was answered 200": refused == 0, **told.checks},
+        figures={"connections": 1, "questions": len(latencies), **milliseconds(latencies)},
         wanted=told.wanted,
     )

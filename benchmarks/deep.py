@@ -4,13 +4,13 @@ The campaign is at rest, and as it is when its receipts have come. Our server is
 for the summary of a small campaign, and for the first page of the same list.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks import http_load, report_page, seed
-from benchmarks.asked import Asked, Told, campaign_of, compared, query
+from benchmarks.asked import Asked, Told, alone, campaign_of, compared, query
 from benchmarks.environment import Environment, Server
 from benchmarks.measure import Row
 from benchmarks.report_page import Bar
@@ -81,6 +81,26 @@ LISTS = (
 """All that there are; each is measured in both directions."""
 
 
+@dataclass(frozen=True, slots=True)
+class First:
+    """First pages of lists that differ in what is asked for; made of a number."""
+
+    said: str
+    filter: Callable[[int], Mapping[str, object] | None]
+
+
+FIRSTS = (
+    First("by position", lambda number: None),
+    First(
+        "a status in turn",
+        lambda number: {"statuses": [seed.FATES[number % len(seed.FATES)].status.value]},
+    ),
+)
+"""Those that are to come at once, whatever the size."""
+ASKED = 1000
+"""First pages that are asked for in turn."""
+
+
 async def measure_summary(env: Environment, seconds: float, pairs: int, bar: Bar) -> list[Row]:
     """The summary of the large campaign, against that of a small one."""
     large, small = env.data.deep, env.data.watched
@@ -119,6 +139,30 @@ async def measure_depth(env: Environment, seconds: float, pairs: int, bar: Bar) 
             for one in LISTS
             for direction in ("ASC", "DESC")
         ]
+
+
+async def measure_first(env: Environment, seconds: float, runs: int, bar: Bar) -> list[Row]:
+    """A row for each kind of first pages, asked for one after the other."""
+    rows = []
+    order = {"field": "POSITION", "direction": "ASC"}
+    with _serving(env) as (server,):
+        for one in FIRSTS:
+            given = {"campaign": env.data.deep.id, "order": order, "first": SIZE}
+            requests = [
+                _request(env, server, PAGE, {**given, "filter": one.filter(number)})
+                for number in range(ASKED)
+            ]
+            async with http_load.asking(server.base) as ask:
+                shown = campaign_of(await ask(requests[0]))["messages"]
+            told = Told(
+                name=f"first pages/s, one after the other: {one.said}",
+                limit="",
+                checks={"something is found": len(shown["nodes"]) > 0},
+                wanted="p99 under 50 ms",
+            )
+            side = Asked("server", server, requests)
+            rows.append(await alone(env, side, told, seconds, runs, bar(f"first, {one.said}")))
+    return rows
 
 
 async def _depth(

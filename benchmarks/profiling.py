@@ -67,7 +67,9 @@ def _lists(name: str, stacks: Sequence[tuple[list[str], int]]) -> str:
     for frames, count in stacks:
         libraries[_library(frames[-1])] += count
         alone[frames[-1]] += count
-        for frame in {frame for frame in frames if "gql_server" in frame}:
+        for frame in {
+            frame for frame in frames if "(gql_server/" in frame or "(resolvers/" in frame
+        }:
             within[frame] += count
     parts = [said]
     for heading, counted in (

@@ -5,8 +5,8 @@ from benchmarks.environment import Environment
 from benchmarks.measure import Row
 from benchmarks.report_page import Bar, Profiled
 
-ROWS = ("report", "repeat", "summary", "depth", "validation")
-DEEP = {"summary", "depth"}
+ROWS = ("report", "repeat", "summary", "depth", "first", "validation")
+DEEP = {"summary", "depth", "first"}
 """Those of one large campaign, which is at rest."""
 WITHOUT = {"validation"}
 """Those that need no message."""
@@ -24,4 +24,7 @@ async def measure(
         return await deep.measure_summary(env, seconds, pairs, bar)
     if name == "depth":
         return await deep.measure_depth(env, seconds, pairs, bar)
+    if name == "first":
+        # one side: as many turns as a pair has two of
+        return await deep.measure_first(env, seconds, 2 * pairs + 1, bar)
     return await validation.measure(pairs, bar(name))

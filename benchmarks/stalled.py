@@ -1,8 +1,9 @@
 """Whether readers that stop reading keep others waiting: `python -m benchmarks.stalled`.
 
-900 subscribers watch a campaign's figures, 100 more a selection of about 150 kB. First all read; then the 100 take
-nothing any more, while there is always something to tell them, until the server has dropped them. What is looked at is
-how long the 900 wait for their frames, from a receipt's POST, and what the server's memory grows by.
+900 subscribers watch a campaign's figures, 100 more a selection of about 110 kB. First all read; then the 100 take
+nothing any more, while there is always something to tell them, until the server has dropped them; the kernel takes what
+is sent to them for a few seconds before that. What is looked at is how long the 900 wait for their frames, from a
+receipt's POST, and what the server's memory grows by.
 """
 
 import argparse
@@ -132,7 +133,9 @@ class _Turn:
         found = Round(before=resident(self.server.pid))
         with closing(Heavy()) as heavy:
             script = _script(self.filled, watching.document(HEAVY))
-            await heavy.open(watching.address(self.server), [script] * stalled)
+            await heavy.open(
+                watching.address(self.server), [script] * stalled, protocol=watching.PROTOCOL
+            )
             found.reading = await self._post(math.ceil(RATE * seconds))
             if heavy.broken or heavy.frames < stalled:
                 raise Failed(f"a reader of the large selection got nothing: {heavy.broken}")
@@ -185,8 +188,8 @@ def _script(filled: Data, document: str) -> list[bytes]:
 
 def _show(seen: list[Round]) -> None:
     table = Table()
-    headings = ("round", "p50 ms, all read", "p99", "p50 ms, some stall", "p99", "gone after s")
-    for heading in (*headings, "kB a frame", "MB before", "at most", "after"):
+    headings = ("round", "all read: p50 ms", "p99 ms", "some stall: p50 ms", "p99 ms", "gone in s")
+    for heading in (*headings, "kB a frame", "server: MB", "most", "then"):
         table.add_column(heading, justify="right")
     for number, one in enumerate(seen, start=1):
         table.add_row(

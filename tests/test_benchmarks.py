@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
     kept = tmp_path / "kept.json"
     done = subprocess.run(
@@ -43,6 +43,7 @@ def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
             for one in deep.LISTS
             for way in ("upward", "downward")
         ),
+        *(f"first pages/s, one after the other: {one.said}" for one in deep.FIRSTS),
         "new documents/s",
         "known documents/s",
         "frames/s to 60 subscribers",
