@@ -50,7 +50,7 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
         keys.COLLECTION: [("workspace", [("workspace", 1), ("createdAt", 1)], {})],
         leases.COLLECTION: [],
         provider_keys.COLLECTION: [],
-        timeline.COLLECTION: [],
+        timeline.COLLECTION: timeline.INDEXES,
         unclean.COLLECTION: [],
         values.COLLECTION: [],
         sources.COLLECTION: [("token", [("tokenHash", 1)], {"unique": True})],
