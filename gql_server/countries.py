@@ -18,4 +18,4 @@ def _names() -> Mapping[str, str]:
     # The package, not the system's files: they may be missing, and differ from machine to machine.
     table = files("tzdata").joinpath("zoneinfo", "iso3166.tab").read_text("utf-8")
     lines = [line.split("\t") for line in table.splitlines() if not line.startswith("#")]
-    return {**_BESIDES, **{code: name for code, name in lines}}
+    return {**_BESIDES, **dict(lines)}

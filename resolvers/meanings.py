@@ -13,9 +13,11 @@ from resolvers.enums import (
     CampaignState,
     DeliveryIndicator,
     DeliveryStatus,
+    Dimension,
     MessageOrderField,
     OrderDirection,
     SmsType,
+    TimelineInterval,
 )
 
 MEANINGS: Mapping[type[Enum], Mapping[Enum, str]] = {
@@ -40,6 +42,17 @@ MEANINGS: Mapping[type[Enum], Mapping[Enum, str]] = {
         CampaignState.SCHEDULED: "sentAt lies ahead.",
         CampaignState.SENDING: "Some messages still wait.",
         CampaignState.COMPLETED: "No message waits; one that stays SENT may still change.",
+    },
+    Dimension: {
+        Dimension.COUNTRY: "The country that the number is of, by its ISO 3166 code.",
+        Dimension.OPERATOR: "The operator, as the provider names it.",
+        Dimension.ERROR_CODE: "The provider's own error code of the present status.",
+        Dimension.PROVIDER: "Who carries the message.",
+    },
+    TimelineInterval: {
+        TimelineInterval.MINUTE: "Minutes of the last 48 hours, hours of the last 60 days, else days.",
+        TimelineInterval.HOUR: "Hours of the last 60 days, else days.",
+        TimelineInterval.DAY: "Days of UTC.",
     },
     CampaignOrderField: {CampaignOrderField.CREATED_AT: "When they were made."},
     MessageOrderField: {MessageOrderField.POSITION: "As they were registered."},

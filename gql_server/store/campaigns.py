@@ -91,6 +91,18 @@ async def page(
     return [_campaign(row) for row in rows]
 
 
+async def sent_in(
+    reads: Reads, workspace: str, begin: datetime | None, end: datetime | None
+) -> list[str]:
+    """The ids of the workspace's campaigns with `sentAt` in [begin, end), None for no bound; read off an index."""
+    query: Document = {"workspace": workspace}
+    bounds = {"$gte": begin, "$lt": end}
+    if given := {way: at for way, at in bounds.items() if at is not None}:
+        query["sentAt"] = given
+    rows = await reads.find(COLLECTION, query, sort=[("sentAt", 1)], fields=["_id"])
+    return [row["_id"] for row in rows]
+
+
 async def count(reads: Reads, workspace: str, *, state: CampaignState | None) -> int:
     """How many campaigns the workspace has (in this state); read off an index."""
     match: Document = {"workspace": workspace}
@@ -210,6 +222,7 @@ def _campaign(row: Document) -> Campaign:
 INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
     ("list", [("workspace", 1), ("createdAt", 1), ("_id", 1)], {}),
     ("list_by_state", [("workspace", 1), ("state", 1), ("createdAt", 1), ("_id", 1)], {}),
+    ("by_sent", [("workspace", 1), ("sentAt", 1), ("_id", 1)], {}),
     ("by_state", [("state", 1), ("sentAt", 1)], {}),
     ("unfinished", [("state", 1), ("_id", 1)], {}),
 )
