@@ -284,7 +284,7 @@ def alerts_command(
         percents = {name: float(percent) for name, percent in shown.items()}
         typer.echo(json.dumps({"workspace": workspace, **percents}))
     for name, percent in () if as_json else shown.items():
-        typer.echo(f"{name}  above {percent} %")
+        typer.echo(f"{name}  above {percent:f} %")
 
 
 def _percent(name: str, text: str) -> Decimal:
