@@ -75,11 +75,12 @@ class Figures:
 
 @dataclass
 class Made:
-    """A campaign, and how long its text is."""
+    """A campaign, how long its text is, and receipts that have not come yet."""
 
     id: str
     parts: int
     sent_at: datetime
+    late: list[DeliveryReceipt] = field(default_factory=list)
 
     @property
     def raw(self) -> str:
@@ -119,6 +120,8 @@ async def random_campaign(api: Api, process: Quiet, random: Random) -> Made:
     ]
     random.shuffle(receipts)
     process.now = now
+    quarter = len(receipts) // 4
+    made.late, receipts = receipts[:quarter], receipts[quarter:]
     while receipts:
         batch = [receipts.pop() for _ in range(min(len(receipts), random.randrange(1, 30)))]
         if random.random() < 0.7:
@@ -331,11 +334,20 @@ async def test_a_report_is_what_its_messages_add_up_to(api: Api, process: Quiet,
     check_report(seen, made, aggregated, {size: size for size in SIZES})
     check_report(seen, made, paged, {size: size for size in SIZES})
 
-    # and when its minutes are merged, and when its hours are
+    # and when its minutes are merged
     later = utc_now() + timedelta(days=3)
     await roll_up(api.db, later)
     seen = await api.ask(REPORT, {"c": made.id})
     check_report(seen, made, aggregated, {"MINUTE": "HOUR", "HOUR": "HOUR", "DAY": "DAY"})
+
+    # and when others come after that
+    await process.ingestion.record(api.workspace, made.late)
+    aggregated, paged = await by_aggregation(api, made), await by_pages(api, made)
+    seen = await api.ask(REPORT, {"c": made.id})
+    check_report(seen, made, aggregated, {"HOUR": "HOUR", "DAY": "DAY"})
+    check_report(seen, made, paged, {"HOUR": "HOUR", "DAY": "DAY"})
+
+    # and when its hours are merged
     await roll_up(api.db, later + timedelta(days=60))
     seen = await api.ask(REPORT, {"c": made.id})
     check_report(seen, made, paged, dict.fromkeys(SIZES, "DAY"))
