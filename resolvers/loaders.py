@@ -11,6 +11,7 @@ from gql_server.domain.breakdown import Breakdown
 from gql_server.domain.tally import Dimension
 from gql_server.domain.timeline import Buckets, TimelineInterval
 from gql_server.store import counters, timeline, values
+from gql_server.store.values import Values
 from resolvers.limits import MOST_ROWS, too_many_rows
 
 T = TypeVar("T")
@@ -37,6 +38,7 @@ class ReportLoaders:
         self._breakdowns: DataLoader[tuple[str, Dimension], Breakdown] = DataLoader(
             self._load_breakdowns
         )
+        self._values: DataLoader[str, Values] = DataLoader(self._load_values)
         self._delivery: DataLoader[str, Mapping[int, int]] = DataLoader(self._load_delivery)
 
     async def timeline(self, campaign: str, finest: TimelineInterval) -> Buckets:
@@ -67,13 +69,18 @@ class ReportLoaders:
         return [found[key] for key in keys]
 
     async def _load_breakdowns(self, keys: Sequence[tuple[str, Dimension]]) -> Sequence[Breakdown]:
-        known = await values.of_campaigns(self._at, {campaign for campaign, _ in keys})
+        wanted = dict.fromkeys(campaign for campaign, _ in keys)
+        known = dict(zip(wanted, await self._values.load_many(wanted), strict=True))
         found: dict[tuple[str, Dimension], Breakdown] = {}
         for dimension, campaigns in _by_second(keys).items():
             counted = await counters.breakdown(self._at, campaigns, dimension)
             for campaign, labels in counted.items():
                 found[campaign, dimension] = known[campaign].breakdown(dimension, labels)
         return [found[key] for key in keys]
+
+    async def _load_values(self, ids: Sequence[str]) -> Sequence[Values]:
+        found = await values.of_campaigns(self._at, ids)
+        return [found[key] for key in ids]
 
     async def _load_delivery(self, ids: Sequence[str]) -> Sequence[Mapping[int, int]]:
         found = await counters.delivery(self._at, ids)
