@@ -1,9 +1,10 @@
-"""The commands `gql-server keys` and `gql-server sources`: who may come in, and by which door."""
+"""The commands `gql-server keys`, `sources` and `alerts`: who may come in, by which door, and what to be alerted of."""
 
 import json
 import re
 import secrets
 from collections.abc import Callable, Coroutine, Sequence
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import typer
@@ -22,6 +23,7 @@ from gql_server.cli_run import (
 )
 from gql_server.database import Database
 from gql_server.domain.source import Source
+from gql_server.domain.status import DeliveryIndicator
 from gql_server.providers import PROVIDERS
 from gql_server.services import utc_now
 from gql_server.settings import Settings
@@ -230,6 +232,69 @@ def remove_source(workspace: Workspace, source_id: Id) -> None:
     gone = _with_database(settings_of(), lambda db: sources.remove(db, workspace, source_id))
     if not gone:
         raise refused("This workspace has no source of this id; see `gql-server sources list`.")
+
+
+_OPTIONS = {
+    "permanent": DeliveryIndicator.PERMANENT_ERROR,
+    "temporary": DeliveryIndicator.TEMPORARY_ERROR,
+    "pending": DeliveryIndicator.PENDING,
+    "unsubscribed": DeliveryIndicator.UNSUBSCRIBE,
+}
+"""The rates that may be too high, by what they are called here."""
+
+
+def _percentage(of_what: str) -> Any:
+    return typer.Option(help=of_what, metavar="PERCENT", show_default=False)
+
+
+def alerts_command(
+    workspace: Workspace,
+    permanent: Annotated[str | None, _percentage("Of permanent errors.")] = None,
+    temporary: Annotated[str | None, _percentage("Of temporary errors.")] = None,
+    pending: Annotated[str | None, _percentage("Of messages that wait.")] = None,
+    unsubscribed: Annotated[str | None, _percentage("Of recipients who unsubscribed.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show above how many percent of its recipients a campaign has an alert, and set what is given.
+
+    0 to 100, such as 5 or 1.3; 100 switches an alert off. It holds for all campaigns of the workspace, from the next
+    answer on. Messages that wait are none before 24 hours are over.
+    """
+    _checked(workspace)
+    given = {
+        "permanent": permanent,
+        "temporary": temporary,
+        "pending": pending,
+        "unsubscribed": unsubscribed,
+    }
+    changed = {
+        _OPTIONS[name]: _percent(name, text) for name, text in given.items() if text is not None
+    }
+
+    async def exchange(db: Database) -> workspaces.Workspace | None:
+        if changed:
+            await workspaces.set_thresholds(db, workspace, changed)
+        return await workspaces.one(db.latest, workspace)
+
+    found = _with_database(settings_of(), exchange)
+    if found is None:
+        raise refused("There is no workspace of this name; the first key or source makes it.")
+    shown = {name: found.thresholds.percent[indicator] for name, indicator in _OPTIONS.items()}
+    if as_json:
+        percents = {name: float(percent) for name, percent in shown.items()}
+        typer.echo(json.dumps({"workspace": workspace, **percents}))
+    for name, percent in () if as_json else shown.items():
+        typer.echo(f"{name}  above {percent:f} %")
+
+
+def _percent(name: str, text: str) -> Decimal:
+    try:
+        percent = Decimal(text)
+    except InvalidOperation:
+        percent = Decimal("NaN")
+    if not percent.is_finite() or not 0 <= percent <= 100:
+        raise refused(f"--{name} takes a percentage, 0 to 100, such as 5 or 1.3.")
+    return percent
 
 
 def _check_secrets(provider: str, given: Sequence[str]) -> None:

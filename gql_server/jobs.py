@@ -14,6 +14,7 @@ from gql_server.expiry import Expiry
 from gql_server.logs import kind, log
 from gql_server.parking import Parking
 from gql_server.recount import recount, recount_all
+from gql_server.rollup import roll_up
 from gql_server.store import campaigns, leases, outbox, unclean
 from gql_server.store.unclean import UncleanEnd
 
@@ -21,14 +22,15 @@ SETTLE_EVERY = 1.0
 SWEEP_EVERY = 60.0
 EXPIRE_EVERY = 60.0
 SAMPLE_EVERY = 600.0
+ROLL_UP_EVERY = 600.0
 SETTLE_PAGE = 1000
 """Campaigns that are looked at each minute, of those that are not completed."""
 NEWEST = 1000
 """Commits of whose campaigns the sample is taken."""
 CLOCKS = timedelta(minutes=2)
 """By how much the clocks of two machines may differ where it is asked what was changed when."""
-RECOUNT_SHARE = 0.25
-"""Of the time, for recounts in a server that has others to serve."""
+RECOUNT_SHARE = ROLL_UP_SHARE = 0.25
+"""Of the time, for recounts and roll-ups in a server that has others to serve."""
 LEASE = 150.0
 """Seconds that a process is the one that runs the long jobs, if it does not say so again; it does each minute."""
 
@@ -67,6 +69,7 @@ class Jobs:
             (self.expire, EXPIRE_EVERY, True),
             (self.recount_unclean, SWEEP_EVERY, True),
             (self.recount_sample, SAMPLE_EVERY, True),
+            (self.roll_up, ROLL_UP_EVERY, True),
         ):
             first = seconds if job == self.recount_sample else 0.0
             self._tasks.append(asyncio.create_task(self._every(seconds, job, first, alone=alone)))
@@ -104,6 +107,10 @@ class Jobs:
     async def expire(self) -> None:
         """Give messages that waited too long the status that is assumed then."""
         await self._expiry.expire()
+
+    async def roll_up(self) -> None:
+        """Merge the timeline's old minutes into hours, and old hours into days."""
+        await roll_up(self._db, self._clock(), share=ROLL_UP_SHARE)
 
     async def recount_sample(self) -> None:
         """Recount one of the campaigns that changed last."""

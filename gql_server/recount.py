@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from gql_server.commit import Committer
 from gql_server.database import Database, Transaction
 from gql_server.domain.tally import Dimension, Tally
+from gql_server.domain.timeline import Buckets, Scale
 from gql_server.errors import SnapshotTooOld
 from gql_server.logs import kind, log
 from gql_server.metrics import DIFFERENCE, RECOUNTED
@@ -71,7 +72,7 @@ async def _recount(
         corrections = await campaigns.correction(at, campaign)
         labels = (await values.of_campaigns(at, [campaign]))[campaign]
         kept = await counters.sums(at, campaign)
-        minutes = await timeline.minutes(at, campaign)
+        buckets = (await timeline.of_campaigns(at, [campaign]))[campaign]
         tally = Tally()
         total = 0
         began = time.monotonic()
@@ -83,7 +84,7 @@ async def _recount(
             now = time.monotonic()
             await asyncio.sleep((now - began) * (1 / share - 1))
             began = time.monotonic()
-    difference = _difference(tally, kept, minutes, labels)
+    difference = _difference(tally, kept, buckets, labels)
     RECOUNTED.inc()
     off = difference.off()
     DIFFERENCE.inc(off)
@@ -104,13 +105,17 @@ async def _recount(
     return Recount(campaign, total, off, repaired=await committer.commit(prepare))
 
 
-def _difference(
-    tally: Tally, kept: counters.Sums, minutes: timeline.Minutes, labels: Values
-) -> Tally:
-    """What must be added to the counters; its breakdown is by label, since that is what they count by."""
+def _difference(tally: Tally, kept: counters.Sums, buckets: Buckets, labels: Values) -> Tally:
+    """What must be added to the counters; its breakdown is by label, since that is what they count by.
+
+    Times are compared at the size at which they are kept. What is missing of an hour is added to its first minute,
+    which counts in that hour, and will be merged into it.
+    """
+    scale = Scale.of(buckets)
     wanted = Tally()
     wanted.statuses.update(tally.statuses)
-    wanted.timeline.update(tally.timeline)
+    for (minute, status), entered in tally.timeline.items():
+        wanted.timeline[scale.place(minute)[1], status] += entered
     wanted.delivery.update(tally.delivery)
     for (dimension, value, status), count in tally.breakdown.items():
         # A value that has no place was never counted, so that it is missing wherever it goes.
@@ -118,7 +123,9 @@ def _difference(
         wanted.breakdown[dimension, label, status] += count
     there = Tally()
     there.statuses.update(kept.statuses)
-    there.timeline.update(minutes)
+    for (_, begun), counts in buckets.items():
+        for status, entered in counts.items():
+            there.timeline[scale.place(begun)[1], status] += entered
     there.breakdown.update(
         {(Dimension(d), label, s): n for (d, label, s), n in kept.breakdown.items()}
     )

@@ -43,6 +43,7 @@ class Services:
     committer: Committer
     expiry: Expiry
     parking: Parking
+    clock: Clock
 
 
 @asynccontextmanager
@@ -83,6 +84,7 @@ async def running(
         committer=committer,
         expiry=expiry,
         parking=parking,
+        clock=clock,
     )
     slots.start(committer.slots)
     events.start()

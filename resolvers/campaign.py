@@ -14,11 +14,26 @@ from gql_server.errors import PublicError
 from gql_server.store.counters import Figures
 from gql_server.store.installation import Installation
 from resolvers.context import Info, Reading
-from resolvers.enums import CampaignState, DeliveryStatus, SmsType
+from resolvers.enums import CampaignState, DeliveryStatus, Dimension, SmsType, TimelineInterval
 from resolvers.executor import asks_for
 from resolvers.message import Message
 from resolvers.message_list import MessageConnection, MessageFilter, MessageOrder, messages_page
 from resolvers.node import Node
+from resolvers.report import (
+    ALERTS,
+    BREAKDOWN,
+    BREAKDOWN_ROWS,
+    DELIVERY_TIME,
+    TIMELINE,
+    Alert,
+    BreakdownRow,
+    DeliveryTime,
+    TimelinePoint,
+    alerts_of,
+    breakdown_of,
+    delivery_time_of,
+    timeline_of,
+)
 from resolvers.statistics import DeliveryStatistics
 
 
@@ -77,6 +92,31 @@ class Campaign(Node):
         figures = await self._figures()
         return updates_cursor(self.reading, self.record.id, figures.versions)
 
+    @strawberry.field(description=TIMELINE)
+    async def timeline(
+        self, interval: TimelineInterval = TimelineInterval.MINUTE
+    ) -> list[TimelinePoint]:
+        """Out of the timeline's buckets."""
+        return await timeline_of(self._own(), self.record, interval)
+
+    @strawberry.field(description=BREAKDOWN)
+    async def breakdown(
+        self, by: Dimension, first: int | None = BREAKDOWN_ROWS
+    ) -> list[BreakdownRow]:
+        """Out of the counters."""
+        return await breakdown_of(self._own(), self.record, by, first)
+
+    @strawberry.field(description=DELIVERY_TIME)
+    async def delivery_time(self) -> DeliveryTime | None:
+        """Out of the counters."""
+        return await delivery_time_of(self._own(), self.record)
+
+    @strawberry.field(description=ALERTS)
+    async def alerts(self) -> list[Alert]:
+        """Out of the figures."""
+        figures = await self._figures()
+        return await alerts_of(self.reading, self.record, figures.statistics)
+
     @strawberry.field(description="The messages, in pages of 1 to 100, 50 where nothing is said.")
     async def messages(
         self,
@@ -96,9 +136,12 @@ class Campaign(Node):
         )
 
     async def _figures(self) -> Figures:
-        # A mutation shows its campaign to keys that may write and not read.
+        return await self._own().figures(self.record)
+
+    def _own(self) -> Reading:
+        """The reading, for who may read: a mutation shows its campaign to keys that may write and not read."""
         self.reading.viewer.require("reports:read")
-        return await self.reading.figures(self.record)
+        return self.reading
 
     @classmethod
     def of(cls, record: campaign.Campaign, reading: Reading) -> "Campaign":

@@ -1,7 +1,7 @@
 """What an operation has at hand: who asks, and one consistent reading of the database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any, TypeAlias, TypeVar
@@ -10,30 +10,22 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
 from gql_server.auth import Viewer
+from gql_server.domain.alerts import Thresholds
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.message import Message
 from gql_server.domain.statistics import Statistics, all_statuses
-from gql_server.errors import Overloaded, PublicError, Unauthenticated
+from gql_server.errors import Overloaded, Unauthenticated
 from gql_server.pace import Pace
 from gql_server.pictures import Picture
 from gql_server.services import Services
 from gql_server.store import campaigns, counters, messages, workspaces
 from gql_server.store.counters import Figures
+from gql_server.store.workspaces import Workspace
+from resolvers.limits import MOST_ROWS, too_many_rows
+from resolvers.loaders import ReportLoaders, shared
 from resolvers.results import Stand
 
 T = TypeVar("T")
-
-MOST_ROWS = 10_000
-"""Of campaigns and messages that one operation may ask for."""
-
-
-def _shared(loading: Awaitable[T]) -> Awaitable[T]:
-    """What several fields of an operation wait for.
-
-    graphql-core cancels the siblings of a field that fails, and a future that is waited for is cancelled with its
-    waiter: so one field's error would be the end of all others that wait for the same.
-    """
-    return asyncio.shield(loading)
 
 
 class Reading:
@@ -43,10 +35,13 @@ class Reading:
         self.services = services
         self.viewer = viewer
         self.at = services.db.snapshot()
+        #: when it began: one time for all that depends on the clock
+        self.now = services.clock()
         self._campaigns: DataLoader[str, Campaign | None] = DataLoader(self._load_campaigns)
         self._messages: DataLoader[str, Message | None] = DataLoader(self._load_messages)
         self._figures: DataLoader[str, Figures | None] = DataLoader(self._load_figures)
-        self._credits: asyncio.Task[float] | None = None
+        self.report = ReportLoaders(self.at)
+        self._kept_workspace: asyncio.Task[Workspace | None] | None = None
         self._rows = 0
 
     @property
@@ -56,15 +51,15 @@ class Reading:
 
     async def campaign(self, campaign: str) -> Campaign | None:
         """The viewer's campaign of this id; None where the workspace has none."""
-        return await _shared(self._campaigns.load(campaign))
+        return await shared(self._campaigns.load(campaign))
 
     async def message(self, message: str) -> Message | None:
         """The viewer's message of this id; None where the workspace has none."""
-        return await _shared(self._messages.load(message))
+        return await shared(self._messages.load(message))
 
     async def figures(self, campaign: Campaign) -> Figures:
         """The figures of a campaign of the viewer."""
-        found = await _shared(self._figures.load(campaign.id))
+        found = await shared(self._figures.load(campaign.id))
         if found is not None:
             return found
         nothing = Statistics(revision=0, as_of=campaign.created_at, counts=all_statuses({}))
@@ -72,10 +67,20 @@ class Reading:
 
     async def credits_per_part(self) -> float:
         """What one part of an SMS costs the workspace."""
-        if self._credits is None:
+        found = await self._workspace()
+        return found.credits_per_part if found else 1.0
+
+    async def thresholds(self) -> Thresholds:
+        """Above which rates the workspace is alerted."""
+        found = await self._workspace()
+        return found.thresholds if found else Thresholds()
+
+    async def _workspace(self) -> Workspace | None:
+        if self._kept_workspace is None:
             # A task, for many may ask before the first one is answered.
-            self._credits = asyncio.create_task(self._load_credits())
-        return await _shared(self._credits)
+            loading = workspaces.one(self.at, self.workspace)
+            self._kept_workspace = asyncio.create_task(loading)
+        return await shared(self._kept_workspace)
 
     def spend(self, rows: int) -> None:
         """Count the rows that an operation asks for: pages within pages multiply.
@@ -84,11 +89,7 @@ class Reading:
         """
         self._rows += rows
         if self._rows > MOST_ROWS:
-            raise PublicError(
-                f"One operation may ask for {MOST_ROWS:,} rows; ask for smaller pages, or in several "
-                "operations.",
-                "TOO_MANY_ROWS",
-            )
+            raise too_many_rows()
 
     def know(self, picture: Picture) -> None:
         """Take what was read already, instead of reading it again."""
@@ -102,10 +103,6 @@ class Reading:
     async def close(self) -> None:
         """Give the session back."""
         await self.at.close()
-
-    async def _load_credits(self) -> float:
-        found = await workspaces.one(self.at, self.workspace)
-        return found.credits_per_part if found else 1.0
 
     async def _load_campaigns(self, ids: Sequence[str]) -> Sequence[Campaign | None]:
         found = await campaigns.of_workspace(self.at, self.workspace, ids)

@@ -6,6 +6,8 @@ import strawberry
 
 from gql_server.domain.campaign import CampaignState, SmsType
 from gql_server.domain.status import AddressBookAction, DeliveryIndicator, DeliveryStatus
+from gql_server.domain.tally import Dimension
+from gql_server.domain.timeline import TimelineInterval
 
 __all__ = [
     "AddressBookAction",
@@ -13,9 +15,11 @@ __all__ = [
     "CampaignState",
     "DeliveryIndicator",
     "DeliveryStatus",
+    "Dimension",
     "MessageOrderField",
     "OrderDirection",
     "SmsType",
+    "TimelineInterval",
 ]
 
 strawberry.enum(DeliveryStatus, description="Where one message stands.")
@@ -33,6 +37,15 @@ strawberry.enum(
         "SCHEDULED: sentAt lies ahead. SENDING: some messages still wait. COMPLETED: none waits (a message "
         "that stays SENT may still change)."
     ),
+)
+strawberry.enum(
+    Dimension,
+    name="BreakdownDimension",
+    description="By what a campaign's figures can be broken down.",
+)
+strawberry.enum(
+    TimelineInterval,
+    description="How long an interval of a timeline is; an hour and a day are those of UTC.",
 )
 
 

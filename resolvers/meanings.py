@@ -13,9 +13,11 @@ from resolvers.enums import (
     CampaignState,
     DeliveryIndicator,
     DeliveryStatus,
+    Dimension,
     MessageOrderField,
     OrderDirection,
     SmsType,
+    TimelineInterval,
 )
 
 MEANINGS: Mapping[type[Enum], Mapping[Enum, str]] = {
@@ -50,6 +52,17 @@ MEANINGS: Mapping[type[Enum], Mapping[Enum, str]] = {
         MessageOrderField.POSITION: "As they were registered.",
         MessageOrderField.STATUS_AT: "When they reached the status that they are in.",
         MessageOrderField.RECIPIENT: "The number; needs the scope contacts:read.",
+    },
+    Dimension: {
+        Dimension.COUNTRY: "The country that the number is of, by its ISO 3166 code.",
+        Dimension.OPERATOR: "The operator, as the provider names it.",
+        Dimension.ERROR_CODE: "The provider's own error code of the present status.",
+        Dimension.PROVIDER: "Who carries the message.",
+    },
+    TimelineInterval: {
+        TimelineInterval.MINUTE: "Minutes of the last 48 hours, hours of the last 60 days, else days.",
+        TimelineInterval.HOUR: "Hours of the last 60 days, else days.",
+        TimelineInterval.DAY: "Days of UTC.",
     },
     OrderDirection: {
         OrderDirection.ASC: "The smallest, or the earliest, first.",

@@ -1,6 +1,8 @@
 """What can be asked."""
 
 import asyncio
+from datetime import datetime
+from typing import Annotated
 
 import strawberry
 
@@ -15,6 +17,8 @@ from resolvers.campaign_list import (
 )
 from resolvers.context import Info, Reading
 from resolvers.node import Node
+from resolvers.report import STATISTICS, statistics_of
+from resolvers.statistics import DeliveryStatistics
 
 MOST_NODES = 100
 
@@ -60,6 +64,17 @@ class Query:
         return await campaigns_page(
             info.context.reading(), first, after, last, before, filter, order_by
         )
+
+    @strawberry.field(description=STATISTICS)
+    async def statistics(
+        self,
+        info: Info,
+        from_: Annotated[datetime | None, strawberry.argument(name="from")] = None,
+        to: datetime | None = None,
+        campaign_ids: list[strawberry.ID] | None = None,
+    ) -> DeliveryStatistics:
+        """Of many campaigns together."""
+        return await statistics_of(info.context.reading(), from_, to, campaign_ids)
 
 
 async def _node(reading: Reading, key: str) -> Node | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from contextlib import aclosing
+from enum import Enum
 from typing import Any
 
 import strawberry
@@ -9,6 +10,7 @@ from graphql import GraphQLEnumType, GraphQLError, OperationDefinitionNode, Unde
 from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
+from strawberry.types.enum import has_enum_definition
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
@@ -246,10 +248,15 @@ def _without_null_defaults(schema: Schema) -> None:
                 one.default_value = Undefined
 
 
+def _name_of(enum: type[Enum]) -> str:
+    assert has_enum_definition(enum)
+    return enum.__strawberry_definition__.name
+
+
 def _with_meanings(schema: Schema) -> None:
     """Say in the documentation what the values of enums mean."""
     for enum, meanings in MEANINGS.items():
-        named = schema._schema.type_map[enum.__name__]
+        named = schema._schema.type_map[_name_of(enum)]
         assert isinstance(named, GraphQLEnumType)
         for member, meaning in meanings.items():
             named.values[member.name].description = meaning

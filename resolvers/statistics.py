@@ -1,5 +1,6 @@
 """A campaign's figures, as they are shown."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import strawberry
@@ -10,13 +11,15 @@ from resolvers.enums import AddressBookAction, DeliveryIndicator, DeliveryStatus
 from resolvers.scalars import BigInt
 
 
-@strawberry.type(description="How many messages stand in one status.")
+@strawberry.type(description="How many messages stand in one status, or entered it.")
 class StatusCount:
     """One of the ten."""
 
     status: DeliveryStatus = strawberry.field(description="The status.")
     label: str = strawberry.field(description="The status as it is called in the report.")
-    count: int = strawberry.field(description="Messages that stand in it.")
+    count: int = strawberry.field(
+        description="Messages that stand in it; in a timeline, those that entered it."
+    )
     rate: float | None = strawberry.field(description="count / total; null where total is 0.")
 
 
@@ -39,7 +42,7 @@ class IndicatorRate:
     )
 
 
-@strawberry.type(description="The figures of a campaign, all of one point in time.")
+@strawberry.type(description="The figures of a campaign, or of several, all of one point in time.")
 class DeliveryStatistics:
     """Total, five rates, ten statuses."""
 
@@ -62,31 +65,46 @@ class DeliveryStatistics:
     @classmethod
     def of(cls, figures: Statistics) -> "DeliveryStatistics":
         """How these figures are shown."""
-        total = figures.total
-        counts = {
-            status: StatusCount(
-                status=status,
-                label=words.STATUS_LABEL[status],
-                count=count,
-                rate=rate(count, total),
-            )
-            for status, count in figures.counts.items()
-        }
         return cls(
             revision=BigInt(figures.revision),
             as_of=figures.as_of,
-            total=total,
-            statuses=list(counts.values()),
-            indicators=[
-                IndicatorRate(
-                    indicator=indicator,
-                    label=words.INDICATOR_LABEL[indicator],
-                    count=figures.count(indicator),
-                    rate=rate(figures.count(indicator), total),
-                    statuses=[counts[status] for status in statuses],
-                    action=words.ACTION_OF[indicator],
-                    advice=words.ADVICE[indicator],
-                )
-                for indicator, statuses in words.STATUSES_OF.items()
-            ],
+            total=figures.total,
+            statuses=status_counts(figures.counts),
+            indicators=indicator_rates(figures.counts),
         )
+
+
+def status_counts(
+    counts: Mapping[DeliveryStatus, int], statuses: Iterable[DeliveryStatus] = DeliveryStatus
+) -> list[StatusCount]:
+    """These statuses (all ten where none are named), each with its share of all that is counted."""
+    total = sum(counts.values())
+    return [
+        StatusCount(
+            status=status,
+            label=words.STATUS_LABEL[status],
+            count=counts.get(status, 0),
+            rate=rate(counts.get(status, 0), total),
+        )
+        for status in statuses
+    ]
+
+
+def indicator_rates(counts: Mapping[DeliveryStatus, int]) -> list[IndicatorRate]:
+    """The five rates of what is counted."""
+    total = sum(counts.values())
+    rates = []
+    for indicator, statuses in words.STATUSES_OF.items():
+        count = sum(counts.get(status, 0) for status in statuses)
+        rates.append(
+            IndicatorRate(
+                indicator=indicator,
+                label=words.INDICATOR_LABEL[indicator],
+                count=count,
+                rate=rate(count, total),
+                statuses=status_counts(counts, statuses),
+                action=words.ACTION_OF[indicator],
+                advice=words.ADVICE[indicator],
+            )
+        )
+    return rates

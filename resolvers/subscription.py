@@ -1,6 +1,6 @@
 """What can be watched."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing, suppress
 
 import strawberry
@@ -19,6 +19,9 @@ LONGEST_INTERVAL = 60_000
 CAMPAIGN_INTERVAL = MESSAGES_INTERVAL = 250
 CAMPAIGNS_INTERVAL = 1000
 """Milliseconds between two events, where nothing is said."""
+
+READ_WITH_THE_EVENT = frozenset({"messages", "timeline", "breakdown", "deliveryTime"})
+"""Fields of a campaign that are more than the picture that its watchers share."""
 
 
 @strawberry.type(description="Messages that changed.")
@@ -57,8 +60,8 @@ class Subscription:
         if campaign is None:
             raise _no_campaign()
         live = info.context.services.live
-        # A page of messages is read with its event, so the figures beside it are of the same snapshot.
-        reads_more = _selects(info, "messages")
+        # What is read with its event has the figures of its own snapshot beside it.
+        reads_more = _selects(info, READ_WITH_THE_EVENT)
         found = False
         async with aclosing(live.campaign(viewer.workspace, campaign, pace=pace)) as pictures:
             async for picture in pictures:
@@ -90,10 +93,11 @@ class Subscription:
         live = info.context.services.live
         start = info.context.start
         since = None if start is None else start[0]
+        reads_more = _selects(info, READ_WITH_THE_EVENT)
         async with aclosing(live.campaigns(viewer.workspace, since=since, pace=pace)) as updates:
             async for update in updates:
                 async with info.context.event(viewer) as reading:
-                    for picture in update.pictures:
+                    for picture in () if reads_more else update.pictures:
                         reading.know(picture)
                     info.context.stand = Stand(
                         {0: update.since}, {0: update.place}, empty=not update.pictures
@@ -179,11 +183,11 @@ def _no_campaign() -> PublicError:
     return PublicError("There is no such campaign.", "NOT_FOUND")
 
 
-def _selects(info: Info, name: str) -> bool:
-    """Whether the operation's document names this field anywhere; an answer that is too often yes costs a read."""
-    return any(_names(field, name) for field in info.selected_fields)
+def _selects(info: Info, names: Collection[str]) -> bool:
+    """Whether the operation's document names one of these anywhere; an answer that is too often yes costs a read."""
+    return any(_names(field, names) for field in info.selected_fields)
 
 
-def _names(field: object, name: str) -> bool:
+def _names(field: object, names: Collection[str]) -> bool:
     selections = getattr(field, "selections", ())
-    return getattr(field, "name", None) == name or any(_names(s, name) for s in selections)
+    return getattr(field, "name", None) in names or any(_names(s, names) for s in selections)

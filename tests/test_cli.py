@@ -1,4 +1,4 @@
-"""The command: keys and sources, and refusals that say what to do."""
+"""The command: keys, sources and alerts, and refusals that say what to do."""
 
 import asyncio
 import hmac
@@ -265,6 +265,44 @@ async def test_a_source_that_could_be_signed_and_is_not_is_warned_of(gql_server:
     assert (unsigned.code, unsigned.err.count("\n")) == (0, 1)
     assert "anybody who has the address may post" in unsigned.err
     assert (signed.code, signed.err) == (0, "")
+
+
+async def test_a_workspace_has_thresholds_of_its_own(gql_server: Command) -> None:
+    await gql_server("keys", "create", "--workspace", "acme")
+    await gql_server("keys", "create", "--workspace", "other")
+    words = ("alerts", "--workspace", "acme", "--json")
+    default = {"permanent": 5.0, "temporary": 5.0, "pending": 10.0, "unsubscribed": 1.3}
+
+    # first what is usual
+    assert json.loads((await gql_server(*words)).out) == {"workspace": "acme", **default}
+
+    # then what is set, and what was set before stays
+    await gql_server(*words, "--permanent", "2.5", "--pending", "100")
+    done = await gql_server(*words, "--unsubscribed", "0")
+    changed = {"permanent": 2.5, "temporary": 5.0, "pending": 100.0, "unsubscribed": 0.0}
+    assert (done.code, json.loads(done.out)) == (0, {"workspace": "acme", **changed})
+    plain = await gql_server("alerts", "--workspace", "acme")
+    assert plain.out.splitlines() == [
+        "permanent  above 2.5 %",
+        "temporary  above 5 %",
+        "pending  above 100 %",
+        "unsubscribed  above 0 %",
+    ]
+
+    # of another one none is
+    other = await gql_server("alerts", "--workspace", "other", "--json")
+    assert json.loads(other.out) == {"workspace": "other", **default}
+
+    # and what is no percentage, or of nobody, is refused and changes nothing
+    for wrong in ("101", "-1", "five", "", "nan"):
+        refused = await gql_server(*words, "--permanent", "7", "--temporary", wrong)
+        assert (refused.code, refused.out) == (1, "")
+        assert "--temporary takes a percentage, 0 to 100" in refused.err
+    nobody = await gql_server("alerts", "--workspace", "nobody", "--permanent", "7")
+    assert (nobody.code, nobody.out) == (1, "")
+    assert "There is no workspace of this name" in nobody.err
+    assert (await gql_server(*words)).out == done.out
+    assert (await gql_server("alerts", "--workspace", "nobody")).code == 1
 
 
 @pytest.mark.parametrize("words", [("keys", "revoke"), ("sources", "remove")])

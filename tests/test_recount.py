@@ -24,6 +24,7 @@ from gql_server.settings import Settings
 from gql_server.store import campaigns, counters, messages, outbox, timeline, unclean
 from gql_server.store.unclean import UncleanEnd
 from tests import driver
+from tests.machine.picture import minutes_of
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
 
 Command = Callable[..., Awaitable[tuple[int | None, str, str]]]
@@ -69,7 +70,7 @@ async def some_campaign(process: Quiet) -> tuple[str, list[str]]:
 async def all_that_is_counted(db: Database, campaign: str) -> list[dict[Any, int]]:
     """What is not 0: by status, in the minutes, by value, by the time of delivery."""
     sums = await counters.sums(db.latest, campaign)
-    minutes = await timeline.minutes(db.latest, campaign)
+    minutes = minutes_of((await timeline.of_campaigns(db.latest, [campaign]))[campaign])
     return [
         {key: count for key, count in one.items() if count}
         for one in (sums.statuses, minutes, sums.breakdown, sums.delivery)

@@ -6,6 +6,7 @@ recount is the same function over all of them.
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -191,3 +192,20 @@ def seconds_of(bucket: int) -> float:
         return 0.0
     bucket = min(bucket, len(_EDGES) - 1)
     return (_EDGES[bucket - 1] + _EDGES[bucket]) / 2000
+
+
+def quantile(histogram: Mapping[int, int], percent: int) -> float:
+    """Within how many seconds so many percent (1 to 100) were received; of a histogram by `bucket_of`.
+
+    By the nearest rank: the smallest of all times that at least so many percent are not above. So it is a time that
+    there was, within the width of its bucket.
+
+    :raises ValueError: nothing was received.
+    """
+    rank = -(-percent * sum(histogram.values()) // 100)
+    reached = 0
+    for bucket in sorted(histogram):
+        reached += histogram[bucket]
+        if reached >= rank > 0:
+            return seconds_of(bucket)
+    raise ValueError("a quantile of nothing")

@@ -58,6 +58,20 @@ async def of_workspace(
     return {key: campaign for key, campaign in found.items() if campaign.workspace == workspace}
 
 
+async def sent_in(
+    reads: Reads, workspace: str, begin: datetime | None, end: datetime | None
+) -> list[str]:
+    """The ids of the workspace's campaigns with `sentAt` in [begin, end), None for no bound; read off an index."""
+    query: Document = {"workspace": workspace}
+    bounds = {"$gte": begin, "$lt": end}
+    if given := {way: at for way, at in bounds.items() if at is not None}:
+        query["sentAt"] = given
+    rows = await reads.find(
+        COLLECTION, query, sort=[("sentAt", 1)], fields=["_id"], hint="list_sent"
+    )
+    return [row["_id"] for row in rows]
+
+
 async def due(reads: Reads, now: datetime) -> list[str]:
     """Campaigns that are kept as SCHEDULED although their time has come."""
     rows = await reads.find(

@@ -51,7 +51,7 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
         leases.COLLECTION: [],
         provider_keys.COLLECTION: [],
         recipients.COLLECTION: recipients.INDEXES,
-        timeline.COLLECTION: [],
+        timeline.COLLECTION: timeline.INDEXES,
         unclean.COLLECTION: [],
         values.COLLECTION: [],
         sources.COLLECTION: [("token", [("tokenHash", 1)], {"unique": True})],

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pymongo import UpdateOne
 
 from gql_server.database import Document, Reads, Transaction
+from gql_server.domain.breakdown import Breakdown
+from gql_server.domain.status import DeliveryStatus
 from gql_server.domain.tally import Dimension
 
 COLLECTION = "values"
@@ -41,6 +43,20 @@ class Values:
         if value in known:
             return str(known.index(value))
         return OTHER if len(known) >= MOST else None
+
+    def breakdown(
+        self, dimension: Dimension, counted: Mapping[str, Mapping[DeliveryStatus, int]]
+    ) -> Breakdown:
+        """What is counted by label, by value."""
+        return Breakdown(
+            values={
+                value: counts
+                for label, counts in counted.items()
+                if (value := self.value(dimension, label)) is not None
+            },
+            none=counted.get(NONE, {}),
+            others=counted.get(OTHER, {}),
+        )
 
     def value(self, dimension: Dimension, label: str) -> str | None:
         """The value behind a label; None for `NONE` and `OTHER`."""

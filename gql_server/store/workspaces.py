@@ -1,9 +1,13 @@
-"""Workspaces: whose data it is, and what its credits are."""
+"""Workspaces: whose data it is, what its credits are, and what it is to be alerted of."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
-from gql_server.database import Database, Reads
+from gql_server.database import Database, Document, Reads
+from gql_server.domain.alerts import DEFAULT_PERCENT, Thresholds
+from gql_server.domain.status import DeliveryIndicator
 
 COLLECTION = "workspaces"
 
@@ -14,6 +18,7 @@ class Workspace:
 
     id: str
     credits_per_part: float
+    thresholds: Thresholds
 
 
 async def ensure(db: Database, workspace: str, *, now: datetime) -> None:
@@ -31,4 +36,27 @@ async def one(reads: Reads, workspace: str) -> Workspace | None:
     row = await reads.find_one(COLLECTION, {"_id": workspace})
     if row is None:
         return None
-    return Workspace(id=row["_id"], credits_per_part=row["creditsPerPart"])
+    return Workspace(
+        id=row["_id"], credits_per_part=row["creditsPerPart"], thresholds=_thresholds(row)
+    )
+
+
+async def set_thresholds(
+    db: Database, workspace: str, percent: Mapping[DeliveryIndicator, Decimal]
+) -> bool:
+    """Keep these thresholds, and leave the others as they are; whether there is such a workspace."""
+    # As text: a binary fraction is a little more or less than what was asked for.
+    changed = {f"alerts.{indicator.value}": str(value) for indicator, value in percent.items()}
+    with db.translated():
+        done = await db.collection(COLLECTION).update_one({"_id": workspace}, {"$set": changed})
+    return done.matched_count > 0
+
+
+def _thresholds(row: Document) -> Thresholds:
+    kept = row.get("alerts", {})
+    return Thresholds(
+        {
+            indicator: Decimal(kept[indicator.value]) if indicator.value in kept else default
+            for indicator, default in DEFAULT_PERCENT.items()
+        }
+    )

@@ -16,6 +16,7 @@ from gql_server.domain.tally import (
     Dimension,
     Tally,
     bucket_of,
+    quantile,
     seconds_of,
 )
 
@@ -175,3 +176,31 @@ def test_the_longest_times_are_in_the_last_bucket() -> None:
     assert seconds_of(last + 1) == seconds_of(last)
     # each is a field of a document
     assert last < 600
+
+
+@given(st.lists(milliseconds, min_size=1, max_size=300), st.sampled_from([1, 50, 90, 99, 100]))
+def test_a_quantile_is_within_five_percent_of_the_nearest_rank(
+    times: list[int], percent: int
+) -> None:
+    histogram = Counter(bucket_of(time / 1000) for time in times)
+
+    exact = next(
+        time / 1000
+        for time in sorted(times)
+        if sum(other <= time for other in times) * 100 >= percent * len(times)
+    )
+
+    assert abs(quantile(histogram, percent) - exact) < 0.05 * exact
+
+
+def test_a_quantile_passes_over_what_is_counted_no_more() -> None:
+    histogram = {bucket_of(1): 0, bucket_of(10): 1, bucket_of(100): 1, bucket_of(1000): 0}
+
+    assert quantile(histogram, 1) == quantile(histogram, 50) == seconds_of(bucket_of(10))
+    assert quantile(histogram, 51) == quantile(histogram, 100) == seconds_of(bucket_of(100))
+
+
+@pytest.mark.parametrize("histogram", [{}, {5: 0}])
+def test_there_is_no_quantile_of_nothing(histogram: dict[int, int]) -> None:
+    with pytest.raises(ValueError, match="nothing"):
+        quantile(histogram, 50)

@@ -12,6 +12,7 @@ from gql_server.domain.campaign import CampaignState, state_of
 from gql_server.domain.message import Message
 from gql_server.domain.status import DeliveryStatus
 from gql_server.domain.tally import Dimension, bucket_of
+from gql_server.domain.timeline import Buckets
 from gql_server.store import counters, messages, orphans, timeline, values
 from gql_server.store.counters import Figures, Sums
 from gql_server.store.messages import Kept
@@ -100,9 +101,14 @@ async def taken(db: Database, workspace: str, *, wholly: bool = True) -> Picture
 async def _counted(at: Snapshot, campaign: str) -> Counted:
     return Counted(
         sums=await counters.sums(at, campaign),
-        minutes=await timeline.minutes(at, campaign),
+        minutes=minutes_of((await timeline.of_campaigns(at, [campaign]))[campaign]),
         values=(await values.of_campaigns(at, [campaign]))[campaign],
     )
+
+
+def minutes_of(kept: Buckets) -> Minutes:
+    """A timeline of which nothing is merged yet."""
+    return {(at, status): n for (_, at), counts in kept.items() for status, n in counts.items()}
 
 
 async def _outbox(

@@ -35,7 +35,8 @@ from gql_server.intake import NewRecipient
 from gql_server.registration import NewCampaign
 from gql_server.services import Services
 from resolvers.compiled import Compiler
-from resolvers.context import MOST_ROWS, Context
+from resolvers.context import Context
+from resolvers.limits import MOST_ROWS
 from resolvers.schema import Schema, make_schema
 from resolvers.steps import Run
 

@@ -20,6 +20,7 @@ async def test_another_time_to_live_is_taken_over(db: Database) -> None:
 
 async def test_every_index_begins_with_a_workspace_or_a_campaign_or_is_the_whole_houses() -> None:
     ours = {
+        "age",
         "by_state",
         "unfinished",
         "expiry",

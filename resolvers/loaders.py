@@ -1,0 +1,94 @@
+"""What a campaign's report needs beside its figures: read once, and for all campaigns of an answer together."""
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from gql_server.database import Reads
+from gql_server.domain.breakdown import Breakdown
+from gql_server.domain.tally import Dimension
+from gql_server.domain.timeline import Buckets, TimelineInterval
+from gql_server.store import counters, timeline, values
+from gql_server.store.values import Values
+from resolvers.limits import MOST_ROWS, too_many_rows
+
+T = TypeVar("T")
+K = TypeVar("K")
+
+
+def shared(loading: Awaitable[T]) -> Awaitable[T]:
+    """What several fields of an operation wait for.
+
+    graphql-core cancels the siblings of a field that fails, and a future that is waited for is cancelled with its
+    waiter: so one field's error would be the end of all others that wait for the same.
+    """
+    return asyncio.shield(loading)
+
+
+class ReportLoaders:
+    """Each a constant number of reads, however many campaigns ask; all at one point in time."""
+
+    def __init__(self, at: Reads) -> None:
+        self._at = at
+        self._timelines: DataLoader[tuple[str, TimelineInterval], Buckets] = DataLoader(
+            self._load_timelines
+        )
+        self._breakdowns: DataLoader[tuple[str, Dimension], Breakdown] = DataLoader(
+            self._load_breakdowns
+        )
+        self._values: DataLoader[str, Values] = DataLoader(self._load_values)
+        self._delivery: DataLoader[str, Mapping[int, int]] = DataLoader(self._load_delivery)
+
+    async def timeline(self, campaign: str, finest: TimelineInterval) -> Buckets:
+        """A campaign's timeline, added up to this size.
+
+        :raises PublicError: TOO_MANY_ROWS, those of all campaigns that are asked for at once.
+        """
+        return await shared(self._timelines.load((campaign, finest)))
+
+    async def breakdown(self, campaign: str, dimension: Dimension) -> Breakdown:
+        """A campaign's figures by this dimension."""
+        return await shared(self._breakdowns.load((campaign, dimension)))
+
+    async def delivery(self, campaign: str) -> Mapping[int, int]:
+        """How many of a campaign's messages were received, by `tally.bucket_of`."""
+        return await shared(self._delivery.load(campaign))
+
+    async def _load_timelines(
+        self, keys: Sequence[tuple[str, TimelineInterval]]
+    ) -> Sequence[Buckets]:
+        found: dict[tuple[str, TimelineInterval], Buckets] = {}
+        for finest, campaigns in _by_second(keys).items():
+            read = await timeline.of_campaigns(self._at, campaigns, finest, limit=MOST_ROWS + 1)
+            # Cut off, it would look like a timeline.
+            if sum(map(len, read.values())) > MOST_ROWS:
+                raise too_many_rows()
+            found.update({(campaign, finest): buckets for campaign, buckets in read.items()})
+        return [found[key] for key in keys]
+
+    async def _load_breakdowns(self, keys: Sequence[tuple[str, Dimension]]) -> Sequence[Breakdown]:
+        wanted = dict.fromkeys(campaign for campaign, _ in keys)
+        known = dict(zip(wanted, await self._values.load_many(wanted), strict=True))
+        found: dict[tuple[str, Dimension], Breakdown] = {}
+        for dimension, campaigns in _by_second(keys).items():
+            counted = await counters.breakdown(self._at, campaigns, dimension)
+            for campaign, labels in counted.items():
+                found[campaign, dimension] = known[campaign].breakdown(dimension, labels)
+        return [found[key] for key in keys]
+
+    async def _load_values(self, ids: Sequence[str]) -> Sequence[Values]:
+        found = await values.of_campaigns(self._at, ids)
+        return [found[key] for key in ids]
+
+    async def _load_delivery(self, ids: Sequence[str]) -> Sequence[Mapping[int, int]]:
+        found = await counters.delivery(self._at, ids)
+        return [found[key] for key in ids]
+
+
+def _by_second(keys: Iterable[tuple[str, K]]) -> dict[K, list[str]]:
+    found: dict[K, list[str]] = {}
+    for campaign, second in keys:
+        found.setdefault(second, []).append(campaign)
+    return found
