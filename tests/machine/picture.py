@@ -116,7 +116,7 @@ async def _outbox(
 ) -> dict[str, dict[tuple[int, int], list[tuple[str, DeliveryStatus | None]]]]:
     found: dict[str, dict[tuple[int, int], list[tuple[str, DeliveryStatus | None]]]] = {}
     for row in await at.find("outbox", {"workspace": workspace}):
-        changes = [(m, DeliveryStatus(s) if s else None) for m, s in row["changes"]]
+        changes = [(m, DeliveryStatus(s) if s else None) for m, s, *_ in row["changes"]]
         commit = (row["_id"]["s"], row["_id"]["v"])
         found.setdefault(row["_id"]["c"], {})[commit] = changes
     return found

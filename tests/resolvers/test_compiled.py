@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -106,7 +107,13 @@ class World:
                 error.get("extensions", {}).pop("errorId", None)
             # As text: the order of fields counts, too. That of errors is a matter of time.
             errors.sort(key=lambda error: json.dumps(error, sort_keys=True))
-            answers.append((json.dumps(result.data), errors))
+            # Figures of no campaign are as of the moment in which they were asked for.
+            text = re.sub(
+                rf'"asOf": "{datetime.now(UTC):%Y-%m-%d}T.{{13}}"',
+                '"asOf": "now"',
+                json.dumps(result.data),
+            )
+            answers.append((text, errors))
         return answers[0], answers[1]
 
 

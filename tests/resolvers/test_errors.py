@@ -209,7 +209,10 @@ async def test_pages_within_pages_end_before_they_are_read(api: Api) -> None:
     assert {(e["extensions"]["code"], e["message"]) for e in answer["errors"]} == {
         (
             "TOO_MANY_ROWS",
-            "One operation may ask for 10,000 rows; ask for smaller pages, or in several operations.",
+            (
+                "One operation may ask for 10,000 rows; ask for smaller pages, for longer intervals, or in several "
+                "operations."
+            ),
         )
     }
     # a page of every message of a page of 99 is within the limit
