@@ -65,12 +65,16 @@ export default [
           exceptions: {
             suffixes: ['Payload', 'Connection', 'Edge'],
             types: [
+              'Alert',
+              'BreakdownRow',
               'DeliveryStatistics',
+              'DeliveryTime',
               'IndicatorRate',
               'MessageUpdates',
               'PageInfo',
               'StatusChange',
               'StatusCount',
+              'TimelinePoint',
               'UserError',
             ],
           },
