@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Mapping
 
 from gql_server.database import Database
+from gql_server.endings import ended
 from gql_server.pictures import Missed, read_missed
 from gql_server.watched import persistently
 
@@ -40,9 +41,7 @@ class CatchingUp:
 
     async def close(self) -> None:
         """Serve nobody any more."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(list(self._tasks))
 
     async def _serve(self, key: tuple[str, str]) -> None:
         while self._waiting[key]:

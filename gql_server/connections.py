@@ -7,7 +7,6 @@ life). Never 1011, which they take for the end of everything.
 """
 
 import asyncio
-import contextlib
 import math
 import random
 import time
@@ -17,6 +16,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gql_server.auth import Authenticator, Viewer
+from gql_server.endings import ended
 from gql_server.errors import Overloaded, PublicError, Unauthenticated
 from gql_server.logs import kind, log
 from gql_server.metrics import CONNECTIONS, DROPPED
@@ -101,10 +101,7 @@ class Connections:
 
     async def close(self) -> None:
         """Stop looking."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ended(self._tasks)
 
     def enter(self, connection: Connection) -> None:
         """One more.

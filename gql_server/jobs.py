@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from gql_server.commit import Clock, Committer
 from gql_server.database import Database
+from gql_server.endings import ended
 from gql_server.errors import Overloaded, SnapshotTooOld
 from gql_server.expiry import Expiry
 from gql_server.logs import kind, log
@@ -76,10 +77,7 @@ class Jobs:
 
     async def close(self) -> None:
         """Stop them."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ended(self._tasks)
         with contextlib.suppress(Exception):  # it lapses by itself
             await leases.release(self._db, ["jobs"], self._holder)
 

@@ -20,6 +20,7 @@ from datetime import datetime
 from gql_server.catching_up import CatchingUp
 from gql_server.database import Database
 from gql_server.domain.condition import ANYTHING, MessageCondition
+from gql_server.endings import ended
 from gql_server.errors import Overloaded
 from gql_server.history import History, HistoryUpdate
 from gql_server.logs import kind, log
@@ -66,10 +67,7 @@ class Live:
 
     async def close(self) -> None:
         """Stop looking. Watchers are ended by whoever runs them."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ended(self._tasks)
         await self._catching_up.close()
 
     @property

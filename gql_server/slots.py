@@ -12,6 +12,7 @@ from collections.abc import MutableSequence
 from datetime import timedelta
 
 from gql_server.database import Database
+from gql_server.endings import ended
 from gql_server.logs import kind, log
 from gql_server.metrics import SLOTS as HELD
 from gql_server.store import leases, unclean
@@ -53,9 +54,7 @@ class Slots:
     async def close(self) -> None:
         """Give the slots back."""
         if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended([self._task])
         held = [_name(slot) for slot in self._leased if slot is not None]
         self._leased = [None] * self._count
         HELD.set(0)
