@@ -84,9 +84,10 @@ class MessageFilter:
         description=(
             "A number or the beginning of a name; needs the scope contacts:read. Nothing but digits, spaces and "
             "+ ( ) . - / is a number, of at least 3 digits: its beginning where it starts with + or 00 or ends with * "
-            "(+3361, 003361, 3361*), else its last digits (5678; of a whole national number such as 06 12 34 56 78 the "
-            "leading 0 is left out). What is found by its last digits comes in the order of the digits read from the "
-            "end. Anything else is the beginning of a name, whatever its accents and capitals. Blank: no condition."
+            "(+3361, 003361, 3361*), else its last digits (5678; of a whole national number such as 06 12 34 56 78 "
+            "the leading 0 is left out; last digits that begin with 00 are written -0042). What is found by its last "
+            "digits comes in the order of the digits read from the end. Anything else is the beginning of a name, "
+            "whatever its accents and capitals. Blank: no condition."
         ),
     )
     country: str | None = strawberry.field(

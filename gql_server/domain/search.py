@@ -73,7 +73,7 @@ def read_search(text: str) -> Search | None:
     if len(digits) < FEWEST_DIGITS:
         raise InvalidSearch(
             f"A search for a number needs at least {FEWEST_DIGITS} digits: those of its beginning as in +3361 or "
-            "3361*, or its last ones as in 5678."
+            "3361*, or its last ones as in 5678 or, where they begin with 00, -0042."
         )
     if international or written.endswith("*"):
         return NumberPrefix(digits)
