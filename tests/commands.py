@@ -19,7 +19,10 @@ from gql_server.database import Database
 # An index's bounds may be times that Python has not.
 _BEYOND_PYTHON = CodecOptions[dict[str, Any]](datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 READS = ("find", "aggregate")
-_OF_THE_DRIVER = ("lsid", "readConcern", "txnNumber", "startTransaction", "autocommit")
+_OF_THE_DRIVER = (
+    *("lsid", "readConcern", "writeConcern", "txnNumber", "startTransaction", "autocommit"),
+    "maxTimeMS",
+)
 
 
 class Commands(CommandListener):
@@ -44,6 +47,19 @@ class Commands(CommandListener):
     def reads(self) -> list[Mapping[str, Any]]:
         """The reads, without what the driver puts in."""
         return [_bare(command) for command in self.seen if next(iter(command)) in READS]
+
+    def writes(self) -> list[Mapping[str, Any]]:
+        """The writes that look for what they change, each as one that can be explained."""
+        found: list[Mapping[str, Any]] = []
+        for command in self.seen:
+            bare = dict(_bare(command))
+            if "findAndModify" in bare:
+                found.append(bare)
+            elif "update" in bare:
+                found += [{**bare, "updates": [one]} for one in bare["updates"]]
+            elif "delete" in bare:
+                found += [{**bare, "deletes": [one]} for one in bare["deletes"]]
+        return found
 
     def names(self) -> list[str]:
         """Each command, and the collection that it is for."""
@@ -93,6 +109,14 @@ async def explained(db: Database, command: Mapping[str, Any]) -> Done:
     for stage in told.get("stages", ())[1:]:
         done.stages |= stage.keys()
     return done
+
+
+async def explained_write(db: Database, command: Mapping[str, Any]) -> Done:
+    """How MongoDB finds what this write changes; nothing is changed."""
+    told = await db.collection("x").database.command(
+        {"explain": command, "verbosity": "queryPlanner"}, codec_options=_BEYOND_PYTHON
+    )
+    return Done(stages={stage["stage"] for stage in _stages(told["queryPlanner"]["winningPlan"])})
 
 
 def _stages(plan: Any) -> Iterator[Mapping[str, Any]]:
