@@ -76,6 +76,10 @@ async def taken(db: Database, workspace: str, *, wholly: bool = True) -> Picture
         all_ids = [ids.message_id(c, n) for c in by_id for n in range(by_id[c]["nextPosition"])]
         kept = await messages.kept_by_id(at, workspace, all_ids)
         assert list(kept) == all_ids or sorted(kept) == sorted(all_ids), "positions have a gap"
+        if wholly:
+            listed = await at.find("recipients", {"_id": {"$in": all_ids}}, fields=["number"])
+            numbers = {row["_id"]: row["number"] for row in listed}
+            assert numbers == {m: one.message.recipient for m, one in kept.items()}
         figures = await counters.figures(at, list(by_id))
         counted = {key: await _counted(at, key) for key in by_id} if wholly else {}
         outbox = await _outbox(at, workspace)
