@@ -54,6 +54,7 @@ class Relay:
         self._refuse = False
         self._cut = asyncio.Event()
         self._open = 0
+        self._serving: set[asyncio.Task[None]] = set()
 
     def cut(self, *, refuse: bool = False) -> None:
         """Break off what is open, in the middle of its next event; `refuse`: and answer 503 when it comes back."""
@@ -68,8 +69,26 @@ class Relay:
             await asyncio.sleep(0.05)
         raise AssertionError("a connection is still open")
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection, and end with the relay: what the browser opens in advance would stay."""
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def close(self) -> None:
+        """End what is still served."""
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, for one request."""
+        try:
+            await self._answer(reader, writer)
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Chromium opens connections in advance, and may never ask on them.
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             head = await reader.readuntil(b"\r\n\r\n")
@@ -81,7 +100,6 @@ class Relay:
                 _answer(writer, "text/html", PAGE)
             else:
                 _answer(writer, "text/javascript", (FOLDER / path.lstrip("/")).read_text())
-        writer.close()
 
     async def _subscription(self, head: bytes, target: str, writer: asyncio.StreamWriter) -> None:
         if self._refuse:
@@ -127,9 +145,12 @@ def _answer(writer: asyncio.StreamWriter, kind: str, text: str) -> None:
 async def relaying(api: Api) -> AsyncIterator[Relay]:
     """A relay on a port of its own."""
     relay = Relay(api)
-    async with await asyncio.start_server(relay.serve, "127.0.0.1", 0) as server:
+    async with await asyncio.start_server(relay.accept, "127.0.0.1", 0) as server:
         relay.port = server.sockets[0].getsockname()[1]
-        yield relay
+        try:
+            yield relay
+        finally:
+            await relay.close()
 
 
 async def record(api: Api, message: dict[str, Any], status: str) -> None:
