@@ -109,6 +109,12 @@ DROPPED = Counter(
     ["code"],
     registry=REGISTRY,
 )
+ANSWERS = Counter(
+    "gql_answers",
+    "Queries by HTTP that could be answered from what is kept: `again` it was, `changed` since, or `new`.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 MEMORY_BLOCKS = Gauge(
     "gql_memory_blocks",
     "Blocks of memory that Python's objects take: what is in use, whatever the allocator keeps beside it.",

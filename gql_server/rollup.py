@@ -9,7 +9,7 @@ from datetime import datetime
 
 from gql_server.database import Database, Transaction
 from gql_server.domain.timeline import merged_before
-from gql_server.store import timeline
+from gql_server.store import counters, timeline
 
 STEP = 500
 """Documents that one transaction merges at most, of minutes and of hours each: some hundredths of a second."""
@@ -29,7 +29,10 @@ async def roll_up(db: Database, now: datetime, *, share: float = 1.0) -> int:
         began = time.monotonic()
 
         async def step(tx: Transaction, old: list[str] = old) -> int:
-            return await timeline.merge(tx, old, days)
+            merged = await timeline.merge(tx, old, days)
+            # What is kept of an answer with this timeline is no more what would be answered.
+            await counters.rolled(tx, {timeline.campaign_of(key) for key in old})
+            return merged
 
         merged += await db.transaction(step)
         await asyncio.sleep((time.monotonic() - began) * (1 / share - 1))

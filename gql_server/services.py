@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from gql_server.answers import MEGABYTE, Answers
 from gql_server.auth import Authenticator
 from gql_server.commit import Clock, Committer
 from gql_server.connections import Connections
@@ -44,6 +45,7 @@ class Services:
     expiry: Expiry
     parking: Parking
     clock: Clock
+    answers: Answers
 
 
 @asynccontextmanager
@@ -85,6 +87,7 @@ async def running(
         expiry=expiry,
         parking=parking,
         clock=clock,
+        answers=Answers(db, most_bytes=settings.answer_cache_mb * MEGABYTE),
     )
     slots.start(committer.slots)
     events.start()
@@ -92,10 +95,12 @@ async def running(
     connections.start(authenticator, clock=clock)
     ingestion.start()
     jobs.start()
+    services.answers.start()
     try:
         yield services
     finally:
         await connections.close()
+        await services.answers.close()
         await jobs.close()
         await ingestion.close()
         await slots.close()

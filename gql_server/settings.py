@@ -22,6 +22,7 @@ MOST_CONNECTIONS = 1_000_000
 MOST_HOURS = 24 * 366
 """A year: far less than what MongoDB's indexes and Python's dates can take."""
 MOST_ORPHANS = 10_000_000
+MOST_MEGABYTES = 16 * 1024
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request to /graphql; a thousand recipients are a fifth of it."""
@@ -109,6 +110,11 @@ class Settings:
         "Seconds over which a server that shall stop sends its subscribers away, so that they do not all come back "
         "at once.",
     )
+    answer_cache_mb: int = _setting(
+        32,
+        "Megabytes of answers that one process keeps, to give them again as long as nothing has changed that they were "
+        "made from. 0: none.",
+    )
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
 
     @classmethod
@@ -148,6 +154,8 @@ class Settings:
             )
         if not 1 <= self.orphans_per_source <= MOST_ORPHANS:
             raise StartError(f"GQL_ORPHANS_PER_SOURCE must be 1 to {MOST_ORPHANS}")
+        if not 0 <= self.answer_cache_mb <= MOST_MEGABYTES:
+            raise StartError(f"GQL_ANSWER_CACHE_MB must be 0 to {MOST_MEGABYTES}")
         self._check_connections()
         for origin in self.allowed_origins:
             parts = urlsplit(origin)

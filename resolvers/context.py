@@ -1,15 +1,18 @@
 """What an operation has at hand: who asks, and one consistent reading of the database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
+from gql_server.answers import Basis
 from gql_server.auth import Viewer
+from gql_server.database import Reads
 from gql_server.domain.alerts import Thresholds
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.message import Message
@@ -34,15 +37,46 @@ class Reading:
     def __init__(self, services: Services, viewer: Viewer) -> None:
         self.services = services
         self.viewer = viewer
-        self.at = services.db.snapshot()
-        #: when it began: one time for all that depends on the clock
-        self.now = services.clock()
+        self._at = services.db.snapshot()
+        self._now = services.clock()
+        #: what an answer from this reading hangs on; None once it hangs on more than can be looked at again
+        self._campaigns_read: set[str] | None = set()
         self._campaigns: DataLoader[str, Campaign | None] = DataLoader(self._load_campaigns)
         self._messages: DataLoader[str, Message | None] = DataLoader(self._load_messages)
         self._figures: DataLoader[str, Figures | None] = DataLoader(self._load_figures)
-        self.report = ReportLoaders(self.at)
+        self.report = ReportLoaders(self.of)
         self._kept_workspace: asyncio.Task[Workspace | None] | None = None
         self._rows = 0
+
+    def of(self, campaigns: Iterable[str]) -> Reads:
+        """To read what belongs to these campaigns, and changes only together with their stamps."""
+        if self._campaigns_read is not None:
+            self._campaigns_read.update(campaigns)
+        return self._at
+
+    @property
+    def at(self) -> Reads:
+        """To read anything else: the answer cannot be kept, as nothing tells when it has changed."""
+        self._campaigns_read = None
+        return self._at
+
+    @property
+    def now(self) -> datetime:
+        """When it began: one time for all that depends on the clock. Such an answer cannot be kept, either."""
+        self._campaigns_read = None
+        return self._now
+
+    async def basis(self) -> Basis | None:
+        """What an answer from this reading was made from; None where it cannot be kept."""
+        if not self._campaigns_read:
+            return None
+        wanted = sorted(self._campaigns_read)
+        found = await self._figures.load_many(wanted)
+        stamps = {key: seen.stamp if seen else () for key, seen in zip(wanted, found, strict=True)}
+        if self._kept_workspace is None:
+            return Basis(stamps)
+        workspace = await self._kept_workspace
+        return Basis(stamps, workspace) if workspace is not None else None
 
     @property
     def workspace(self) -> str:
@@ -78,7 +112,7 @@ class Reading:
     async def _workspace(self) -> Workspace | None:
         if self._kept_workspace is None:
             # A task, for many may ask before the first one is answered.
-            loading = workspaces.one(self.at, self.workspace)
+            loading = workspaces.one(self._at, self.workspace)
             self._kept_workspace = asyncio.create_task(loading)
         return await shared(self._kept_workspace)
 
@@ -102,18 +136,23 @@ class Reading:
 
     async def close(self) -> None:
         """Give the session back."""
-        await self.at.close()
+        await self._at.close()
 
     async def _load_campaigns(self, ids: Sequence[str]) -> Sequence[Campaign | None]:
-        found = await campaigns.of_workspace(self.at, self.workspace, ids)
+        found = await campaigns.of_workspace(self.of(ids), self.workspace, ids)
+        if len(found) < len(ids):
+            self._campaigns_read = None  # it may be there tomorrow
         return [found.get(key) for key in ids]
 
     async def _load_messages(self, ids: Sequence[str]) -> Sequence[Message | None]:
-        found = await messages.some(self.at, self.workspace, ids)
+        found = await messages.some(self._at, self.workspace, ids)
+        self.of(message.campaign for message in found.values())
+        if len(found) < len(ids):
+            self._campaigns_read = None
         return [found.get(key) for key in ids]
 
     async def _load_figures(self, ids: Sequence[str]) -> Sequence[Figures | None]:
-        found = await counters.figures(self.at, ids)
+        found = await counters.figures(self.of(ids), ids)
         return [found.get(key) for key in ids]
 
 
@@ -141,6 +180,10 @@ class Context:
         self._reading: Reading | None = None
         self._of_event: Reading | None = None
         self._more: list[Reading] = []
+        #: whether somebody wants to know what the answer was made from
+        self.traced = False
+        #: what it was made from; None where nobody wants to know, or it cannot be kept
+        self.basis: Basis | None = None
 
     async def for_operation(self) -> "Context":
         """A context of one operation: one websocket has one context for all that run on it.
@@ -214,6 +257,12 @@ class Context:
         for reading in (self._reading, self._of_event, *self._more):
             if reading is not None:
                 reading.again()
+
+    async def trace(self) -> Basis | None:
+        """What the operation was answered from, before all is closed; None where such an answer cannot be kept."""
+        if self._reading is None or self._more:
+            return None
+        return await self._reading.basis()
 
     async def close(self) -> None:
         """Close what was opened for the operation."""

@@ -1,7 +1,7 @@
 """What a campaign's report needs beside its figures: read once, and for all campaigns of an answer together."""
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -30,8 +30,9 @@ def shared(loading: Awaitable[T]) -> Awaitable[T]:
 class ReportLoaders:
     """Each a constant number of reads, however many campaigns ask; all at one point in time."""
 
-    def __init__(self, at: Reads) -> None:
-        self._at = at
+    def __init__(self, of: Callable[[Iterable[str]], Reads]) -> None:
+        """`of`: `Reading.of`."""
+        self._of = of
         self._timelines: DataLoader[tuple[str, TimelineInterval], Buckets] = DataLoader(
             self._load_timelines
         )
@@ -61,7 +62,9 @@ class ReportLoaders:
     ) -> Sequence[Buckets]:
         found: dict[tuple[str, TimelineInterval], Buckets] = {}
         for finest, campaigns in _by_second(keys).items():
-            read = await timeline.of_campaigns(self._at, campaigns, finest, limit=MOST_ROWS + 1)
+            read = await timeline.of_campaigns(
+                self._of(campaigns), campaigns, finest, limit=MOST_ROWS + 1
+            )
             # Cut off, it would look like a timeline.
             if sum(map(len, read.values())) > MOST_ROWS:
                 raise too_many_rows()
@@ -73,17 +76,17 @@ class ReportLoaders:
         known = dict(zip(wanted, await self._values.load_many(wanted), strict=True))
         found: dict[tuple[str, Dimension], Breakdown] = {}
         for dimension, campaigns in _by_second(keys).items():
-            counted = await counters.breakdown(self._at, campaigns, dimension)
+            counted = await counters.breakdown(self._of(campaigns), campaigns, dimension)
             for campaign, labels in counted.items():
                 found[campaign, dimension] = known[campaign].breakdown(dimension, labels)
         return [found[key] for key in keys]
 
     async def _load_values(self, ids: Sequence[str]) -> Sequence[Values]:
-        found = await values.of_campaigns(self._at, ids)
+        found = await values.of_campaigns(self._of(ids), ids)
         return [found[key] for key in ids]
 
     async def _load_delivery(self, ids: Sequence[str]) -> Sequence[Mapping[int, int]]:
-        found = await counters.delivery(self._at, ids)
+        found = await counters.delivery(self._of(ids), ids)
         return [found[key] for key in ids]
 
 

@@ -232,7 +232,7 @@ def _way(
 
 
 def _by_position(reading: Reading, campaign: str, condition: MessageCondition) -> _Way:
-    at = reading.at
+    at = reading.of([campaign])
     if condition.country is not None:
         country = partial(
             message_lists.of_country, at, reading.workspace, campaign, condition.country
@@ -262,7 +262,7 @@ def _in_time(reading: Reading, campaign: str, condition: MessageCondition) -> _W
     return _Way(
         "all" if condition.statuses is None else ",".join(condition.statuses),
         "time",
-        walked or partial(message_lists.by_time, reading.at, campaign, status),
+        walked or partial(message_lists.by_time, reading.of([campaign]), campaign, status),
         place_of=lambda row: place_in_time(row.status_at, row.id),
         read_place=read_place_in_time,
     )
@@ -271,7 +271,7 @@ def _in_time(reading: Reading, campaign: str, condition: MessageCondition) -> _W
 def _found(
     reading: Reading, campaign: str, search: Search, order: MessageOrderField | None
 ) -> _Way:
-    at, workspace = reading.at, reading.workspace
+    at, workspace = reading.of([campaign]), reading.workspace
     if isinstance(search, NamePrefix):
         if order is not None:
             raise _unsupported()

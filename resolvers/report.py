@@ -224,9 +224,10 @@ async def statistics_of(
             for campaign in await _named(reading, campaign_ids)
             if _is_sent_in(campaign, begin, end)
         ]
-    found = await counters.added_up(reading.at, chosen)
-    nothing = Statistics(revision=0, as_of=reading.now, counts=all_statuses({}))
-    return DeliveryStatistics.of(found or nothing)
+    found = await counters.added_up(reading.of(chosen), chosen)
+    if found is None:
+        found = Statistics(revision=0, as_of=reading.now, counts=all_statuses({}))
+    return DeliveryStatistics.of(found)
 
 
 async def _named(reading: Reading, campaign_ids: Sequence[str]) -> Sequence[Campaign]:

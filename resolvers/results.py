@@ -44,10 +44,15 @@ class Result(ExecutionResult):
 
     @cached_property
     def text(self) -> str:
+        """The payload as JSON, for a text frame."""
+        return self.encoded.decode()
+
+    @property
+    def encoded(self) -> bytes:
         """The payload as JSON: data, and errors and extensions where there are any."""
         payload: dict[str, Any] = {"data": self.data}
         if self.errors:
             payload["errors"] = [error.formatted for error in self.errors]
         if self.extensions:
             payload["extensions"] = self.extensions
-        return orjson.dumps(payload).decode()
+        return orjson.dumps(payload)

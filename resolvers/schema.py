@@ -1,12 +1,13 @@
 """The schema: the types, and what each operation passes through."""
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from enum import Enum
 from typing import Any
 
 import strawberry
 from graphql import GraphQLEnumType, GraphQLError, OperationDefinitionNode, Undefined
+from graphql import OperationType as GraphQLOperationType
 from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
@@ -14,7 +15,7 @@ from strawberry.types.enum import has_enum_definition
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from gql_server.errors import Overloaded, PublicError
+from gql_server.errors import Overloaded, PublicError, SnapshotTooOld
 from gql_server.pace import Pace
 from resolvers.context import Context
 from resolvers.errors import coded
@@ -103,6 +104,10 @@ class Schema(strawberry.Schema):
                 allowed_operation_types=_PLAIN.intersection(allowed),
                 operation_extensions=operation_extensions,
             )
+            if context is not None and context_value is not None and context_value.traced:
+                # Without it the answer is as good, and is not kept.
+                with suppress(Overloaded, SnapshotTooOld):
+                    context_value.basis = await context.trace()
             coded_result: ExecutionResult = _coded(result, None)
             return coded_result
         except PublicError as error:
@@ -184,6 +189,15 @@ class Schema(strawberry.Schema):
         finally:
             if context is not None:
                 await context.close()
+
+    def is_query(self, query: str, operation_name: str | None) -> bool:
+        """Whether this operation of a document that was executed only reads."""
+        document = self.documents.known(query, {}).document
+        found = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
+        chosen = [
+            d for d in found if not operation_name or (d.name and d.name.value == operation_name)
+        ]
+        return len(chosen) == 1 and chosen[0].operation is GraphQLOperationType.QUERY
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

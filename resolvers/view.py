@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -29,8 +30,9 @@ from gql_server.logs import log
 from gql_server.services import Services
 from gql_server.settings import LARGEST_BODY, origin_pattern
 from resolvers.context import Context
+from resolvers.keeping import Answered, Body, answered
 from resolvers.results import Result
-from resolvers.schema import make_schema
+from resolvers.schema import Schema, make_schema
 from resolvers.socket import Connection, Socket
 from resolvers.streams import Encoded, Multipart, ResumableSSE, Stream
 
@@ -52,9 +54,9 @@ class View(GraphQL[Context, None]):
     )
 
     def __init__(self, allowed_origins: Sequence[str]) -> None:
-        schema = make_schema()
+        self.schema: Schema = make_schema()
         super().__init__(
-            schema,
+            self.schema,
             graphql_ide=None,
             allow_queries_via_get=False,
             subscription_protocols=[
@@ -66,7 +68,7 @@ class View(GraphQL[Context, None]):
             max_subscriptions_per_connection=OPERATIONS_PER_CONNECTION,
         )
         self._origins: re.Pattern[str] | None = origin_pattern(allowed_origins)
-        self.shares = schema.shares
+        self.shares = self.schema.shares
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or serve a websocket."""
@@ -119,8 +121,14 @@ class View(GraphQL[Context, None]):
         return context
 
     async def execute_operation(self, request: Request, **given: Any) -> Any:  # type: ignore[override]
-        """Remember what a stream is told from, to close it when its client is gone."""
-        result = await super().execute_operation(request=request, **given)
+        """What is kept, or executed. What a stream is told from is remembered, to be closed when its client is gone."""
+        asked = given["request_data"]
+        execute = partial(super().execute_operation, request=request, **given)
+        if isinstance(asked, list):
+            return await execute()
+        result = await answered(
+            self.schema, request, asked, given["context"], given["sub_response"], execute
+        )
         request.state.source = result
         return result
 
@@ -152,7 +160,15 @@ class View(GraphQL[Context, None]):
         """An event with its JSON, which is made once for all who share it."""
         if isinstance(result, Result):
             return Encoded(result)
+        if isinstance(result, Answered):
+            return Body(result.body)
         return await super().process_result(request, result)
+
+    def create_response(self, response_data: Any, sub_response: Response) -> Response:
+        """An answer: as it is kept, where it is."""
+        if isinstance(response_data, Body):
+            return response_data.response(sub_response)
+        return super().create_response(response_data, sub_response)
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         """Who asks, on a websocket: `authorization` in the payload, its name in any case."""

@@ -104,7 +104,7 @@ async def chromium() -> AsyncIterator[Visit]:
 
     async def catch(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked = (await reader.readline()).decode(errors="replace").strip()
-        # Chromium's own, after a while; were it a page's, `requests` would hold it. And one that says nothing asks nobody.
+        # Chromium's own, after a while; were it a page's, `requests` would hold it. Who says nothing asks nobody.
         if asked and asked != "CONNECT www.google.com:443 HTTP/1.1":
             escaped.append(asked)
         writer.close()

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from pymongo import UpdateOne
 
@@ -25,12 +25,25 @@ Labels = Mapping[tuple[str, str | None], str]
 """Under which name a stripe counts a (dimension, value); see `values`."""
 
 
+Stamp: TypeAlias = tuple[tuple[int, int], ...]
+"""The version of each slot, and under `_ROLLED` how often the timeline was rolled up: while it is the same, so is all
+that is shown of a campaign, and it never comes back to what it was."""
+
+_ROLLED = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """A campaign's statistics, and the version of each slot that they hold (for cursors)."""
 
     statistics: Statistics
     versions: Mapping[int, int]
+    rolled: int = 0
+
+    @property
+    def stamp(self) -> Stamp:
+        """As of which all of the campaign was read that was read together with these."""
+        return _stamp(self.versions, self.rolled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +190,7 @@ async def figures(reads: Reads, campaigns: Collection[str]) -> dict[str, Figures
     rows = await reads.find(
         COLLECTION,
         {"campaign": {"$in": list(campaigns)}},
-        fields=["campaign", "slot", "version", "at", "counts"],
+        fields=["campaign", "slot", "version", "at", "counts", "rolled"],
     )
     for row in rows:
         stripes[row["campaign"]].append(row)
@@ -195,6 +208,32 @@ async def revisions(reads: Reads, campaigns: Collection[str]) -> dict[str, int]:
     return sums
 
 
+async def stamps(reads: Reads, campaigns: Collection[str]) -> dict[str, Stamp]:
+    """The stamps of these campaigns; the empty one where nothing is counted."""
+    rows = await reads.find(
+        COLLECTION,
+        {"campaign": {"$in": list(campaigns)}},
+        fields=["campaign", "slot", "version", "rolled"],
+    )
+    versions: dict[str, dict[int, int]] = {campaign: {} for campaign in campaigns}
+    rolled: Counter[str] = Counter()
+    for row in rows:
+        versions[row["campaign"]][row["slot"]] = row["version"]
+        rolled[row["campaign"]] += row.get("rolled", 0)
+    return {campaign: _stamp(versions[campaign], rolled[campaign]) for campaign in campaigns}
+
+
+async def rolled(tx: Transaction, campaigns: Collection[str]) -> None:
+    """Note that these campaigns' timelines are kept otherwise from now on: no revision, but another stamp."""
+    # In any one of the stripes: they are added up.
+    changed = {"$inc": {"rolled": 1}}
+    await tx.write(COLLECTION, [UpdateOne({"campaign": c}, changed) for c in sorted(campaigns)])
+
+
+def _stamp(versions: Mapping[int, int], rolled: int) -> Stamp:
+    return tuple(sorted({**versions, _ROLLED: rolled}.items() if rolled else versions.items()))
+
+
 def _sum(rows: Sequence[Document]) -> Figures:
     counts: dict[str, int] = {}
     for row in rows:
@@ -207,6 +246,7 @@ def _sum(rows: Sequence[Document]) -> Figures:
             counts=all_statuses(counts),
         ),
         versions={row["slot"]: row["version"] for row in rows},
+        rolled=sum(row.get("rolled", 0) for row in rows),
     )
 
 

@@ -114,7 +114,7 @@ async def merge(tx: Transaction, old: Sequence[str], days: datetime) -> int:
     for row in rows:
         size = TimelineInterval.DAY if row["at"] < days else TimelineInterval.HOUR
         at = beginning(row["at"], size)
-        key = _id(row["_id"].partition(":")[0], at, _SUFFIX[size])
+        key = _id(campaign_of(row["_id"]), at, _SUFFIX[size])
         fields[key] = {"workspace": row["workspace"], "at": at, "size": size.value}
         sums.setdefault(key, Counter()).update(row.get("counts", {}))
     updates: list[UpdateOne | DeleteOne] = []
@@ -125,6 +125,11 @@ async def merge(tx: Transaction, old: Sequence[str], days: datetime) -> int:
         updates.append(UpdateOne({"_id": key}, update, upsert=True))
     await tx.write(COLLECTION, [*updates, *(DeleteOne({"_id": row["_id"]}) for row in rows)])
     return len(rows)
+
+
+def campaign_of(key: str) -> str:
+    """Whose minute, hour or day it is, by its `_id`."""
+    return key.partition(":")[0]
 
 
 def _id(campaign: str, at: datetime, last: str) -> str:

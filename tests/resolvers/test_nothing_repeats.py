@@ -3,7 +3,7 @@
 import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -61,7 +61,7 @@ async def tour(mongo_url: str) -> AsyncIterator[Tour]:
     await indexes.ensure(database, outbox_hours=24)
     async with (
         listening(database, mongo_url) as (heard, commands),
-        serving_api(settings_for(mongo_url), heard) as api,
+        serving_api(replace(settings_for(mongo_url), answer_cache_mb=0), heard) as api,
     ):
         campaigns = [await api.new_campaign(name=f"n{number}") for number in range(MANY)]
         added = await api.add(campaigns[0], [f"+336{n:08}" for n in range(MANY)])
