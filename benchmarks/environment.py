@@ -102,6 +102,8 @@ class Data:
             "GQL_MONGODB_DATABASE": DATABASE,
             "GQL_PORT": "0",
             "GQL_LOG_LEVEL": "warning",
+            # What an answer costs shall be measured, and not how often it is asked for again.
+            "GQL_ANSWER_CACHE_MB": "0",
         }
         with _child(command, self.folder, {**ours, **settings}) as server:
             yield server

@@ -4,7 +4,6 @@ Beside stock Strawberry, Mercurius with its JIT, and bare endpoints that do the 
 point in time, in a snapshot session, and answer the same JSON. Only ours looks at a key.
 """
 
-import dataclasses
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -19,7 +18,6 @@ from benchmarks.environment import DATABASE, Environment, Server
 from benchmarks.fanout import FOLDER
 from benchmarks.measure import Row
 from gql_server.domain import ids
-from gql_server.settings import Settings
 
 SIZE = page.SIZE
 PAGES = page.PAGES
@@ -97,10 +95,8 @@ BESIDE = (
 
 
 def serving(env: Environment, driver: str) -> AbstractContextManager[list[Server]]:
-    """Our server with this driver, and without its cache of answers, where it has one."""
-    known = {field.name for field in dataclasses.fields(Settings)}
-    uncached = {"GQL_ANSWER_CACHE_MB": "0"} if "answer_cache_mb" in known else {}
-    return env.data.serving(1, GQL_MONGO_DRIVER=driver, **uncached)
+    """Our server with this driver."""
+    return env.data.serving(1, GQL_MONGO_DRIVER=driver)
 
 
 async def measure(
@@ -126,7 +122,9 @@ async def measure_repeated(env: Environment, seconds: float, pairs: int, bar: Ba
     """The row of one question, again and again, with our cache of answers as it is by itself."""
     await page.received(env)
     with ExitStack() as servers:
-        [ours] = servers.enter_context(env.data.serving(GQL_MONGO_DRIVER=MERCURIUS.driver))
+        [ours] = servers.enter_context(
+            env.data.serving(GQL_MONGO_DRIVER=MERCURIUS.driver, GQL_ANSWER_CACHE_MB="32")
+        )
         pages = (await _pages(env, ours))[:1]
         if not _is_here(MERCURIUS):
             return []
