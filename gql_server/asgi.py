@@ -8,4 +8,4 @@ from resolvers.view import View
 settings = Settings.from_environment()
 # First of all: uvicorn's own access log prints addresses, and a webhook's holds its token.
 logs.configure(settings.log_level)
-app = create_app(settings, graphql=View(settings.allowed_origins))
+app = create_app(settings, graphql=View(settings))

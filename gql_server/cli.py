@@ -69,7 +69,7 @@ async def serving(settings: Settings, on_started: Callable[[str], None]) -> None
     with contextlib.closing(listening_socket(settings.host, settings.port)) as listening:
         port = listening.getsockname()[1]
         async with connected(settings, server=True) as db:
-            application = create_app(settings, graphql=View(settings.allowed_origins), db=db)
+            application = create_app(settings, graphql=View(settings), db=db)
             with answering(settings, port) as tell:
 
                 def started() -> None:
@@ -102,7 +102,7 @@ def demo(
     from resolvers.view import View
 
     def graphql(settings: Settings) -> View:
-        return View(settings.allowed_origins)
+        return View(settings)
 
     settings = settings_of(host, port, data_dir)
     run(demos.run(settings, graphql=graphql, minutes=minutes, recipients=recipients))

@@ -110,6 +110,17 @@ class Settings:
         "Seconds over which a server that shall stop sends its subscribers away, so that they do not all come back "
         "at once.",
     )
+    trusted_documents: str = _setting(
+        "prefer",
+        "Which GraphQL documents are executed: `off`: texts alone; `prefer`: texts, those of the manifests by id, and "
+        "what Apollo's clients register by its hash; `require`: those of the manifests alone.",
+    )
+    trusted_documents_files: tuple[str, ...] = _setting(
+        (),
+        "Manifests of trusted documents, as graphql-codegen, relay-compiler or Apollo write them: paths, separated by "
+        "commas.",
+        "none",
+    )
     answer_cache_mb: int = _setting(
         32,
         "Megabytes of answers that one process keeps, to give them again as long as nothing has changed that they were "
@@ -154,8 +165,7 @@ class Settings:
             )
         if not 1 <= self.orphans_per_source <= MOST_ORPHANS:
             raise StartError(f"GQL_ORPHANS_PER_SOURCE must be 1 to {MOST_ORPHANS}")
-        if not 0 <= self.answer_cache_mb <= MOST_MEGABYTES:
-            raise StartError(f"GQL_ANSWER_CACHE_MB must be 0 to {MOST_MEGABYTES}")
+        self._check_answers()
         self._check_connections()
         for origin in self.allowed_origins:
             parts = urlsplit(origin)
@@ -167,6 +177,17 @@ class Settings:
         if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
             raise StartError("GQL_PUBLIC_URL must begin with http:// or https://")
         return self
+
+    def _check_answers(self) -> None:
+        if self.trusted_documents not in ("off", "prefer", "require"):
+            raise StartError("GQL_TRUSTED_DOCUMENTS must be off, prefer or require")
+        if self.trusted_documents == "require" and not self.trusted_documents_files:
+            raise StartError(
+                "GQL_TRUSTED_DOCUMENTS=require would refuse everything: name the manifests of your apps in "
+                "GQL_TRUSTED_DOCUMENTS_FILES"
+            )
+        if not 0 <= self.answer_cache_mb <= MOST_MEGABYTES:
+            raise StartError(f"GQL_ANSWER_CACHE_MB must be 0 to {MOST_MEGABYTES}")
 
     def _check_connections(self) -> None:
         for name in ("most_connections", "most_connections_of_a_key"):

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from strawberry.http import GraphQLRequestData
 from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 
 from gql_server import __version__
 from gql_server.answers import Basis, Kept
@@ -23,7 +24,8 @@ from resolvers.context import Context
 from resolvers.results import Result
 from resolvers.schema import Schema
 
-_NEVER = "private, no-store"
+NEVER = "private, no-store"
+"""`Cache-Control` of what must not be kept."""
 _ASK_FIRST = "private, no-cache"
 
 
@@ -65,7 +67,7 @@ async def answered(
     key = _key(asked, context.viewer) if asked.protocol == "http" else None
     answers = context.services.answers
     if by_get and asked.protocol == "http":
-        response.headers["Cache-Control"] = _NEVER
+        response.headers["Cache-Control"] = NEVER
     if key is None or not (by_get or answers.room):
         return await execute()
     kept = await answers.again(key) if answers.room else None
@@ -75,7 +77,7 @@ async def answered(
         basis = context.basis
         if basis is None or result.errors:
             return result
-        if not schema.is_query(asked.query or "", asked.operation_name):
+        if schema.kind_of(asked.query or "", asked.operation_name) is not OperationType.QUERY:
             return result
         kept = Kept(Result.of(result).encoded, basis)
         answers.keep(key, kept)

@@ -7,7 +7,6 @@ from typing import Any
 
 import strawberry
 from graphql import GraphQLEnumType, GraphQLError, OperationDefinitionNode, Undefined
-from graphql import OperationType as GraphQLOperationType
 from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
@@ -190,14 +189,17 @@ class Schema(strawberry.Schema):
             if context is not None:
                 await context.close()
 
-    def is_query(self, query: str, operation_name: str | None) -> bool:
-        """Whether this operation of a document that was executed only reads."""
-        document = self.documents.known(query, {}).document
+    def kind_of(self, query: str, operation_name: str | None) -> OperationType | None:
+        """What kind of operation a document holds under this name; None where it holds none."""
+        try:
+            document = self.documents.known(query, {"max_tokens": MOST_TOKENS}).document
+        except GraphQLError:
+            return None
         found = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
         chosen = [
             d for d in found if not operation_name or (d.name and d.name.value == operation_name)
         ]
-        return len(chosen) == 1 and chosen[0].operation is GraphQLOperationType.QUERY
+        return OperationType(chosen[0].operation.value) if len(chosen) == 1 else None
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

@@ -25,6 +25,7 @@ from gql_server.connections import (
 from gql_server.errors import Overloaded
 from gql_server.logs import kind, log
 from resolvers.context import Context
+from resolvers.documents import RefusedDocument, TrustedDocuments, names_one
 from resolvers.results import Result
 
 SIGN_IN_TIMEOUT = 5.0
@@ -77,6 +78,7 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         self.viewer: Viewer | None = None
         self.heard_at = self.ping_at = self.pinged_at = 0.0
         self.context.sign_in = self.sign_in
+        self.documents: TrustedDocuments = cast("Any", self.view).documents
         self._connections: Connections = self.context.services.connections
         self._task: asyncio.Task[Any] | None = None
         self._dropped = False
@@ -133,6 +135,21 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
             await self.handle_invalid_message("This is no message of graphql-transport-ws")
             return
         await super().handle_message(message)
+
+    async def handle_subscribe(self, message: Any) -> None:
+        """Begin an operation, whatever its document is named by."""
+        payload = message["payload"]
+        # One that is not signed in learns nothing, and one that is at fault more is told that.
+        if self.connection_acknowledged and message["id"] not in self.operations:
+            try:
+                found = self.documents.text_of(payload)
+            except RefusedDocument as error:
+                told = {"message": error.message, "extensions": {"code": error.code}}
+                refusal = {"id": message["id"], "type": "error", "payload": [told]}
+                await self.websocket.send_json(refusal)
+                return
+            message = {**message, "payload": {**payload, "query": found.text or ""}}
+        await super().handle_subscribe(message)
 
     async def handle_connection_init(self, message: Any) -> None:
         """Let it in, or close: 4403 without a good key, 1013 where we cannot tell just now, or have no room."""
@@ -192,7 +209,7 @@ def _is_message(message: Any) -> bool:
     payload = message.get("payload")
     return (
         isinstance(payload, dict)
-        and isinstance(payload.get("query"), str)
+        and (isinstance(payload.get("query"), str) or names_one(payload))
         and isinstance(payload.get("variables"), dict | None)
         and isinstance(payload.get("operationName"), str | None)
     )

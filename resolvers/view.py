@@ -2,9 +2,10 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -16,23 +17,34 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
+from strawberry.http import GraphQLRequestData
+from strawberry.http.parse_content_type import parse_content_type
 from strawberry.subscriptions import (
     GRAPHQL_SSE_PROTOCOL,
     GRAPHQL_TRANSPORT_WS_PROTOCOL,
     MULTIPART_SUBSCRIPTION_PROTOCOL,
 )
 from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
 from gql_server.connections import TooManyConnections
 from gql_server.errors import Overloaded, Unauthenticated
 from gql_server.logs import log
 from gql_server.services import Services
-from gql_server.settings import LARGEST_BODY, origin_pattern
+from gql_server.settings import LARGEST_BODY, Settings, origin_pattern
 from resolvers.context import Context
-from resolvers.keeping import Answered, Body, answered
+from resolvers.documents import (
+    Mode,
+    RefusedDocument,
+    TrustedDocuments,
+    names_one,
+    without_apq,
+)
+from resolvers.keeping import NEVER, Answered, Body, answered
+from resolvers.manifests import read_manifests
 from resolvers.results import Result
-from resolvers.schema import Schema, make_schema
+from resolvers.schema import MOST_TOKENS, Schema, make_schema
 from resolvers.socket import Connection, Socket
 from resolvers.streams import Encoded, Multipart, ResumableSSE, Stream
 
@@ -41,6 +53,7 @@ OPERATIONS_PER_CONNECTION = 50
 
 _NO_PAYLOAD: UnsetType = UNSET
 
+_APQ = frozenset({"PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"})
 _CODES = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 
 
@@ -53,12 +66,14 @@ class View(GraphQL[Context, None]):
         {GRAPHQL_SSE_PROTOCOL: ResumableSSE, MULTIPART_SUBSCRIPTION_PROTOCOL: Multipart}
     )
 
-    def __init__(self, allowed_origins: Sequence[str]) -> None:
+    def __init__(self, settings: Settings) -> None:
+        """:raises StartError: a manifest of trusted documents is none, or does not fit the schema."""
         self.schema: Schema = make_schema()
         super().__init__(
             self.schema,
             graphql_ide=None,
-            allow_queries_via_get=False,
+            # Of documents that are named by id: see `parse_http_body`.
+            allow_queries_via_get=True,
             subscription_protocols=[
                 GRAPHQL_TRANSPORT_WS_PROTOCOL,
                 GRAPHQL_SSE_PROTOCOL,
@@ -67,7 +82,13 @@ class View(GraphQL[Context, None]):
             connection_init_wait_timeout=INIT_TIMEOUT,
             max_subscriptions_per_connection=OPERATIONS_PER_CONNECTION,
         )
-        self._origins: re.Pattern[str] | None = origin_pattern(allowed_origins)
+        files = [Path(file) for file in settings.trusted_documents_files]
+        self.documents = TrustedDocuments(
+            Mode(settings.trusted_documents),
+            read_manifests(files, self.schema._schema, most_tokens=MOST_TOKENS),
+            most_tokens=MOST_TOKENS,
+        )
+        self._origins: re.Pattern[str] | None = origin_pattern(settings.allowed_origins)
         self.shares = self.schema.shares
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,13 +110,18 @@ class View(GraphQL[Context, None]):
         except Overloaded:
             response = _refusal(503, "Try again in a moment.", "UNAVAILABLE")
             response.headers["Retry-After"] = "5"
+        except RefusedDocument as error:
+            # Apollo's client looks for its words in an answer of 200.
+            response = _refusal(200 if error.code in _APQ else 400, error.message, error.code)
+            response.headers["Cache-Control"] = NEVER
         except HTTPException as error:
             code = _CODES.get(error.status_code, "BAD_REQUEST")
             response = _refusal(error.status_code, error.reason, code)
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        asks_for_page = "text/html" in request.headers.get("accept", "")
+        if request.method == "GET" and asks_for_page and not names_one(request.query_params):
             return RedirectResponse("/graphiql/")
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length) > LARGEST_BODY:
@@ -119,6 +145,47 @@ class View(GraphQL[Context, None]):
         # For the stream, which is counted by its key.
         request.state.context = context
         return context
+
+    def should_render_graphql_ide(self, request: Any) -> bool:
+        """Whether nothing is asked."""
+        return not names_one(request.query_params) and super().should_render_graphql_ide(request)
+
+    async def parse_http_body(self, request: Any) -> Any:
+        """What is asked, with the document's text, whatever it was named by.
+
+        By GET a document is executed where its id was enough; a text in an address is what anybody may write there.
+
+        :raises RefusedDocument: there is none, or none that is executed here.
+        """
+        content_type, _ = parse_content_type(request.content_type or "")
+        transport = self._get_stream_transport_from_headers(request.headers)
+        protocol = transport.protocol if transport else "http"
+        by_get = request.method == "GET"
+        if by_get:
+            given = self.parse_query_params(request.query_params)
+        elif content_type == "application/json":
+            given = self.parse_json(await request.get_body())
+        else:
+            raise HTTPException(400, "Unsupported content type")
+        if isinstance(given, list):
+            raise HTTPException(400, "Batching is not enabled")
+        if not isinstance(given.get("variables"), dict | None):
+            raise HTTPException(400, "`variables` must be an object or null, if provided.")
+        found = self.documents.text_of(given)
+        name = given.get("operationName")
+        if by_get and found.text and not found.by_id:
+            kind = self.schema.kind_of(found.text, name if isinstance(name, str) else None)
+            if protocol == "http" or kind is OperationType.QUERY:
+                raise HTTPException(
+                    400, "queries are not allowed when using GET, but by their documentId"
+                )
+        return GraphQLRequestData(
+            query=found.text,
+            variables=given.get("variables"),
+            operation_name=name,
+            extensions=without_apq(given.get("extensions")),
+            protocol=protocol,
+        )
 
     async def execute_operation(self, request: Request, **given: Any) -> Any:  # type: ignore[override]
         """What is kept, or executed. What a stream is told from is remembered, to be closed when its client is gone."""

@@ -165,7 +165,7 @@ async def serving_api(settings: Settings, db: Database) -> AsyncIterator[Api]:
     """A real server for this database, in this process."""
     listening = listening_socket(settings.host, settings.port)
     started = asyncio.Event()
-    application = create_app(settings, graphql=View(settings.allowed_origins), db=db)
+    application = create_app(settings, graphql=View(settings), db=db)
     server = make_server(application, on_started=started.set)
     # In a test the signals stay pytest's.
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
