@@ -156,7 +156,7 @@ async def test_a_query_in_the_address_is_refused(api: Api) -> None:
     assert answer.status_code == 400
     (error,) = answer.json()["errors"]
     assert error == {
-        "message": "queries are not allowed when using GET",
+        "message": "queries are not allowed when using GET, but by their documentId",
         "extensions": {"code": "BAD_REQUEST"},
     }
 

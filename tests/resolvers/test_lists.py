@@ -243,9 +243,11 @@ async def test_who_follows_an_error_code_sees_a_message_come_and_leave(api: Api)
         await watch.until(lambda events: len(events) == 2)
         await report(other, "RECEIVED", None)
         await report(ours, "RECEIVED", None)
-        events = await watch.until(lambda events: len(events) == 3)
+        events = await watch.until(lambda events: "RECEIVED" in str(events[-1]))
 
-    assert [event["messagesUpdated"]["messages"] for event in events] == [
+    seen = [event["messagesUpdated"]["messages"] for event in events]
+    # At least once: what it saw alone, at the beginning, it may see again with the others.
+    assert [messages for n, messages in enumerate(seen) if n == 0 or messages != seen[n - 1]] == [
         [],
         [{"reference": ours["reference"], "status": "OTHER_ERROR", "errorCode": "9"}],
         [{"reference": ours["reference"], "status": "RECEIVED", "errorCode": None}],
