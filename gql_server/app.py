@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gql_server import embedded, health
+from gql_server.compression import Compression
 from gql_server.connections import Connections
 from gql_server.database import Database, open_database
 from gql_server.fetching import Fetcher
@@ -105,7 +106,11 @@ def create_app(settings: Settings, *, graphql: Endpoint, db: Database | None = N
 
     app = Starlette(
         routes=_routes(graphql),
-        middleware=[Middleware(AccessLog), *_cross_origin(settings.allowed_origins)],
+        middleware=[
+            Middleware(AccessLog),
+            *_cross_origin(settings.allowed_origins),
+            *([Middleware(Compression)] if settings.compression == "on" else []),
+        ],
         lifespan=lifespan,
     )
     app.state.connections = connections
@@ -203,7 +208,7 @@ def _cross_origin(origins: Sequence[str]) -> list[Middleware]:
             allow_origin_regex=pattern.pattern,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["Retry-After"],
+            expose_headers=["Retry-After", "ETag"],
         )
     ]
 

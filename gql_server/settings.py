@@ -126,6 +126,10 @@ class Settings:
         "Megabytes of answers that one process keeps, to give them again as long as nothing has changed that they were "
         "made from. 0: none.",
     )
+    compression: str = _setting(
+        "on",
+        "`on`: answers of 1 KiB and more are compressed (zstd, br, gzip); `off`: where a proxy in front does it.",
+    )
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
 
     @classmethod
@@ -151,6 +155,8 @@ class Settings:
         if self.mongo_driver not in ("motor", "pymongo"):
             raise StartError("GQL_MONGO_DRIVER must be motor or pymongo")
         _check_bus(self.broadcast_url)
+        if self.compression not in ("on", "off"):
+            raise StartError("GQL_COMPRESSION must be on or off")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise StartError("GQL_LOG_LEVEL must be debug, info, warning or error")
         if not 0 <= self.port <= 65535:
