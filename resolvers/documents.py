@@ -70,6 +70,7 @@ class TrustedDocuments:
         :raises RefusedDocument: BAD_REQUEST, DOCUMENT_NOT_FOUND, DOCUMENT_NOT_TRUSTED, and Apollo's
             PERSISTED_QUERY_NOT_FOUND and PERSISTED_QUERY_NOT_SUPPORTED.
         """
+        # Some clients (graphql-ws) must send a text, and send an empty one.
         given = _text(asked, "query")
         ids = [found for name in NAMES if (found := _text(asked, name)) is not None]
         hashed = self._apq(asked)
@@ -80,7 +81,7 @@ class TrustedDocuments:
             if self._mode is Mode.REQUIRE:
                 self._require(given)
             return Found(given, by_id=False)
-        by_id = bool(ids) or given is None
+        by_id = bool(ids) or not given
         if given:
             texts.add(given)
         if len(texts) > 1:
@@ -156,11 +157,6 @@ class TrustedDocuments:
             while len(self._registered) > MOST_REGISTERED or self._characters > MOST_CHARACTERS:
                 _, forgotten = self._registered.popitem(last=False)
                 self._characters -= len(forgotten)
-
-
-def without_apq(extensions: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What else is in a request's extensions; None where that is nothing."""
-    return {name: value for name, value in (extensions or {}).items() if name != APQ} or None
 
 
 def names_one(asked: Mapping[str, Any]) -> bool:

@@ -39,7 +39,6 @@ from resolvers.documents import (
     RefusedDocument,
     TrustedDocuments,
     names_one,
-    without_apq,
 )
 from resolvers.keeping import NEVER, Answered, Body, answered
 from resolvers.manifests import read_manifests
@@ -183,7 +182,8 @@ class View(GraphQL[Context, None]):
             query=found.text,
             variables=given.get("variables"),
             operation_name=name,
-            extensions=without_apq(given.get("extensions")),
+            # We know no others, and what they say of a client (Apollo's `clientLibrary`) makes no other answer.
+            extensions=None,
             protocol=protocol,
         )
 

@@ -3,6 +3,8 @@
 import hashlib
 import json
 import re
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from tests.conftest import Api
 from tests.documents.tools import project, run, tool
 from tests.gql_clients import connected, watching
+
+Make = Callable[..., AbstractAsyncContextManager[Api]]
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +31,20 @@ async def built(generated: Path) -> Path:
     return generated
 
 
-async def test_a_typed_client_makes_a_campaign_and_reads_its_report(built: Path, api: Api) -> None:
-    server = json.dumps({"url": f"{api.base}/graphql", "key": api.key})
+@pytest.mark.parametrize("by_id", [False, True])
+async def test_a_typed_client_makes_a_campaign_and_reads_its_report(
+    built: Path, make_api: Make, by_id: bool
+) -> None:
+    # by the texts of its documents, or where nothing is executed but what is in its manifest
+    manifest = str(built / "src/gql/persisted-documents.json")
+    trusting = {"trusted_documents": "require", "trusted_documents_files": (manifest,)}
+    async with make_api(**(trusting if by_id else {})) as api:
+        await tells_of_its_report(built, api, by_id)
+
+
+async def tells_of_its_report(built: Path, api: Api, by_id: bool) -> None:
+    """What the client makes, and reads."""
+    server = json.dumps({"url": f"{api.base}/graphql", "key": api.key, "byId": by_id})
 
     told = json.loads(await run(built, "node", "out/main.js", server))
 

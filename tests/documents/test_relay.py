@@ -1,6 +1,8 @@
 """Relay: its compiler takes our schema, and its runtime runs what it compiled against a real server."""
 
 import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,21 @@ NUMBERS = [f"+33{600000000 + n}" for n in range(6)]
 async def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The project, its documents compiled."""
     at = project("relay", tmp_path_factory.mktemp("relay") / "project")
+    await tool(at, "relay-compiler", "relay.config.json")
+    return at
+
+
+@pytest.fixture(scope="module", params=["MD5", "SHA256"])
+async def persisted(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Path:
+    """The same, its documents persisted: what was compiled has their ids, and the texts are in a file."""
+    at = project("relay", tmp_path_factory.mktemp("persisted") / "project")
+    config = json.loads((at / "relay.config.json").read_text("utf-8"))
+    # The compiler adds to it, and does not make it.
+    (at / "persisted.json").write_text("{}", "utf-8")
+    config["persistConfig"] = {"file": "./persisted.json", "algorithm": request.param}
+    (at / "relay.config.json").write_text(json.dumps(config), "utf-8")
     await tool(at, "relay-compiler", "relay.config.json")
     return at
 
@@ -101,6 +118,27 @@ async def test_pages_of_messages_join_and_figures_are_fetched_again_by_node(
         "statuses": {"RECEIVED": 1, "WAITING": 4, "OTHER_ERROR": 1},
         "rates": [1 / 6, 4 / 6, 1 / 6, 0, 0],
     }
+
+
+async def test_what_relay_has_persisted_runs_where_nothing_else_is_executed(
+    persisted: Path, make_api: Callable[..., AbstractAsyncContextManager[Api]]
+) -> None:
+    # given the compiler's file, as it is, in a server that executes trusted documents alone
+    manifest = str(persisted / "persisted.json")
+    trusting = {"trusted_documents": "require", "trusted_documents_files": (manifest,)}
+    # and data that was made by another one
+    async with make_api() as maker, make_api(**trusting) as api:
+        campaign = await maker.new_campaign()
+        (message,) = await maker.add(campaign, NUMBERS[:1])
+        assert await api.codes("{ campaigns { totalCount } }") == ["DOCUMENT_NOT_TRUSTED"]
+
+        # when a story is lived through: queries, a mutation, subscriptions over a websocket
+        received = [receipt(message, "RECEIVED")]
+        told = await story(persisted, "live", api, campaign=campaign, receipts=received)
+
+    # then all of it was done by ids
+    assert told["before"]["history"] == ["WAITING"]
+    assert told["after"]["history"] == ["WAITING", "RECEIVED"]
 
 
 async def test_what_is_shown_of_a_message_and_its_campaign_changes_by_subscriptions(

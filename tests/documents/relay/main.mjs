@@ -32,14 +32,16 @@ const socket = createClient({
   webSocketImpl: WebSocket,
   retryAttempts: 0,
 });
+// A document that the compiler has persisted has an id, and no text; graphql-ws wants one nevertheless.
+const named = ({ id, text }) => (id ? { doc_id: id, query: '' } : { query: text });
 const environment = new Environment({
   network: Network.create(
-    async ({ text }, variables) => {
-      const body = JSON.stringify({ query: text, variables });
+    async (document, variables) => {
+      const body = JSON.stringify({ ...named(document), variables });
       return (await fetch(given.url, { method: 'POST', headers, body })).json();
     },
-    ({ text }, variables) =>
-      Observable.create((sink) => socket.subscribe({ query: text, variables }, sink)),
+    (document, variables) =>
+      Observable.create((sink) => socket.subscribe({ ...named(document), variables }, sink)),
   ),
   store: new Store(new RecordSource()),
 });
