@@ -38,7 +38,8 @@ class Compression:
         known: dict[str, str] = {}
         if asked is not None and '"' in asked:
             known = {_plain(etag): etag for etag in map(str.strip, asked.split(","))}
-            scope = {**scope, "headers": list(scope["headers"])}
+            # In the same scope: the router writes into it what the log says.
+            scope["headers"] = list(scope["headers"])
             MutableHeaders(scope=scope)["if-none-match"] = ", ".join(known)
 
         async def with_own_etag(message: Message) -> None:

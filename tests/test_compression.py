@@ -202,6 +202,22 @@ async def pages() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
+async def test_the_log_knows_the_route_of_what_has_not_changed(
+    make_api: Callable[..., AbstractAsyncContextManager[Api]], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with make_api(log_level="info") as api:
+        caplog.set_level("INFO", "gql_server")
+        asked = {"query": PAGE, "variables": {"c": await api.new_campaign()}}
+        await http(api, "POST", {**asked, **apq(PAGE)})
+        by_hash = {"variables": asked["variables"], **apq(PAGE)}
+        etag = (await http(api, "GET", by_hash)).headers["etag"]
+
+        again = await http(api, "GET", by_hash, **{"if-none-match": etag})
+
+    assert again.status_code == 304
+    assert "GET /graphql 304" in caplog.text
+
+
 async def test_what_is_packed_already_is_not_packed_again(pages: httpx.AsyncClient) -> None:
     async with pages.stream("GET", "/packed") as answer:
         assert answer.headers["content-encoding"] == "br"
