@@ -111,6 +111,7 @@ async def _these(
     rows = await reads.find(
         COLLECTION,
         {"_id": {"$in": ids}, "workspace": workspace},
+        limit=len(ids),
         hint="_id_",
         fields=BRIEFLY if walk.briefly else None,
     )
