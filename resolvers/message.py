@@ -115,5 +115,24 @@ _SHOWN: dict[str, Callable[[_Shown], Any]] = {
         for entry in it.record.history
     ],
 }
+_OPTIONAL = {
+    "contactName": "name",
+    "errorCode": "error_code",
+    "errorReason": "error_reason",
+    "provider": "provider",
+    "country": "country",
+    "operator": "operator",
+    "history": "history",
+}
+"""What is read of a message where it is asked for: by field, the record's own name of it."""
+
+
+def wanted(asked: frozenset[str] | None) -> frozenset[str] | None:
+    """What of a record is shown, where these fields are asked for; None: all of it."""
+    if asked is None:
+        return None
+    return frozenset(name for field, name in _OPTIONAL.items() if field in asked)
+
+
 for _name, _show in _SHOWN.items():
     setattr(_Shown, _name, property(_show))
