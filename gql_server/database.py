@@ -190,11 +190,15 @@ class Reads:
         return cast("list[Document]", cursor["firstBatch"])
 
     async def _read(self, ask: Callable[[AsyncClientSession | None], Awaitable[T]]) -> T:
-        with _translated(), pymongo.timeout(READ_PATIENCE):
-            if self._session is None:
-                return await ask(None)
-            async with self._one_at_a_time:
-                return await ask(self._session)
+        # Without _translated, and below without _doubting: a manager costs as much as ten of these lines, at each read.
+        try:
+            with pymongo.timeout(READ_PATIENCE):
+                if self._session is None:
+                    return await ask(None)
+                async with self._one_at_a_time:
+                    return await ask(self._session)
+        except PyMongoError as error:
+            raise _in_our_words(error) from None
 
 
 class Snapshot(Reads):
@@ -205,14 +209,18 @@ class Snapshot(Reads):
         self._closed = False
 
     async def _read(self, ask: Callable[[AsyncClientSession | None], Awaitable[T]]) -> T:
-        with _translated(), pymongo.timeout(READ_PATIENCE):
-            async with self._one_at_a_time:
-                if self._closed:
-                    raise RuntimeError("this snapshot is closed")
-                if self._session is None:
-                    self._session = _session(self._database.client, snapshot=True)
-                async with _doubting(self._database.client):
+        try:
+            with pymongo.timeout(READ_PATIENCE):
+                async with self._one_at_a_time:
+                    if self._closed:
+                        raise RuntimeError("this snapshot is closed")
+                    if self._session is None:
+                        self._session = _session(self._database.client, snapshot=True)
                     return await ask(self._session)
+        except PyMongoError as error:
+            if isinstance(error, ConfigurationError):
+                await _renew(self._database.client)
+            raise _in_our_words(error) from None
 
     async def close(self) -> None:
         """Give the session back; safe to call twice."""
@@ -536,10 +544,14 @@ async def _doubting(client: AsyncMongoClient[Document]) -> AsyncIterator[None]:
     try:
         yield
     except ConfigurationError:
-        # The drivers have no door for it: private, and of the versions that pyproject.toml allows.
-        for server in _behind(client)._topology._servers.values():
-            await _settled(server.pool.reset_without_pause())
+        await _renew(client)
         raise
+
+
+async def _renew(client: AsyncMongoClient[Document]) -> None:
+    # The drivers have no door for it: private, and of the versions that pyproject.toml allows.
+    for server in _behind(client)._topology._servers.values():
+        await _settled(server.pool.reset_without_pause())
 
 
 def _session(client: AsyncMongoClient[Document], **options: Any) -> AsyncClientSession:
@@ -639,16 +651,20 @@ def _may_succeed(error: PyMongoError) -> bool:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """The driver's words may hold a key, a number say: none of them goes further than this file."""
     try:
         yield
     except PyMongoError as error:
-        if _is_away(error):
-            raise Overloaded(f"the database did not answer ({type(error).__name__})") from None
-        code = error.code if isinstance(error, OperationFailure) else None
-        if code == _SNAPSHOT_TOO_OLD:
-            raise SnapshotTooOld("the database keeps no point in time for so long") from None
-        raise RuntimeError(f"MongoDB: {type(error).__name__}, code {code}") from None
+        raise _in_our_words(error) from None
+
+
+def _in_our_words(error: PyMongoError) -> Exception:
+    """The driver's words may hold a key, a number say: none of them goes further than this file."""
+    if _is_away(error):
+        return Overloaded(f"the database did not answer ({type(error).__name__})")
+    code = error.code if isinstance(error, OperationFailure) else None
+    if code == _SNAPSHOT_TOO_OLD:
+        return SnapshotTooOld("the database keeps no point in time for so long")
+    return RuntimeError(f"MongoDB: {type(error).__name__}, code {code}")
 
 
 def _is_away(error: PyMongoError) -> bool:

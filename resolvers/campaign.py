@@ -129,7 +129,7 @@ class Campaign(Node):
         order_by: MessageOrder | None = None,
     ) -> MessageConnection:
         """A keyset page."""
-        show = partial(shown_message, reading=self.reading, owner=self)
+        show = Message.shown_to(self.reading.viewer, self.itself)
         return await messages_page(
             self.reading,
             self.record,

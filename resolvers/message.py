@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -80,6 +81,13 @@ class Message(Node):
     ) -> "Message":
         """How this message is shown to this viewer."""
         return _Shown(record, viewer.may("contacts:read"), campaign)
+
+    @staticmethod
+    def shown_to(
+        viewer: Viewer, campaign: Callable[[], Awaitable["Campaign"]]
+    ) -> Callable[[message.Message], "Message"]:
+        """How messages of one campaign are shown to this viewer."""
+        return partial(_Shown, clear=viewer.may("contacts:read"), campaign=campaign)
 
 
 class _Shown(Message):
