@@ -76,9 +76,8 @@ class Reads:
         self, collection: str, query: Mapping[str, Any], fields: Sequence[str] | None = None
     ) -> Document | None:
         """The first document that matches; None where there is none."""
-        async with self._reading() as session:
-            found = self._database[collection].find_one(query, fields, session=session)
-            return await found
+        rows = await self.find(collection, query, limit=1, fields=fields)
+        return rows[0] if rows else None
 
     async def find(
         self,
@@ -91,7 +90,20 @@ class Reads:
         hint: str | None = None,
     ) -> list[Document]:
         """The documents that match, at most `limit` (0: all); `hint`: the name of the index to walk."""
-        async with self._reading() as session:
+        command: Document = {"find": collection, "filter": query, "limit": limit}
+        command["batchSize"] = AT_ONCE
+        if sort:
+            command["sort"] = dict(sort)
+        if fields is not None:
+            command["projection"] = dict.fromkeys(fields, 1)
+        if hint is not None:
+            command["hint"] = hint
+
+        async def ask(session: AsyncClientSession | None) -> list[Document]:
+            if 0 < limit <= AT_ONCE:
+                rows = await self._at_once(command, session)
+                if rows is not None:
+                    return rows
             # By default the first answer holds 101 documents, and a batch of receipts would ask twice.
             cursor = self._database[collection].find(
                 query,
@@ -102,45 +114,91 @@ class Reads:
                 hint=hint,
                 session=session,
             )
-            rows: list[Document] = await cursor.to_list(None)
-            return rows
+            found: list[Document] = await cursor.to_list(None)
+            return found
+
+        return await self._read(ask)
 
     async def scan(
         self, collection: str, query: Mapping[str, Any], *, fields: Sequence[str], batch: int = 1000
     ) -> AsyncIterator[list[Document]]:
         """All documents that match, in batches of the size of one answer; each batch has its own patience."""
-        async with self._reading() as session:
-            cursor = self._database[collection].find(
-                query, fields, batch_size=batch, session=session
-            )
+
+        async def begin(session: AsyncClientSession | None) -> Any:
+            return self._database[collection].find(query, fields, batch_size=batch, session=session)
+
+        cursor = await self._read(begin)
+
+        async def go_on(_: AsyncClientSession | None) -> list[Document]:
+            found: list[Document] = await cursor.to_list(batch)
+            return found
+
         try:
-            while True:
-                async with self._reading():
-                    rows: list[Document] = await cursor.to_list(batch)
-                if not rows:
-                    return
+            while rows := await self._read(go_on):
                 yield rows
         finally:
             await cursor.close()
 
     async def aggregate(
-        self, collection: str, pipeline: Sequence[Mapping[str, Any]], *, hint: str | None = None
+        self,
+        collection: str,
+        pipeline: Sequence[Mapping[str, Any]],
+        *,
+        hint: str | None = None,
+        few: bool = False,
     ) -> list[Document]:
-        """What the pipeline gives; `hint`: the name of the index to walk."""
+        """What the pipeline gives; `hint`: the name of the index to walk; `few`: it is no more than `AT_ONCE`."""
         hinted: dict[str, Any] = {} if hint is None else {"hint": hint}
-        async with self._reading() as session:
-            found = self._database[collection].aggregate(pipeline, session=session, **hinted)
-            rows: list[Document] = await (await _settled(found)).to_list(None)
-            return rows
+        command = {"aggregate": collection, "pipeline": pipeline, "cursor": {"batchSize": AT_ONCE}}
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncClientSession | None]:
-        with _translated(), pymongo.timeout(READ_PATIENCE):
-            if self._session is None:
-                yield None
-                return
-            async with self._one_at_a_time:
-                yield self._session
+        async def ask(session: AsyncClientSession | None) -> list[Document]:
+            rows = await self._at_once({**command, **hinted}, session) if few else None
+            if rows is not None:
+                return rows
+            found = self._database[collection].aggregate(pipeline, session=session, **hinted)
+            whole: list[Document] = await (await _settled(found)).to_list(None)
+            return whole
+
+        return await self._read(ask)
+
+    async def _at_once(
+        self, command: Document, session: AsyncClientSession | None
+    ) -> list[Document] | None:
+        """What a command finds, where that is one answer; None where the driver's own cursor is to try it.
+
+        Such a cursor costs as much again as the command itself; but it also sends again what was lost on its way, and
+        goes on where an answer would be too large.
+        """
+        asked = dict(command)
+        if session is None:
+            asked["readConcern"] = self._database.read_concern.document
+        in_transaction = session is not None and session.in_transaction
+        try:
+            answer = await self._database.command(
+                asked, codec_options=self._database.codec_options, session=session
+            )
+        except PyMongoError as error:
+            if in_transaction or not _is_away(error):
+                raise
+            return None
+        cursor = answer["cursor"]
+        if cursor["id"]:
+            if not in_transaction:  # with which it ends
+                killed = {"killCursors": next(iter(command.values())), "cursors": [cursor["id"]]}
+                await self._database.command(killed)
+            return None
+        return cast("list[Document]", cursor["firstBatch"])
+
+    async def _read(self, ask: Callable[[AsyncClientSession | None], Awaitable[T]]) -> T:
+        # Without _translated, and below without _doubting: a manager costs as much as ten of these lines, at each read.
+        try:
+            with pymongo.timeout(READ_PATIENCE):
+                if self._session is None:
+                    return await ask(None)
+                async with self._one_at_a_time:
+                    return await ask(self._session)
+        except PyMongoError as error:
+            raise _in_our_words(error) from None
 
 
 class Snapshot(Reads):
@@ -150,24 +208,26 @@ class Snapshot(Reads):
         super().__init__(database)
         self._closed = False
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncClientSession | None]:
-        with _translated(), pymongo.timeout(READ_PATIENCE):
-            async with self._one_at_a_time:
-                if self._closed:
-                    raise RuntimeError("this snapshot is closed")
-                if self._session is None:
-                    started = self._database.client.start_session(snapshot=True)
-                    self._session = await _settled(started)
-                async with _doubting(self._database.client):
-                    yield self._session
+    async def _read(self, ask: Callable[[AsyncClientSession | None], Awaitable[T]]) -> T:
+        try:
+            with pymongo.timeout(READ_PATIENCE):
+                async with self._one_at_a_time:
+                    if self._closed:
+                        raise RuntimeError("this snapshot is closed")
+                    if self._session is None:
+                        self._session = _session(self._database.client, snapshot=True)
+                    return await ask(self._session)
+        except PyMongoError as error:
+            if isinstance(error, ConfigurationError):
+                await _renew(self._database.client)
+            raise _in_our_words(error) from None
 
     async def close(self) -> None:
         """Give the session back; safe to call twice."""
         async with self._one_at_a_time:
             session, self._session, self._closed = self._session, None, True
             if session is not None:
-                await session.end_session()
+                await _ended(session)
 
     async def __aenter__(self) -> Self:
         return self
@@ -181,10 +241,9 @@ class Transaction(Reads):
 
     _session: AsyncClientSession
 
-    @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncClientSession | None]:
+    async def _read(self, ask: Callable[[AsyncClientSession | None], Awaitable[T]]) -> T:
         # The driver's own errors: their labels say whether the transaction may be tried again.
-        yield self._session
+        return await ask(self._session)
 
     async def update_returning(
         self,
@@ -485,10 +544,32 @@ async def _doubting(client: AsyncMongoClient[Document]) -> AsyncIterator[None]:
     try:
         yield
     except ConfigurationError:
-        # The drivers have no door for it: private, and of the versions that pyproject.toml allows.
-        for server in _behind(client)._topology._servers.values():
-            await _settled(server.pool.reset_without_pause())
+        await _renew(client)
         raise
+
+
+async def _renew(client: AsyncMongoClient[Document]) -> None:
+    # The drivers have no door for it: private, and of the versions that pyproject.toml allows.
+    for server in _behind(client)._topology._servers.values():
+        await _settled(server.pool.reset_without_pause())
+
+
+def _session(client: AsyncMongoClient[Document], **options: Any) -> AsyncClientSession:
+    """A session, which asks nothing yet: Motor's own way to one, and its way back, lead through a thread."""
+    if isinstance(client, AsyncMongoClient):
+        return client.start_session(**options)
+    from motor.motor_asyncio import AsyncIOMotorClientSession
+
+    session = AsyncIOMotorClientSession(_behind(client).start_session(**options), client)
+    return cast("AsyncClientSession", session)
+
+
+async def _ended(session: AsyncClientSession) -> None:
+    """Give back a session that is in no transaction: nothing is sent for it."""
+    if isinstance(session, AsyncClientSession):
+        await session.end_session()
+    else:
+        session.delegate.end_session()
 
 
 def _behind(client: AsyncMongoClient[Document]) -> Any:
@@ -570,16 +651,20 @@ def _may_succeed(error: PyMongoError) -> bool:
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """The driver's words may hold a key, a number say: none of them goes further than this file."""
     try:
         yield
     except PyMongoError as error:
-        if _is_away(error):
-            raise Overloaded(f"the database did not answer ({type(error).__name__})") from None
-        code = error.code if isinstance(error, OperationFailure) else None
-        if code == _SNAPSHOT_TOO_OLD:
-            raise SnapshotTooOld("the database keeps no point in time for so long") from None
-        raise RuntimeError(f"MongoDB: {type(error).__name__}, code {code}") from None
+        raise _in_our_words(error) from None
+
+
+def _in_our_words(error: PyMongoError) -> Exception:
+    """The driver's words may hold a key, a number say: none of them goes further than this file."""
+    if _is_away(error):
+        return Overloaded(f"the database did not answer ({type(error).__name__})")
+    code = error.code if isinstance(error, OperationFailure) else None
+    if code == _SNAPSHOT_TOO_OLD:
+        return SnapshotTooOld("the database keeps no point in time for so long")
+    return RuntimeError(f"MongoDB: {type(error).__name__}, code {code}")
 
 
 def _is_away(error: PyMongoError) -> bool:

@@ -10,6 +10,8 @@ from gql_server.domain.message import Message
 from gql_server.store import campaigns, counters, messages, outbox
 from gql_server.store.counters import Figures
 
+FEW = 4
+"""Campaigns of which each one's counters are looked up by themselves, in one read with it."""
 CHANGES_AN_EVENT = 1000
 """Changed messages that one event carries, about; more come in the next one."""
 
@@ -76,6 +78,14 @@ class Missed:
         if self.batch is None:
             return MessageUpdates(self.since, self.now, resync=True, messages=())
         return merged([self.batch], condition, more=self.more)
+
+
+async def pictures_of(at: Reads, workspace: str, wanted: Collection[str]) -> dict[str, Picture]:
+    """Those of these campaigns that the workspace has and of which anything is counted, by id."""
+    if len(wanted) > FEW:
+        return {it.campaign.id: it for it in await _pictures(at, workspace, wanted)}
+    found = await campaigns.with_figures(at, workspace, wanted)
+    return {it.id: Picture(it, figures) for it, figures in found if figures is not None}
 
 
 async def read_pictures(db: Database, workspace: str, wanted: Collection[str]) -> list[Picture]:

@@ -15,8 +15,8 @@ from gql_server.store.counters import Figures
 from gql_server.store.installation import Installation
 from resolvers.context import Info, Reading
 from resolvers.enums import CampaignState, DeliveryStatus, Dimension, SmsType, TimelineInterval
-from resolvers.executor import asks_for
-from resolvers.message import Message
+from resolvers.executor import asked
+from resolvers.message import Message, wanted
 from resolvers.message_list import MessageConnection, MessageFilter, MessageOrder, messages_page
 from resolvers.node import Node
 from resolvers.report import (
@@ -129,11 +129,23 @@ class Campaign(Node):
         order_by: MessageOrder | None = None,
     ) -> MessageConnection:
         """A keyset page."""
-        show = partial(shown_message, reading=self.reading, owner=self)
-        briefly = not asks_for("history", info._raw_info)
+        show = Message.shown_to(self.reading.viewer, self.itself)
         return await messages_page(
-            self.reading, self.record, first, after, last, before, filter, order_by, show, briefly
+            self.reading,
+            self.record,
+            first,
+            after,
+            last,
+            before,
+            filter,
+            order_by,
+            show,
+            wanted(asked(info._raw_info)),
         )
+
+    async def itself(self) -> "Campaign":
+        """For its messages, which may be asked for their campaign."""
+        return self
 
     async def _figures(self) -> Figures:
         return await self._own().figures(self.record)
@@ -164,16 +176,15 @@ def shown_message(
     record: message.Message, reading: Reading, owner: Campaign | None = None
 ) -> Message:
     """How a message is shown; its campaign is read only where it is asked for."""
+    own = partial(_campaign_of, record, reading) if owner is None else owner.itself
+    return Message.of(record, reading.viewer, own)
 
-    async def own_campaign(owner: Campaign | None) -> Campaign:
-        if owner is not None:
-            return owner
-        found = await reading.campaign(record.campaign)
-        if found is None:
-            raise PublicError("The campaign is gone.", "NOT_FOUND")
-        return Campaign.of(found, reading)
 
-    return Message.of(record, reading.viewer, partial(own_campaign, owner))
+async def _campaign_of(record: message.Message, reading: Reading) -> Campaign:
+    found = await reading.campaign(record.campaign)
+    if found is None:
+        raise PublicError("The campaign is gone.", "NOT_FOUND")
+    return Campaign.of(found, reading)
 
 
 def updates_cursor(reading: Reading, campaign: str, versions: Mapping[int, int]) -> str:

@@ -7,6 +7,7 @@ and their paths are the stock executor's, and what is compiled may only read.
 """
 
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any
 
 from graphql import (
@@ -19,6 +20,7 @@ from graphql import (
     is_non_null_type,
     is_object_type,
 )
+from strawberry.types.field import StrawberryField
 
 from resolvers.leaves import NotPlain, leaf
 from resolvers.steps import (
@@ -77,7 +79,7 @@ class Compiler:
             return Attribute(key, ours.python_name, step)
         nodes = [one.node for one in details]
         takes = bool(field.args or first.node.arguments)
-        return Called(key, field, nodes, of_type, step, takes)
+        return Called(key, field, nodes, of_type, step, takes, None if takes else _direct(ours))
 
     def _value(self, of_type: GraphQLOutputType, details: Any) -> Step:
         if is_non_null_type(of_type):
@@ -96,3 +98,14 @@ class Compiler:
             possible = self._schema.get_possible_types(of_type)
             return of_abstract(of_type, {one.name: self.object(one, details) for one in possible})
         raise NotPlain
+
+
+def _direct(field: StrawberryField) -> Callable[[Any], Any] | None:
+    """The function behind a field, where all that it takes is its object, and nothing is put around it."""
+    resolver = field.base_resolver
+    if resolver is None or field.extensions or type(field) is not StrawberryField:
+        return None
+    takes_more = resolver.arguments or resolver.info_parameter or resolver.parent_parameter
+    takes_itself = resolver.self_parameter is not None and not takes_more
+    function = resolver.wrapped_func
+    return function if takes_itself and isinstance(function, FunctionType) else None

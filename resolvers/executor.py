@@ -192,10 +192,10 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
         return fields
 
 
-def asks_for(field: str, info: GraphQLResolveInfo[Any]) -> bool:
-    """Whether a field of this name stands anywhere in the operation; True, too, where that is not known."""
+def asked(info: GraphQLResolveInfo[Any]) -> frozenset[str] | None:
+    """The names of all fields that stand anywhere in the operation; None where that is not known."""
     kept = _kept.get(id(info.operation))
-    return kept is None or field in kept.fields
+    return kept.fields if kept is not None else None
 
 
 def _read(

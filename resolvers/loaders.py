@@ -10,6 +10,7 @@ from gql_server.database import Reads
 from gql_server.domain.breakdown import Breakdown
 from gql_server.domain.tally import Dimension
 from gql_server.domain.timeline import Buckets, TimelineInterval
+from gql_server.pictures import Picture, pictures_of
 from gql_server.store import counters, timeline, values
 from gql_server.store.values import Values
 from resolvers.limits import MOST_ROWS, too_many_rows
@@ -33,6 +34,9 @@ class ReportLoaders:
     def __init__(self, of: Callable[[Iterable[str]], Reads]) -> None:
         """`of`: `Reading.of`."""
         self._of = of
+        self._pictures: DataLoader[tuple[str, str], Picture | None] = DataLoader(
+            self._load_pictures
+        )
         self._timelines: DataLoader[tuple[str, TimelineInterval], Buckets] = DataLoader(
             self._load_timelines
         )
@@ -41,6 +45,10 @@ class ReportLoaders:
         )
         self._values: DataLoader[str, Values] = DataLoader(self._load_values)
         self._delivery: DataLoader[str, Mapping[int, int]] = DataLoader(self._load_delivery)
+
+    async def picture(self, workspace: str, campaign: str) -> Picture | None:
+        """A campaign of the workspace with its figures; None where there is none, or nothing counted of it."""
+        return await shared(self._pictures.load((campaign, workspace)))
 
     async def timeline(self, campaign: str, finest: TimelineInterval) -> Buckets:
         """A campaign's timeline, added up to this size.
@@ -56,6 +64,13 @@ class ReportLoaders:
     async def delivery(self, campaign: str) -> Mapping[int, int]:
         """How many of a campaign's messages were received, by `tally.bucket_of`."""
         return await shared(self._delivery.load(campaign))
+
+    async def _load_pictures(self, keys: Sequence[tuple[str, str]]) -> Sequence[Picture | None]:
+        found: dict[tuple[str, str], Picture] = {}
+        for workspace, campaigns in _by_second(keys).items():
+            read = await pictures_of(self._of(campaigns), workspace, campaigns)
+            found.update({(campaign, workspace): picture for campaign, picture in read.items()})
+        return [found.get(key) for key in keys]
 
     async def _load_timelines(
         self, keys: Sequence[tuple[str, TimelineInterval]]

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
@@ -81,6 +82,13 @@ class Message(Node):
         """How this message is shown to this viewer."""
         return _Shown(record, viewer.may("contacts:read"), campaign)
 
+    @staticmethod
+    def shown_to(
+        viewer: Viewer, campaign: Callable[[], Awaitable["Campaign"]]
+    ) -> Callable[[message.Message], "Message"]:
+        """How messages of one campaign are shown to this viewer."""
+        return partial(_Shown, clear=viewer.may("contacts:read"), campaign=campaign)
+
 
 class _Shown(Message):
     """A message of which only what is asked for is made ready: most lists show five fields of fifteen."""
@@ -115,5 +123,24 @@ _SHOWN: dict[str, Callable[[_Shown], Any]] = {
         for entry in it.record.history
     ],
 }
+_OPTIONAL = {
+    "contactName": "name",
+    "errorCode": "error_code",
+    "errorReason": "error_reason",
+    "provider": "provider",
+    "country": "country",
+    "operator": "operator",
+    "history": "history",
+}
+"""What is read of a message where it is asked for: by field, the record's own name of it."""
+
+
+def wanted(asked: frozenset[str] | None) -> frozenset[str] | None:
+    """What of a record is shown, where these fields are asked for; None: all of it."""
+    if asked is None:
+        return None
+    return frozenset(name for field, name in _OPTIONAL.items() if field in asked)
+
+
 for _name, _show in _SHOWN.items():
     setattr(_Shown, _name, property(_show))

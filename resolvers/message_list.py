@@ -144,11 +144,11 @@ async def messages_page(
     filter: MessageFilter | None,
     order_by: MessageOrder | None,
     show: Callable[[message.Message], Message],
-    briefly: bool,
+    wanted: frozenset[str] | None,
 ) -> MessageConnection:
     """A page of a campaign's messages: as fast at the end of a campaign as at its beginning.
 
-    `briefly`: nobody asks for their history.
+    `wanted`: what of a message is shown, where it may be absent (None: all).
     """
     reading.viewer.require("reports:read")
     condition = condition_of(filter, reading.viewer)
@@ -160,7 +160,7 @@ async def messages_page(
         after, before = await way.places(after, before)
         if against:
             after, before = before, after
-        return await way.walked(Walk(after, before, descending is not against, limit, briefly))
+        return await way.walked(Walk(after, before, descending is not against, limit, wanted))
 
     listing: Listing[message.Message, Any] = Listing(
         secret=reading.services.installation.secret,

@@ -1,7 +1,8 @@
 """The contract's own scalars: how they are written and read."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
 from typing import NewType
 
 import strawberry
@@ -18,11 +19,24 @@ _LARGEST = 2**53 - 1
 
 def write_instant(at: datetime) -> str:
     """RFC 3339 in UTC, always with three decimals and Z."""
-    offset = at.utcoffset()
-    if offset is None or offset:
+    if not _is_utc(at.tzinfo):
         at = at.astimezone(UTC)
-    # not strftime: it writes the year 1 as "1"
-    return at.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+    # Not strftime, which writes the year 1 as "1"; nor isoformat, which asks the driver's zone and takes twice as long.
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % (  # noqa: UP031 - nor an f-string, which takes as long
+        at.year,
+        at.month,
+        at.day,
+        at.hour,
+        at.minute,
+        at.second,
+        at.microsecond // 1000,
+    )
+
+
+@lru_cache(maxsize=64)
+def _is_utc(zone: tzinfo | None) -> bool:
+    """Whether this is UTC, at any time: of zones like London's the answer is None."""
+    return zone is not None and zone.utcoffset(None) == timedelta(0)
 
 
 def read_instant(text: object) -> datetime:

@@ -94,31 +94,34 @@ class Called:
     parent: GraphQLObjectType
     step: Step
     takes_arguments: bool
+    #: the function itself, where it takes nothing but its object: without all that is put around it
+    direct: Callable[[Any], Any] | None = None
 
     async def __call__(self, source: Any, run: Run, path: Path) -> Any:
         """Ask the resolver, and complete what it gives."""
         if run.failed:
             raise NotPlain  # the others need not begin any more
         try:
-            return await self._complete(source, run, path)
+            if self.direct is not None:
+                value = self.direct(source)
+            else:
+                info = run.execution.build_resolve_info(
+                    self.definition, self.nodes, self.parent, path
+                )
+                resolve: Any = self.definition.resolve
+                value = resolve(source, info, **run.arguments(self))
+            if run.is_awaitable(value):
+                value = await value
+            if isinstance(value, Exception):
+                raise value
+            step = self.step
+            if step.plain is not None:
+                return step.plain(value)
+            assert step.waiting is not None
+            return await step.waiting(value, run, path)
         except Exception:
             run.failed = True
             raise
-
-    async def _complete(self, source: Any, run: Run, path: Path) -> Any:
-        execution = run.execution
-        info = execution.build_resolve_info(self.definition, self.nodes, self.parent, path)
-        resolve: Any = self.definition.resolve
-        value = resolve(source, info, **run.arguments(self))
-        if run.is_awaitable(value):
-            value = await value
-        if isinstance(value, Exception):
-            raise value
-        step = self.step
-        if step.plain is not None:
-            return step.plain(value)
-        assert step.waiting is not None
-        return await step.waiting(value, run, path)
 
 
 Part: TypeAlias = Constant | Attribute | Called
@@ -182,7 +185,10 @@ def _project(parts: Sequence[Part]) -> Plain:
     if not constants:
 
         def project(source: Any) -> dict[str, Any]:
-            return {key: complete(getattr(source, name)) for key, name, complete in read}
+            done = {}  # a comprehension is a call more, for each row
+            for key, name, complete in read:
+                done[key] = complete(getattr(source, name))
+            return done
 
         return project
 

@@ -245,6 +245,13 @@ async def open_transactions(url: str) -> int:
     return int(status["transactions"]["currentOpen"])
 
 
+async def open_cursors(url: str) -> int:
+    """How many the server holds open."""
+    async with AsyncMongoClient[dict[str, Any]](url) as client:
+        status = await client.admin.command("serverStatus")
+    return int(status["metrics"]["cursor"]["open"]["total"])
+
+
 def children_of(process: int) -> list[str]:
     """The names of its child processes."""
     found = []
@@ -671,10 +678,50 @@ async def test_a_commit_whose_primary_goes_away_is_never_the_callers_mistake(
     await db.close()
 
 
+@pytest.mark.parametrize("how", [{"closeConnection": True}, {"errorCode": 6}], ids=str)
+async def test_a_read_that_is_lost_on_its_way_is_sent_again(
+    breakable: Mongod, fragile: Database, how: dict[str, Any]
+) -> None:
+    async with breakable.failing("find", 1, **how), fragile.snapshot() as at:
+        assert await at.find_one("things", {}) == {"_id": "thing", "n": 0}
+
+        await fragile.transaction(add_one)
+
+        assert await at.find("things", {}, limit=5) == [{"_id": "thing", "n": 0}]
+
+
+@pytest.mark.parametrize("how", [{"closeConnection": True}, {"errorCode": 6}], ids=str)
+async def test_a_few_that_are_added_up_are_asked_for_again_where_the_answer_was_lost(
+    breakable: Mongod, fragile: Database, how: dict[str, Any]
+) -> None:
+    async with breakable.failing("aggregate", 1, **how):
+        found = await fragile.latest.aggregate("things", [{"$match": {"n": 0}}], few=True)
+
+    assert found == [{"_id": "thing", "n": 0}]
+
+
+async def test_an_answer_that_is_too_large_for_one_comes_in_several_and_leaves_no_cursor(
+    base: Database, mongo_url: str
+) -> None:
+    text = "x" * 6_000_000
+    for number in range(3):
+        await base.collection("things").insert_one({"_id": f"large{number}", "text": text})
+    large = {"_id": {"$gte": "large", "$lt": "larger"}}
+    before = await open_cursors(mongo_url)
+
+    async with base.snapshot() as at:
+        found = await at.find("things", large, sort=[("_id", 1)], limit=10)
+        added = await at.aggregate("things", [{"$match": large}, {"$sort": {"_id": 1}}], few=True)
+
+    ids = ["large0", "large1", "large2"]
+    assert [row["_id"] for row in found] == [row["_id"] for row in added] == ids
+    assert await open_cursors(mongo_url) == before
+
+
 async def test_a_read_that_the_catalogue_is_not_ready_for_is_to_come_again(
     breakable: Mongod, fragile: Database
 ) -> None:
-    async with breakable.failing("find", 1, errorCode=246):  # SnapshotUnavailable
+    async with breakable.failing("find", 2, errorCode=246):  # SnapshotUnavailable
         with pytest.raises(Overloaded, match=r"^the database did not answer \(OperationFailure\)$"):
             await fragile.latest.find_one("things", {})
 

@@ -9,6 +9,8 @@ from pymongo import UpdateOne
 from gql_server.database import Document, Reads, Transaction
 from gql_server.domain.campaign import Campaign, CampaignState, SmsType
 from gql_server.domain.folding import folded
+from gql_server.store import counters
+from gql_server.store.counters import Figures, figures_of
 
 COLLECTION = "campaigns"
 
@@ -46,7 +48,8 @@ async def some(reads: Reads, campaigns: Collection[str]) -> dict[str, Campaign]:
     """Campaigns by id, whichever workspace they belong to: for those who looked them up with it."""
     if not campaigns:
         return {}
-    rows = await reads.find(COLLECTION, {"_id": {"$in": list(campaigns)}})
+    ids = list(campaigns)
+    rows = await reads.find(COLLECTION, {"_id": {"$in": ids}}, limit=len(ids))
     return {row["_id"]: campaign_of(row) for row in rows}
 
 
@@ -56,6 +59,34 @@ async def of_workspace(
     """Those of these campaigns that the workspace has, by id."""
     found = await some(reads, campaigns)
     return {key: campaign for key, campaign in found.items() if campaign.workspace == workspace}
+
+
+async def with_figures(
+    reads: Reads, workspace: str, campaigns: Collection[str]
+) -> list[tuple[Campaign, Figures | None]]:
+    """Those of these few campaigns that the workspace has, and what is counted of each; None: nothing yet.
+
+    One read, where two take half as long again, here and in MongoDB; of many campaigns two are the better ones.
+    """
+    rows = await reads.aggregate(
+        COLLECTION,
+        [
+            {"$match": {"_id": {"$in": list(campaigns)}, "workspace": workspace}},
+            {
+                "$lookup": {
+                    "from": counters.COLLECTION,
+                    "localField": "_id",
+                    "foreignField": "campaign",
+                    "pipeline": [{"$project": dict.fromkeys(counters.OF_FIGURES, 1)}],
+                    "as": "stripes",
+                }
+            },
+        ],
+        few=True,
+    )
+    return [
+        (campaign_of(row), figures_of(row["stripes"]) if row["stripes"] else None) for row in rows
+    ]
 
 
 async def sent_in(

@@ -32,6 +32,10 @@ that is shown of a campaign, and it never comes back to what it was."""
 _ROLLED = -1
 
 
+OF_FIGURES = ("slot", "version", "at", "counts", "rolled")
+"""What of a stripe its campaign's figures are made of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """A campaign's statistics, and the version of each slot that they hold (for cursors)."""
@@ -190,11 +194,11 @@ async def figures(reads: Reads, campaigns: Collection[str]) -> dict[str, Figures
     rows = await reads.find(
         COLLECTION,
         {"campaign": {"$in": list(campaigns)}},
-        fields=["campaign", "slot", "version", "at", "counts", "rolled"],
+        fields=["campaign", *OF_FIGURES],
     )
     for row in rows:
         stripes[row["campaign"]].append(row)
-    return {campaign: _sum(rows) for campaign, rows in stripes.items() if rows}
+    return {campaign: figures_of(rows) for campaign, rows in stripes.items() if rows}
 
 
 async def revisions(reads: Reads, campaigns: Collection[str]) -> dict[str, int]:
@@ -234,7 +238,8 @@ def _stamp(versions: Mapping[int, int], rolled: int) -> Stamp:
     return tuple(sorted({**versions, _ROLLED: rolled}.items() if rolled else versions.items()))
 
 
-def _sum(rows: Sequence[Document]) -> Figures:
+def figures_of(rows: Sequence[Document]) -> Figures:
+    """The figures of a campaign, of all its stripes; there is at least one."""
     counts: dict[str, int] = {}
     for row in rows:
         for status, count in row.get("counts", {}).items():

@@ -10,7 +10,7 @@ from gql_server.database import Document, Reads
 from gql_server.domain.message import Message
 from gql_server.domain.status import DeliveryStatus
 from gql_server.store import recipients
-from gql_server.store.message_rows import BRIEFLY, message_of
+from gql_server.store.message_rows import fields_of, message_of
 from gql_server.store.messages import COLLECTION
 from gql_server.store.walk import Place, Walk, between, between_ids
 
@@ -97,7 +97,7 @@ async def _page(
         sort=walk.sort(*order),
         limit=walk.limit,
         hint=index,
-        fields=BRIEFLY if walk.briefly else None,
+        fields=fields_of(walk.wanted),
     )
     return [message_of(row) for row in rows]
 
@@ -111,8 +111,9 @@ async def _these(
     rows = await reads.find(
         COLLECTION,
         {"_id": {"$in": ids}, "workspace": workspace},
+        limit=len(ids),
         hint="_id_",
-        fields=BRIEFLY if walk.briefly else None,
+        fields=fields_of(walk.wanted),
     )
     found = {row["_id"]: message_of(row) for row in rows}
     return [found[message] for message in ids if message in found]

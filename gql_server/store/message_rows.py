@@ -1,5 +1,6 @@
 """How a message lies in the database: rows made of domain records, and back."""
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -129,30 +130,48 @@ def entry_of(row: Document) -> HistoryEntry:
     )
 
 
-BRIEFLY = (
-    *("workspace", "campaign", "recipient", "name", "boundTo", "country"),
-    *("status", "at", "code", "reason", "provider", "operator"),
-)
-"""All that a message is but its history, which is half of what there is to read."""
+OPTIONAL: Mapping[str, str] = {
+    "name": "name",
+    "bound_to": "boundTo",
+    "country": "country",
+    "error_code": "code",
+    "error_reason": "reason",
+    "provider": "provider",
+    "operator": "operator",
+    "history": "history",
+}
+"""What a list may do without, and most do: the history alone is half of what there is to read. By its name in a record,
+the one under which it is kept."""
+
+
+def fields_of(wanted: Collection[str] | None) -> Sequence[str] | None:
+    """What is read of a message of which these of `OPTIONAL` are wanted; None: all."""
+    if wanted is None:
+        return None
+    optional = (kept for name, kept in OPTIONAL.items() if name in wanted)
+    return ("workspace", "campaign", "recipient", "status", "at", *optional)
 
 
 def message_of(row: Document) -> Message:
-    """A message; its history is empty where that was not read."""
+    """A message; what was not read is as if it were absent."""
+    get = row.get
+    history = get("history")
+    # By position: it takes half the time, and there are a hundred in a page.
     return Message(
-        id=row["_id"],
-        workspace=row["workspace"],
-        campaign=row["campaign"],
-        recipient=row["recipient"],
-        name=row["name"],
-        bound_to=row["boundTo"],
-        country=row["country"],
-        history=tuple(entry_of(entry) for entry in row.get("history", ())),
-        status=_STATUS[row["status"]],
-        status_at=row["at"],
-        error_code=row["code"],
-        error_reason=row["reason"],
-        provider=row["provider"],
-        operator=row["operator"],
+        row["_id"],
+        row["workspace"],
+        row["campaign"],
+        row["recipient"],
+        get("name"),
+        get("boundTo"),
+        get("country"),
+        tuple(map(entry_of, history)) if history else (),
+        _STATUS[row["status"]],
+        row["at"],
+        get("code"),
+        get("reason"),
+        get("provider"),
+        get("operator"),
     )
 
 

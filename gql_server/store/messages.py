@@ -140,7 +140,9 @@ async def kept_by_id(reads: Reads, workspace: str, messages: Collection[str]) ->
     """Those of these messages that the workspace has, by id, as a writer needs them."""
     if not messages:
         return {}
-    rows = await reads.find(COLLECTION, {"_id": {"$in": list(messages)}, "workspace": workspace})
+    ids = list(messages)
+    wanted = {"_id": {"$in": ids}, "workspace": workspace}
+    rows = await reads.find(COLLECTION, wanted, limit=len(ids))
     return {row["_id"]: kept_of(row) for row in rows}
 
 

@@ -3,6 +3,7 @@
 A place is what the list is ordered by, and the id, which tells those apart of which that is equal.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -30,8 +31,8 @@ class Walk(Generic[P]):
     before: P | None
     descending: bool
     limit: int
-    #: only what a list shows: messages without their history
-    briefly: bool = False
+    #: of messages, which of `message_rows.OPTIONAL` are wanted; the others are as if they were absent. None: all
+    wanted: Collection[str] | None = None
 
     @property
     def low(self) -> P | None:

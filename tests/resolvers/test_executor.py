@@ -2,13 +2,22 @@
 
 import asyncio
 import enum
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import strawberry
+from strawberry.extensions import FieldExtension
+from strawberry.permission import BasePermission
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.types.field import StrawberryField
+from strawberry.types.fields.resolver import StrawberryResolver
 
 from resolvers.executor import Executor
+
+
+def _size_of(self: Any) -> int:
+    """How large it is."""
+    return self.size or 0
 
 
 @strawberry.enum
@@ -40,6 +49,33 @@ class Point(Named):
     y: float | None
 
 
+class Doubled(FieldExtension):
+    """Gives twice what a resolver does."""
+
+    def resolve(self, next_: Any, source: Any, info: Any, **given: Any) -> Any:
+        """It, doubled."""
+        return 2 * next_(source, info, **given)
+
+
+class Never(BasePermission):
+    """Nobody may."""
+
+    message = "never"
+
+    def has_permission(self, *_: Any, **__: Any) -> bool:
+        """No."""
+        return False
+
+
+class Tripled(StrawberryField):
+    """A kind of field that gives three times what its resolver does."""
+
+    def get_result(self, *given: Any, **named: Any) -> Any:
+        """It, tripled."""
+        found: Any = super().get_result(*given, **named)
+        return 3 * found
+
+
 @strawberry.type
 class Shape:
     """All kinds of fields."""
@@ -58,6 +94,25 @@ class Shape:
     def area(self) -> int:
         """A resolver of its own."""
         return (self.size or 0) ** 2
+
+    @strawberry.field
+    async def volume(self) -> int:
+        """One that must be awaited."""
+        return (self.size or 0) ** 3
+
+    #: with something around it
+    doubled: int = strawberry.field(resolver=_size_of, extensions=[Doubled()])
+    #: what nobody may ask
+    never: int | None = strawberry.field(resolver=_size_of, permission_classes=[Never])
+    #: a field of another kind
+    tripled: int = cast(
+        "int", Tripled(base_resolver=StrawberryResolver(_size_of), python_name="tripled")
+    )
+
+    @strawberry.field
+    def asked(self, info: strawberry.Info) -> str:
+        """One that wants to know more."""
+        return f"{info.field_name} {info.path.key}"
 
 
 def shape(**other: Any) -> Shape:
@@ -116,7 +171,9 @@ DOCUMENTS = {
     "twice": "{ shape { shapes { size } shapes { size colour corners { x } } shapes { corners { y } } } }",
     "conditions": """query($no: Boolean = false) { shape { size @include(if: $no)
       shapes { size @skip(if: $no) colour @include(if: $no) } } }""",
-    "a resolver among them": "{ shape { size area shapes { area colour } } }",
+    "a resolver among them": "{ shape { size area shapes { area colour volume } } }",
+    "what stands around resolvers": "{ shape { doubled it: asked tripled shapes { doubled asked } } }",
+    "what nobody may ask": "{ shape { size never } }",
     "an interface": "{ named { __typename name ... on Point { x y } } }",
 }
 
