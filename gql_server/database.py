@@ -191,14 +191,19 @@ class Reads:
 
     async def _read(self, ask: Callable[[AsyncClientSession | None], Awaitable[T]]) -> T:
         # Without _translated, and below without _doubting: a manager costs as much as ten of these lines, at each read.
+        cancelled = _cancellations()
         try:
             with pymongo.timeout(READ_PATIENCE):
                 if self._session is None:
-                    return await ask(None)
-                async with self._one_at_a_time:
-                    return await ask(self._session)
+                    found = await ask(None)
+                else:
+                    async with self._one_at_a_time:
+                        found = await ask(self._session)
         except PyMongoError as error:
+            _heed(cancelled)
             raise _in_our_words(error) from None
+        _heed(cancelled)
+        return found
 
 
 class Snapshot(Reads):
@@ -209,6 +214,7 @@ class Snapshot(Reads):
         self._closed = False
 
     async def _read(self, ask: Callable[[AsyncClientSession | None], Awaitable[T]]) -> T:
+        cancelled = _cancellations()
         try:
             with pymongo.timeout(READ_PATIENCE):
                 async with self._one_at_a_time:
@@ -216,11 +222,14 @@ class Snapshot(Reads):
                         raise RuntimeError("this snapshot is closed")
                     if self._session is None:
                         self._session = _session(self._database.client, snapshot=True)
-                    return await ask(self._session)
+                    found = await ask(self._session)
         except PyMongoError as error:
+            _heed(cancelled)
             if isinstance(error, ConfigurationError):
                 await _renew(self._database.client)
             raise _in_our_words(error) from None
+        _heed(cancelled)
+        return found
 
     async def close(self) -> None:
         """Give the session back; safe to call twice."""
@@ -651,10 +660,32 @@ def _may_succeed(error: PyMongoError) -> bool:
 
 @contextmanager
 def _translated() -> Iterator[None]:
+    cancelled = _cancellations()
     try:
         yield
     except PyMongoError as error:
+        _heed(cancelled)
         raise _in_our_words(error) from None
+    _heed(cancelled)
+
+
+def _cancellations() -> int:
+    """How often this task was to be cancelled so far."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
+
+
+def _heed(before: int) -> None:
+    """End this task where it was to be cancelled meanwhile.
+
+    PyMongo's asynchronous driver takes a cancellation that comes while it connects for a connection that broke, tries
+    again, and gives what it was asked for to somebody who shall not be there any more: a watcher whose client has gone
+    watched for ever.
+
+    :raises CancelledError: it was.
+    """
+    if _cancellations() > before:
+        raise asyncio.CancelledError
 
 
 def _in_our_words(error: PyMongoError) -> Exception:

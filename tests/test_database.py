@@ -1020,3 +1020,28 @@ async def test_reads_take_fields_an_order_and_a_limit(base: Database) -> None:
 
     assert rows == [{"_id": 4, "n": 0}, {"_id": 2, "n": 0}, {"_id": 0, "n": 0}]
     assert await base.latest.find_one("things", {"_id": "nobody"}) is None
+
+
+async def test_who_is_cancelled_reads_no_more(mongo_url: str, driver: str) -> None:
+    # given hundreds who read all the time, by a client that has hardly a connection yet
+    fresh = await open_database(mongo_url, "test", driver)
+
+    async def read() -> None:
+        while True:
+            await fresh.latest.find("campaigns", {})
+            async with fresh.snapshot() as at:
+                await at.find("campaigns", {})
+
+    readers = [asyncio.create_task(read()) for _ in range(300)]
+    await asyncio.sleep(0.01)
+
+    # when each is cancelled, once, wherever it is
+    for reader in readers:
+        reader.cancel()
+        await asyncio.sleep(0)
+    done, left = await asyncio.wait(readers, timeout=20)
+
+    # then all have ended by that
+    assert not left
+    assert all(reader.cancelled() for reader in done)
+    await fresh.close()
