@@ -60,6 +60,12 @@ async def tells_of_its_report(built: Path, api: Api, by_id: bool) -> None:
         "counts": {
             "RECEIPT": 1, "PENDING": 1, "TEMPORARY_ERROR": 0, "PERMANENT_ERROR": 1, "UNSUBSCRIBE": 0,
         },
+        "alerts": ["PERMANENT_ERROR"],
+        "countries": [["France", 3]],
+        "received": 1,
+        "entered": 5,
+        "found": ["+33600000002"],
+        "sums": [3, 3, 0],
         "again": ["Spring", "+33600000002", None],
     }  # fmt: skip
 
@@ -95,7 +101,7 @@ async def test_each_persisted_document_has_its_hash_and_is_what_the_server_takes
     ):
         events = await watched.until(lambda seen: len(seen) > 0)
 
-    assert len(persisted) == 6
+    assert len(persisted) == 7
     assert list(persisted) == [
         "sha256:" + hashlib.sha256(text.encode()).hexdigest() for text in persisted.values()
     ]

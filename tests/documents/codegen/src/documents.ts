@@ -51,6 +51,57 @@ export const Report = graphql(`
   }
 `);
 
+export const Figures = graphql(`
+  query Figures($id: ID!, $from: DateTime, $search: String!) {
+    campaign(id: $id) {
+      id
+      timeline(interval: HOUR) {
+        at
+        interval
+        statuses {
+          status
+          count
+        }
+      }
+      breakdown(by: COUNTRY, first: 5) {
+        key
+        label
+        total
+      }
+      deliveryTime {
+        count
+        p50
+        p90
+        p99
+      }
+      alerts {
+        indicator
+        rate
+        threshold
+        message
+      }
+      found: messages(filter: { search: $search }, first: 5) {
+        nodes {
+          ...Row
+        }
+      }
+    }
+    campaigns(
+      first: 5
+      filter: { search: "Spr", state: COMPLETED }
+      orderBy: { field: NAME, direction: DESC }
+    ) {
+      totalCount
+    }
+    all: statistics(from: $from) {
+      total
+    }
+    one: statistics(campaignIds: [$id]) {
+      total
+    }
+  }
+`);
+
 export const Again = graphql(`
   query Again($ids: [ID!]!) {
     nodes(ids: $ids) {

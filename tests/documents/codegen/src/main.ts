@@ -1,6 +1,6 @@
 // A campaign from its making to its report; the server is to be given as JSON, {url, key}.
 import { ask } from './ask.js';
-import { Add, Again, Create, Record, Report, Row } from './documents.js';
+import { Add, Again, Create, Figures, Record, Report, Row } from './documents.js';
 import { read } from './gql/index.js';
 import type { DeliveryStatus, RecipientInput } from './gql/graphql.js';
 
@@ -31,6 +31,7 @@ const first = await ask(server, Report, { id, first: 2 });
 const after = first.campaign!.messages.pageInfo.endCursor;
 const second = await ask(server, Report, { id, first: 2, after });
 const failed = await ask(server, Report, { id, filter: { indicators: ['PERMANENT_ERROR'] } });
+const figures = await ask(server, Figures, { id, search: '+33600000002' });
 const again = await ask(server, Again, { ids: [id, messages[2]!.id, 'nonsense'] });
 
 const { statistics } = second.campaign!;
@@ -44,6 +45,14 @@ console.log(
     ),
     failed: read(Row, failed.campaign!.messages.nodes).map(({ recipient }) => recipient),
     counts: Object.fromEntries(statistics.indicators.map((one) => [one.indicator, one.count])),
+    alerts: figures.campaign!.alerts.map(({ indicator }) => indicator),
+    countries: figures.campaign!.breakdown.map(({ label, total }) => [label, total]),
+    received: figures.campaign!.deliveryTime?.count,
+    entered: figures
+      .campaign!.timeline.flatMap(({ statuses }) => statuses)
+      .reduce((sum, { count }) => sum + count, 0),
+    found: read(Row, figures.campaign!.found.nodes).map(({ recipient }) => recipient),
+    sums: [figures.all.total, figures.one.total, figures.campaigns.totalCount],
     again: again.nodes.map((node) => {
       switch (node?.__typename) {
         case 'Campaign':
