@@ -67,6 +67,9 @@ class Newest(Share):
         later = math.inf
         for subscriber in self.present():
             if subscriber.due <= now:
+                # The next execution may begin before it has its turn, and after that one the next: what it is woken
+                # for is its own.
+                subscriber.told = subscriber.waiting
                 subscriber.wake()
             elif subscriber.seen < self.number:
                 later = min(later, subscriber.due)
@@ -89,6 +92,8 @@ class NewestSubscriber(Subscriber):
         super().__init__()
         self.due = 0.0
         self.seen = 0
+        #: it was woken to take what is there
+        self.told = False
         self._interval = interval
         self._share: Newest = share
         self._fresh = False
@@ -119,7 +124,8 @@ class NewestSubscriber(Subscriber):
             while not self.left:
                 if self.seen < share.number and (share.number > old or share.ended):
                     now = self._loop.time()
-                    if share.ended or (self.due <= now and not share.pace.pending):
+                    if share.ended or self.told or (self.due <= now and not share.pace.pending):
+                        self.told = False
                         self.seen = share.number
                         self.due = now + self._interval
                         return share.latest

@@ -25,6 +25,7 @@ from gql_server.errors import Overloaded
 from gql_server.live import Live
 from gql_server.pace import Pace
 from gql_server.services import Services
+from resolvers import newest
 from resolvers import share as share_module
 from resolvers.context import Context
 from resolvers.newest import Newest, NewestSubscriber
@@ -426,6 +427,35 @@ async def test_who_is_slow_gets_the_newest_and_nothing_is_kept_for_it() -> None:
 
 
 # 7. Without data
+
+
+async def test_who_watches_what_changes_all_the_time_is_told_all_the_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # given changes that come faster than they can be executed
+    monkeypatch.setattr(newest, "GAP", 0.0)
+    executed = 0
+
+    async def execute(pace: Pace, start: Start | None) -> AsyncGenerator[Any, None]:
+        nonlocal executed
+        while True:
+            await pace.wait()
+            pace.mark()
+            await asyncio.sleep(0.01)
+            executed += 1
+            yield result(executed)
+
+    # when somebody watches
+    shares = Shares()
+    subscriber = shares.newest("a", execute, interval=0.0)
+    try:
+        told = [(await one(subscriber)).data["number"] for _ in range(10)]
+    finally:
+        await subscriber.aclose()
+        await shares.close()
+
+    # then it is told of every one, and not only when there is nothing newer on its way
+    assert told == list(range(1, 11))
 
 
 async def test_two_results_without_data_keep_each_its_own_error() -> None:
