@@ -112,7 +112,6 @@ class View(GraphQL[Context, None]):
         except RefusedDocument as error:
             # Apollo's client looks for its words in an answer of 200.
             response = _refusal(200 if error.code in _APQ else 400, error.message, error.code)
-            response.headers["Cache-Control"] = NEVER
         except HTTPException as error:
             code = _CODES.get(error.status_code, "BAD_REQUEST")
             response = _refusal(error.status_code, error.reason, code)
@@ -161,8 +160,8 @@ class View(GraphQL[Context, None]):
         protocol = transport.protocol if transport else "http"
         by_get = request.method == "GET"
         if by_get:
-            given = self.parse_query_params(request.query_params)
-        elif content_type == "application/json":
+            given = self.parse_query_params(_without_nulls(request.query_params))
+        elif content_type.lower() == "application/json":
             given = self.parse_json(await request.get_body())
         else:
             raise HTTPException(400, "Unsupported content type")
@@ -280,6 +279,13 @@ class View(GraphQL[Context, None]):
         return orjson.dumps(data).decode()
 
 
+def _without_nulls(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Without those that are JSON's null, which says what an absent one says."""
+    of_json = ("variables", "extensions")
+    return {name: v for name, v in parameters.items() if name not in of_json or v != "null"}
+
+
 def _refusal(status: int, message: str, code: str) -> Response:
     body: dict[str, Any] = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    return JSONResponse(body, status)
+    # A 404 to a GET, say, may be kept by anybody who is not told otherwise (RFC 9110, 15.1).
+    return JSONResponse(body, status, {"Cache-Control": NEVER})
