@@ -42,7 +42,7 @@ class RefusedDocument(PublicError):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A document's text, None where none was given; `by_id`: an id was enough to find it."""
+    """A document's text, None where none was given; `by_id`: an id names it, with the text or without."""
 
     text: str | None
     by_id: bool
@@ -82,7 +82,6 @@ class TrustedDocuments:
             if self._mode is Mode.REQUIRE:
                 self._require(given)
             return Found(given, by_id=False)
-        by_id = bool(ids) or not given
         if given:
             texts.add(given)
         if len(texts) > 1:
@@ -90,7 +89,7 @@ class TrustedDocuments:
         (text,) = texts
         if hashed is not None:
             self._register(hashed, text)
-        return Found(text, by_id)
+        return Found(text, by_id=True)
 
     def _of(self, document_id: str) -> str:
         if self._mode is Mode.OFF:

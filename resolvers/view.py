@@ -53,6 +53,7 @@ OPERATIONS_PER_CONNECTION = 50
 _NO_PAYLOAD: UnsetType = UNSET
 
 _APQ = frozenset({"PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"})
+_JSON = frozenset({"application/json", "application/graphql-response+json"})
 _CODES = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 
 
@@ -151,13 +152,12 @@ class View(GraphQL[Context, None]):
     async def parse_http_body(self, request: Any) -> Any:
         """What is asked, with the document's text, whatever it was named by.
 
-        By GET a document is executed where its id was enough; a text in an address is what anybody may write there.
+        By GET a document is executed that is named by an id; a text in an address is what anybody may write there.
+        (urql sends both, to register it.)
 
         :raises RefusedDocument: there is none, or none that is executed here.
         """
         content_type, _ = parse_content_type(request.content_type or "")
-        transport = self._get_stream_transport_from_headers(request.headers)
-        protocol = transport.protocol if transport else "http"
         by_get = request.method == "GET"
         if by_get:
             given = self.parse_query_params(_without_nulls(request.query_params))
@@ -171,8 +171,15 @@ class View(GraphQL[Context, None]):
             raise HTTPException(400, "`variables` must be an object or null, if provided.")
         found = self.documents.text_of(given)
         name = given.get("operationName")
+        named = name if isinstance(name, str) else None
+        transport = self._get_stream_transport_from_headers(request.headers)
+        protocol = transport.protocol if transport else "http"
+        if transport and _takes_json(request.headers):
+            # urql takes all that there is: then what has one result is no stream.
+            kind = self.schema.kind_of(found.text or "", named)
+            protocol = protocol if kind is OperationType.SUBSCRIPTION else "http"
         if by_get and found.text and not found.by_id:
-            kind = self.schema.kind_of(found.text, name if isinstance(name, str) else None)
+            kind = self.schema.kind_of(found.text, named)
             if protocol == "http" or kind is OperationType.QUERY:
                 raise HTTPException(
                     400, "queries are not allowed when using GET, but by their documentId"
@@ -277,6 +284,12 @@ class View(GraphQL[Context, None]):
     def encode_json(self, data: object) -> str:
         """Text: as bytes it would become a binary frame, which clients do not expect."""
         return orjson.dumps(data).decode()
+
+
+def _takes_json(headers: Mapping[str, str]) -> bool:
+    accept = next((text for name, text in headers.items() if name.lower() == "accept"), "")
+    types = {part.split(";", 1)[0].strip().lower() for part in accept.split(",")}
+    return not types.isdisjoint(_JSON)
 
 
 def _without_nulls(parameters: Mapping[str, Any]) -> dict[str, Any]:
