@@ -22,9 +22,9 @@ NAMES = ("documentId", "doc_id")
 APQ = "persistedQuery"
 
 LONGEST = 64 * 1024
-"""Characters of a document that can be registered."""
+"""Bytes of a document that can be registered."""
 MOST_REGISTERED = 1000
-MOST_CHARACTERS = 2 * 1024 * 1024
+MOST_BYTES = 2 * 1024 * 1024
 """Of all that are registered."""
 
 
@@ -42,7 +42,7 @@ class RefusedDocument(PublicError):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A document's text, None where none was given; `by_id`: an id was enough to find it."""
+    """A document's text, None where none was given; `by_id`: an id names it, with the text or without."""
 
     text: str | None
     by_id: bool
@@ -56,8 +56,9 @@ class TrustedDocuments:
         self._mode = mode
         self._trusted = trusted
         self._most_tokens = most_tokens
-        self._registered: OrderedDict[str, str] = OrderedDict()
-        self._characters = 0
+        # As bytes: in a text of Python's one emoji makes every character take four.
+        self._registered: OrderedDict[str, bytes] = OrderedDict()
+        self._bytes = 0
 
     @property
     def registered(self) -> int:
@@ -81,12 +82,14 @@ class TrustedDocuments:
             if self._mode is Mode.REQUIRE:
                 self._require(given)
             return Found(given, by_id=False)
-        by_id = bool(ids) or not given
         if given:
             texts.add(given)
         if len(texts) > 1:
             raise _bad("What is named by id and what is sent are different documents.")
-        return Found(next(iter(texts)), by_id)
+        (text,) = texts
+        if hashed is not None:
+            self._register(hashed, text)
+        return Found(text, by_id=True)
 
     def _of(self, document_id: str) -> str:
         if self._mode is Mode.OFF:
@@ -103,7 +106,7 @@ class TrustedDocuments:
         hashed = hash_in(document_id)
         if hashed is not None and hashed in self._registered:
             self._registered.move_to_end(hashed)
-            return self._registered[hashed]
+            return self._registered[hashed].decode()
         return self._trusted.get(document_id) or (self._trusted.get(hashed) if hashed else None)
 
     def _apq(self, asked: Mapping[str, Any]) -> str | None:
@@ -137,7 +140,6 @@ class TrustedDocuments:
             raise RefusedDocument("PersistedQueryNotFound", "PERSISTED_QUERY_NOT_FOUND")
         if self._mode is Mode.REQUIRE:
             self._require(given)
-        self._register(hashed, given)
         return given
 
     def _require(self, given: str | None) -> None:
@@ -148,15 +150,17 @@ class TrustedDocuments:
             )
 
     def _register(self, hashed: str, text: str) -> None:
-        if len(text) > LONGEST:
+        written = text.encode()
+        known = hashed in self._registered or hashed in self._trusted
+        if known or len(written) > LONGEST:
             return
         with contextlib.suppress(GraphQLError):
             parse(text, no_location=True, max_tokens=self._most_tokens)
-            self._registered[hashed] = text
-            self._characters += len(text)
-            while len(self._registered) > MOST_REGISTERED or self._characters > MOST_CHARACTERS:
+            self._registered[hashed] = written
+            self._bytes += len(written)
+            while len(self._registered) > MOST_REGISTERED or self._bytes > MOST_BYTES:
                 _, forgotten = self._registered.popitem(last=False)
-                self._characters -= len(forgotten)
+                self._bytes -= len(forgotten)
 
 
 def names_one(asked: Mapping[str, Any]) -> bool:

@@ -52,7 +52,15 @@ class ResumableSSE(SSETransport):
             return super().encode_next(response, encode_json)
         event = self.encode_event("next", response.text)
         # A cursor is Base64: it holds nothing that would end the line.
-        return event if response.cursor is None else f"id: {response.cursor}\r\n{event}"
+        return event if response.cursor is None else f"id: {response.cursor}\n{event}"
+
+    def encode_event(self, event: str, data: str | None = None) -> str:
+        """Lines that end by LF alone, which is as good (HTML, 9.2.5): urql looks for nothing else."""
+        return super().encode_event(event, data).replace("\r\n", "\n")
+
+    def encode_comment(self, comment: str) -> str:
+        """The same."""
+        return super().encode_comment(comment).replace("\r\n", "\n")
 
 
 class Multipart(MultipartSubscriptionTransport):

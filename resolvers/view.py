@@ -53,6 +53,7 @@ OPERATIONS_PER_CONNECTION = 50
 _NO_PAYLOAD: UnsetType = UNSET
 
 _APQ = frozenset({"PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"})
+_JSON = frozenset({"application/json", "application/graphql-response+json"})
 _CODES = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 
 
@@ -112,7 +113,6 @@ class View(GraphQL[Context, None]):
         except RefusedDocument as error:
             # Apollo's client looks for its words in an answer of 200.
             response = _refusal(200 if error.code in _APQ else 400, error.message, error.code)
-            response.headers["Cache-Control"] = NEVER
         except HTTPException as error:
             code = _CODES.get(error.status_code, "BAD_REQUEST")
             response = _refusal(error.status_code, error.reason, code)
@@ -152,17 +152,16 @@ class View(GraphQL[Context, None]):
     async def parse_http_body(self, request: Any) -> Any:
         """What is asked, with the document's text, whatever it was named by.
 
-        By GET a document is executed where its id was enough; a text in an address is what anybody may write there.
+        By GET a document is executed that is named by an id; a text in an address is what anybody may write there.
+        (urql sends both, to register it.)
 
         :raises RefusedDocument: there is none, or none that is executed here.
         """
         content_type, _ = parse_content_type(request.content_type or "")
-        transport = self._get_stream_transport_from_headers(request.headers)
-        protocol = transport.protocol if transport else "http"
         by_get = request.method == "GET"
         if by_get:
-            given = self.parse_query_params(request.query_params)
-        elif content_type == "application/json":
+            given = self.parse_query_params(_without_nulls(request.query_params))
+        elif content_type.lower() == "application/json":
             given = self.parse_json(await request.get_body())
         else:
             raise HTTPException(400, "Unsupported content type")
@@ -172,8 +171,15 @@ class View(GraphQL[Context, None]):
             raise HTTPException(400, "`variables` must be an object or null, if provided.")
         found = self.documents.text_of(given)
         name = given.get("operationName")
+        named = name if isinstance(name, str) else None
+        transport = self._get_stream_transport_from_headers(request.headers)
+        protocol = transport.protocol if transport else "http"
+        if transport and _takes_json(request.headers):
+            # urql takes all that there is: then what has one result is no stream.
+            kind = self.schema.kind_of(found.text or "", named)
+            protocol = protocol if kind is OperationType.SUBSCRIPTION else "http"
         if by_get and found.text and not found.by_id:
-            kind = self.schema.kind_of(found.text, name if isinstance(name, str) else None)
+            kind = self.schema.kind_of(found.text, named)
             if protocol == "http" or kind is OperationType.QUERY:
                 raise HTTPException(
                     400, "queries are not allowed when using GET, but by their documentId"
@@ -280,6 +286,19 @@ class View(GraphQL[Context, None]):
         return orjson.dumps(data).decode()
 
 
+def _takes_json(headers: Mapping[str, str]) -> bool:
+    accept = next((text for name, text in headers.items() if name.lower() == "accept"), "")
+    types = {part.split(";", 1)[0].strip().lower() for part in accept.split(",")}
+    return not types.isdisjoint(_JSON)
+
+
+def _without_nulls(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Without those that are JSON's null, which says what an absent one says."""
+    of_json = ("variables", "extensions")
+    return {name: v for name, v in parameters.items() if name not in of_json or v != "null"}
+
+
 def _refusal(status: int, message: str, code: str) -> Response:
     body: dict[str, Any] = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    return JSONResponse(body, status)
+    # A 404 to a GET, say, may be kept by anybody who is not told otherwise (RFC 9110, 15.1).
+    return JSONResponse(body, status, {"Cache-Control": NEVER})

@@ -1,4 +1,4 @@
-"""Apollo Client's automatic persisted queries, and graphql-ws with the same hashes, against a real server."""
+"""Automatic persisted queries of Apollo Client and urql, and graphql-ws with the same hashes, against a real server."""
 
 import asyncio
 import json
@@ -17,20 +17,22 @@ FOLDER = Path(__file__).parent / "clients"
 Make = Callable[..., AbstractAsyncContextManager[Api]]
 
 
-async def told(api: Api, campaign: str, *, get: bool = False) -> dict[str, list[Any]]:
+async def told(
+    api: Api, campaign: str, *, get: bool = False, client: str = "persisted.mjs"
+) -> dict[str, list[Any]]:
     """What the clients sent and got, in one process of their own."""
     if shutil.which("node") is None and "CI" not in os.environ:
         pytest.skip("Clients from npm need Node.js, which is not installed here")
     given = {"url": f"{api.base}/graphql", "key": api.key, "campaign": campaign, "get": get}
-    client = await asyncio.create_subprocess_exec(
-        *("node", "persisted.mjs", json.dumps(given)),
+    process = await asyncio.create_subprocess_exec(
+        *("node", client, json.dumps(given)),
         cwd=FOLDER,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(60):
-        out, err = await client.communicate()
-    assert client.returncode == 0, err.decode()
+        out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
     found: dict[str, list[Any]] = {}
     for line in out.decode().splitlines():
         for word, value in json.loads(line).items():
@@ -83,3 +85,24 @@ async def test_where_it_is_off_the_client_goes_back_to_texts(make_api: Make) -> 
     assert seen["answer"] == [3, 3]
     assert seen["request"] == [refused, text, text]
     assert seen["watched"] == [["PersistedQueryNotSupported"]] * 3
+
+
+async def test_urql_registers_by_get_and_takes_one_result_as_json(make_api: Make) -> None:
+    async with make_api() as api:
+        campaign = await api.new_campaign(3)
+
+        seen = await told(api, campaign, client="urql.mjs")
+
+    def sent(method: str, **more: Any) -> dict[str, Any]:
+        usual = {"text": True, "hash": True, "status": 200, "type": "application/json"}
+        return {"method": method, **usual, "etag": True, **more}
+
+    assert seen["answer"] == [3, 3, 3]
+    assert seen["watched"] == [3]
+    assert seen["request"] == [
+        sent("GET", text=False, etag=False),  # PersistedQueryNotFound
+        sent("GET"),
+        sent("GET", text=False),
+        sent("POST", hash=False, etag=False),
+        sent("POST", hash=False, etag=False, type="text/event-stream"),
+    ]
