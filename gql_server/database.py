@@ -7,12 +7,14 @@ file (`_settled`, `_connect`, `_behind`). The successor's types describe both.
 import asyncio
 import inspect
 import random
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Self, TypeAlias, TypeVar, cast
 
 import pymongo
+import pymongo.lock
 from pymongo import AsyncMongoClient, ReadPreference
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
@@ -532,10 +534,26 @@ def _connect(url: str, driver: str) -> AsyncMongoClient[Document]:
         "appname": "gql-server",
     }
     if driver == "pymongo":
+        if sys.version_info < (3, 12):
+            # Looked up there at each call; a name of theirs that is gone leaves all as it is.
+            vars(pymongo.lock).update(wait_for=_waited_for)
         return AsyncMongoClient(url, **options)
     from motor.motor_asyncio import AsyncIOMotorClient
 
     return cast("AsyncMongoClient[Document]", AsyncIOMotorClient(url, **options))
+
+
+async def _waited_for(awaitable: Awaitable[T], seconds: float | None) -> T:
+    """`asyncio.wait_for` as Python has it from 3.12 on: in the task that waits.
+
+    Python 3.11's waits in a task of its own. PyMongo waits by it for its pool's condition, whose waiter must have the
+    lock again before it ends. Cancelled twice (anyio does so, until one has gone), the caller is gone first; the task
+    takes the lock afterwards, nobody gives it back, and no connection is ever lent again.
+
+    :raises TimeoutError: it took longer.
+    """
+    async with asyncio.timeout(seconds):
+        return await awaitable
 
 
 async def _settled(value: Any) -> Any:

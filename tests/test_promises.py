@@ -287,7 +287,9 @@ async def test_a_message_that_a_dead_server_holds_holds_up_no_other(
     client = db.collection("messages").database.client
     starting: Any = client.start_session()
     async with await starting if inspect.isawaitable(starting) else starting as abandoned:
-        abandoned.start_transaction()
+        begun: Any = abandoned.start_transaction()
+        if inspect.isawaitable(begun):
+            await begun
         await db.collection("messages").update_one(
             {"_id": held}, {"$set": {"name": "X"}}, session=abandoned
         )

@@ -191,7 +191,7 @@ async def test_any_selection_of_the_schema_is_answered_as_by_the_stock_executor(
 ) -> None:
     seen: Counter[str] = Counter()
     done: Counter[str] = Counter()
-    began, again = Run.__init__, Context.again
+    began, began_again = Run.__init__, Context.again
 
     def counted(self: Run, execution: Any) -> None:
         done["compiled"] += 1
@@ -199,7 +199,7 @@ async def test_any_selection_of_the_schema_is_answered_as_by_the_stock_executor(
 
     def counted_again(self: Context) -> None:
         done["again"] += 1
-        again(self)
+        began_again(self)
 
     monkeypatch.setattr(Run, "__init__", counted)
     monkeypatch.setattr(Context, "again", counted_again)
@@ -213,6 +213,15 @@ async def test_any_selection_of_the_schema_is_answered_as_by_the_stock_executor(
         asked = asyncio.run_coroutine_threadsafe(world.both(sensible), loop)
         compiled, stock = asked.result()
         seen["errors" if stock[1] else "data" if "{" in stock[0][1:] else "nothing"] += 1
+        for _ in range(20):
+            # Which of several errors comes first may differ from one time to the next, by either executor.
+            if compiled[0] != stock[0] or alike(compiled, stock):
+                break
+            again = asyncio.run_coroutine_threadsafe(world.both(sensible), loop).result()
+            compiled, stock = (
+                (data, errors + [e for e in more if data == other])
+                for (data, errors), (other, more) in zip((compiled, stock), again, strict=True)
+            )
         assert alike(compiled, stock), (compiled, stock)
 
     await asyncio.to_thread(any_document)
