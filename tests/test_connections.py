@@ -250,6 +250,8 @@ async def test_nobody_is_sent_away_because_the_database_is(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked = 0
+    # Nobody reads the socket meanwhile, so it must not be asked for a sign of life.
+    monkeypatch.setattr(connections, "PING_EVERY", 60)
 
     async def away(*_: Any) -> Viewer:
         nonlocal looked
