@@ -27,8 +27,9 @@ from resolvers.documents import (
     RefusedDocument,
     TrustedDocuments,
 )
+from resolvers.limits import MOST_TOKENS
 from resolvers.manifests import APOLLO, hash_of, read_manifests
-from resolvers.schema import MOST_TOKENS, make_schema
+from resolvers.schema import make_schema
 from tests.conftest import Api, serving_api
 from tests.resolvers.test_keeping import receive
 from tests.wires import MULTIPART, SSE, Stream, acknowledged, raw

@@ -28,9 +28,10 @@ from gql_server.services import Services
 from resolvers import newest
 from resolvers import share as share_module
 from resolvers.context import Context
+from resolvers.limits import MOST_TOKENS
 from resolvers.newest import Newest, NewestSubscriber
 from resolvers.results import Result, Stand
-from resolvers.schema import FIELDS, MOST_TOKENS, Schema, make_schema
+from resolvers.schema import FIELDS, Schema, make_schema
 from resolvers.shapes import Shapes
 from resolvers.share import Start
 from resolvers.shares import Shares
