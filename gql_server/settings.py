@@ -24,7 +24,7 @@ MOST_HOURS = 24 * 366
 MOST_ORPHANS = 10_000_000
 MOST_MEGABYTES = 16 * 1024
 MOST_SECONDS = 600
-MOST_POINTS = 10**12
+MOST_POINTS = 10**9
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request to /graphql; a thousand recipients are a fifth of it."""

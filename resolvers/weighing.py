@@ -257,9 +257,10 @@ def _size_of(
         return _sum_of([given[name] for name in ("ids", "campaignIds") if name in given])
     if node.name.value == "timeline":
         return UNKNOWN_SIZE
-    # The rows of a page are counted by its size.
-    of_a_page = parent is not None and parent.name.endswith(("Connection", "Edge"))
-    return 1 if _is_node(named) and not of_a_page else None
+    # The rows of a page are counted by its size, and what belongs to a row is read with it.
+    return (
+        1 if _is_node(named) and parent in (schema.query_type, schema.subscription_type) else None
+    )
 
 
 def _is_node(named: GraphQLNamedType) -> bool:
@@ -277,7 +278,7 @@ def _largest(values: Sequence[ValueNode], default: int) -> Size | int:
     least = max([0, *numbers])
 
     def size(variables: Variables) -> int:
-        given = [n for n in map(variables.get, names) if isinstance(n, int)]
+        given = [n for n in map(variables.get, names) if isinstance(n, int) and abs(n) < 2**31]
         return max([least, *given]) if given or numbers else default
 
     return size

@@ -64,7 +64,7 @@ async def test_what_is_cancelled_by_somebody_else_is_cancelled() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert [t for t in asyncio.all_tasks() if "watch" in repr(t.get_coro())] == []
+    assert [t for t in asyncio.all_tasks() if "given_up_when_gone" in repr(t.get_coro())] == []
 
 
 async def test_an_operation_whose_client_has_gone_asks_the_database_no_more(
