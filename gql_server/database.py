@@ -677,6 +677,13 @@ def _may_succeed(error: PyMongoError) -> bool:
 
 
 @contextmanager
+def until(seconds: float) -> Iterator[None]:
+    """Whatever is read in here ends in so many seconds, in the database, too (`maxTimeMS`)."""
+    with pymongo.timeout(seconds):
+        yield
+
+
+@contextmanager
 def _translated() -> Iterator[None]:
     cancelled = _cancellations()
     try:

@@ -31,6 +31,11 @@ LEFT_OUT = Counter(
     ["provider"],
     registry=REGISTRY,
 )
+THROTTLED = Counter(
+    "gql_throttled",
+    "Operations that were refused because their key had no points left.",
+    registry=REGISTRY,
+)
 QUEUE = Gauge(
     "gql_queue",
     "Receipts that wait to be committed; at most 20,000.",

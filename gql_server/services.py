@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from gql_server.answers import MEGABYTE, Answers
 from gql_server.auth import Authenticator
+from gql_server.budgets import Budgets
 from gql_server.commit import Clock, Committer
 from gql_server.connections import Connections
 from gql_server.database import Database
@@ -46,6 +47,7 @@ class Services:
     parking: Parking
     clock: Clock
     answers: Answers
+    budgets: Budgets
 
 
 @asynccontextmanager
@@ -88,6 +90,9 @@ async def running(
         parking=parking,
         clock=clock,
         answers=Answers(db, most_bytes=settings.answer_cache_mb * MEGABYTE),
+        budgets=Budgets(
+            points_a_minute=settings.cost_per_minute, broadcast_url=settings.broadcast_url
+        ),
     )
     slots.start(committer.slots)
     events.start()
@@ -101,6 +106,7 @@ async def running(
     finally:
         await connections.close()
         await services.answers.close()
+        await services.budgets.close()
         await jobs.close()
         await ingestion.close()
         await slots.close()

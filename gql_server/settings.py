@@ -23,6 +23,8 @@ MOST_HOURS = 24 * 366
 """A year: far less than what MongoDB's indexes and Python's dates can take."""
 MOST_ORPHANS = 10_000_000
 MOST_MEGABYTES = 16 * 1024
+MOST_SECONDS = 600
+MOST_POINTS = 10**9
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request to /graphql; a thousand recipients are a fifth of it."""
@@ -126,6 +128,16 @@ class Settings:
         "Megabytes of answers that one process keeps, to give them again as long as nothing has changed that they were "
         "made from. 0: none.",
     )
+    operation_seconds: int = _setting(
+        10,
+        "Seconds that one query or mutation may take; then it is answered with TIMEOUT, and MongoDB stops as well.",
+    )
+    cost_per_minute: int = _setting(
+        600_000,
+        "Points that the operations of one key may cost in a minute: one each, and one for each row that it asks for. "
+        "Beyond that it is answered RATE_LIMITED, with Retry-After. Counted for all processes together where the bus "
+        "is Redis. 0: no limit.",
+    )
     compression: str = _setting(
         "on",
         "`on`: answers of 1 KiB and more are compressed (zstd, br, gzip); `off`: where a proxy in front does it.",
@@ -172,6 +184,7 @@ class Settings:
         if not 1 <= self.orphans_per_source <= MOST_ORPHANS:
             raise StartError(f"GQL_ORPHANS_PER_SOURCE must be 1 to {MOST_ORPHANS}")
         self._check_answers()
+        self._check_operations()
         self._check_connections()
         for origin in self.allowed_origins:
             parts = urlsplit(origin)
@@ -194,6 +207,12 @@ class Settings:
             )
         if not 0 <= self.answer_cache_mb <= MOST_MEGABYTES:
             raise StartError(f"GQL_ANSWER_CACHE_MB must be 0 to {MOST_MEGABYTES}")
+
+    def _check_operations(self) -> None:
+        if not 1 <= self.operation_seconds <= MOST_SECONDS:
+            raise StartError(f"GQL_OPERATION_SECONDS must be 1 to {MOST_SECONDS}")
+        if not 0 <= self.cost_per_minute <= MOST_POINTS:
+            raise StartError(f"GQL_COST_PER_MINUTE must be 1 to {MOST_POINTS}, or 0 for no limit")
 
     def _check_connections(self) -> None:
         for name in ("most_connections", "most_connections_of_a_key"):

@@ -20,7 +20,9 @@ from strawberry.types.graphql import OperationType
 from gql_server import __version__
 from gql_server.answers import Basis, Kept
 from gql_server.auth import Viewer
+from resolvers.admission import pay, refused
 from resolvers.context import Context
+from resolvers.limits import RateLimited
 from resolvers.results import Result
 from resolvers.schema import Schema
 
@@ -71,6 +73,12 @@ async def answered(
     if key is None or not (by_get or answers.room):
         return await execute()
     kept = await answers.again(key) if answers.room else None
+    if kept is not None:
+        # What need not be read again costs no rows.
+        try:
+            await pay(context, 1)
+        except RateLimited as error:
+            return refused(error)
     if kept is None:
         context.traced = True
         result = await execute()

@@ -8,34 +8,57 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from graphql import DocumentNode, GraphQLError, parse
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 from strawberry.types.execution import ParseOptions
+
+from gql_server.errors import PublicError
+from resolvers.weighing import Weights
 
 MOST = 256
 LONGEST_ALL = 1_000_000
 """Characters of all that are kept; an AST takes a hundred times the memory of its text."""
 
 
-class _Known:
+class Known:
+    """A document, and what was found out about it."""
+
     def __init__(self, document: DocumentNode) -> None:
         self.document = document
         #: None: not validated yet
         self.errors: list[GraphQLError] | None = None
+        #: None: not weighed yet
+        self.weights: Weights | PublicError | None = None
 
 
 class Documents:
     """Those that were asked lately, the oldest forgotten first."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._known: OrderedDict[str, Known] = OrderedDict()
         self._characters = 0
         self.parsed = 0
         """How many were not known."""
         self.validated = 0
 
-    def known(self, text: str, options: ParseOptions) -> _Known:
+    def weighed(self, schema: GraphQLSchema, text: str, options: ParseOptions) -> Weights:
+        """What the operations of the document of this text ask for.
+
+        :raises GraphQLError: it is no document.
+        :raises PublicError: TOO_COMPLEX.
+        """
+        found = self.known(text, options)
+        if found.weights is None:
+            try:
+                found.weights = Weights(schema, found.document)
+            except PublicError as refusal:
+                found.weights = refusal
+        if isinstance(found.weights, PublicError):
+            raise found.weights
+        return found.weights
+
+    def known(self, text: str, options: ParseOptions) -> Known:
         """The document of this text.
 
         :raises GraphQLError: it is none.
@@ -45,7 +68,7 @@ class Documents:
             self._known.move_to_end(text)
             return found
         self.parsed += 1
-        found = _Known(parse(text, **options))
+        found = Known(parse(text, **options))
         self._known[text] = found
         self._characters += len(text)
         while len(self._known) > MOST or (self._characters > LONGEST_ALL and len(self._known) > 1):
@@ -63,7 +86,7 @@ class Knowing(SchemaExtension):
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
-        self._known: _Known | None = None
+        self._known: Known | None = None
 
     def on_parse(self) -> Iterator[None]:
         """Set the document, where there is one."""

@@ -1,9 +1,43 @@
 """How much one operation may ask for."""
 
+import math
+
 from gql_server.errors import PublicError
+
+MOST_TOKENS = 1000
+"""Of a document, comments and all that is ignored left out."""
+MOST_DEPTH = 16
+"""Levels of fields within fields: what GraphiQL asks of the schema has 14, a report page 8."""
+MOST_FIELDS = 2000
+"""Fragments spread: a document of 1,000 tokens has fewer, unless it spreads them again and again."""
+MOST_ALIASES = 50
+MOST_DIRECTIVES = 50
+MOST_ROOT_FIELDS = 20
 
 MOST_ROWS = 10_000
 """Of campaigns, messages, and rows and points of reports that one operation may ask for."""
+
+
+class RateLimited(PublicError):
+    """A key has no points left; in `retry_after` seconds it will have those that this takes."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, retry_after: float) -> None:
+        self.retry_after = math.ceil(retry_after)
+        super().__init__(
+            "This key has asked for more than it may in a minute (GQL_COST_PER_MINUTE); ask again in "
+            f"{self.retry_after} s, or for fewer rows."
+        )
+
+
+def too_slow(seconds: int) -> PublicError:
+    """What takes so long holds up others."""
+    return PublicError(
+        f"This took longer than {seconds} s and was given up; ask for less at once. What a mutation should do may be "
+        "done all the same: ask.",
+        "TIMEOUT",
+    )
 
 
 def too_many_rows() -> PublicError:

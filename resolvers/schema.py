@@ -11,15 +11,16 @@ from strawberry.extensions import MaxTokensLimiter, SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext, ExecutionResult
 from strawberry.types.enum import has_enum_definition
-from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from gql_server.errors import Overloaded, PublicError, SnapshotTooOld
 from gql_server.pace import Pace
+from resolvers.admission import cost_of, in_time, pay, refused
 from resolvers.context import Context
 from resolvers.errors import coded
 from resolvers.executor import Executor
 from resolvers.known import Documents, Knowing
+from resolvers.limits import MOST_TOKENS
 from resolvers.meanings import MEANINGS
 from resolvers.message import Message
 from resolvers.mutation import Mutation
@@ -37,8 +38,7 @@ from resolvers.subscription import (
     SHORTEST_INTERVAL,
     Subscription,
 )
-
-MOST_TOKENS = 1000
+from resolvers.weighing import Asked
 
 FIELDS = {
     "campaignUpdated": CAMPAIGN_INTERVAL,
@@ -94,27 +94,54 @@ class Schema(strawberry.Schema):
         try:
             if context_value is not None:
                 context = await context_value.for_operation()
-            result = await super().execute(
-                query,
-                variable_values=variable_values,
-                context_value=context,
-                root_value=root_value,
-                operation_name=operation_name,
-                allowed_operation_types=_PLAIN.intersection(allowed),
-                operation_extensions=operation_extensions,
+            asked = await self._admitted(context, query, operation_name, variable_values)
+            result = await in_time(
+                super().execute(
+                    query,
+                    variable_values=variable_values,
+                    context_value=context,
+                    root_value=root_value,
+                    operation_name=operation_name,
+                    allowed_operation_types=_PLAIN.intersection(allowed),
+                    operation_extensions=operation_extensions,
+                ),
+                context,
+                asked,
             )
             if context is not None and context_value is not None and context_value.traced:
                 # Without it the answer is as good, and is not kept.
                 with suppress(Overloaded, SnapshotTooOld):
                     context_value.basis = await context.trace()
-            coded_result: ExecutionResult = _coded(result, None)
+            coded_result: ExecutionResult = _coded(result, None, asked)
             return coded_result
-        except PublicError as error:
-            # A key that was revoked, before anything was begun.
-            return _refused(error)
+        except (PublicError, GraphQLError) as error:
+            # A key that was revoked, or more than is executed, before anything was begun; or what took too long.
+            return refused(error)
         finally:
             if context is not None:
                 await context.close()
+
+    async def _admitted(
+        self,
+        context: Context | None,
+        query: str | None,
+        name: str | None,
+        variables: dict[str, Any] | None,
+    ) -> Asked | None:
+        """What an operation asks for, once its key has paid for it; None where others say what is wrong with it.
+
+        First the tokens, then what takes one walk through the document; the rules of GraphQL come after it.
+
+        :raises GraphQLError: it is no document, or too long a one.
+        :raises PublicError: TOO_COMPLEX, TOO_MANY_ROWS, RATE_LIMITED.
+        """
+        if not query:
+            return None
+        weights = self.documents.weighed(self._schema, query, {"max_tokens": MOST_TOKENS})
+        asked = weights.of(name, variables)
+        if context is not None and context.viewer is not None:
+            await pay(context, 1 if asked is None else asked.cost)
+        return asked
 
     async def stream(  # type: ignore[override]
         self,
@@ -131,9 +158,10 @@ class Schema(strawberry.Schema):
         try:
             # Of this operation alone: one websocket has one context for all that run on it.
             context = await context_value.for_operation() if context_value is not None else None
-        except (PublicError, Overloaded) as error:
+            asked = await self._admitted(context, query, operation_name, variable_values)
+        except (PublicError, Overloaded, GraphQLError) as error:
             # Told as an error: over a websocket nothing else would be said than that it is complete.
-            return _one(_refused(error))
+            return _one(refused(error))
         operation = {
             "query": query,
             "variable_values": variable_values,
@@ -142,6 +170,8 @@ class Schema(strawberry.Schema):
             "allowed_operation_types": allowed_operation_types,
             **rest,
         }
+        if asked is not None and asked.kind is not OperationType.SUBSCRIPTION:
+            return self._one_result(context, asked, operation)
         allowed = allowed_operation_types is None or OperationType.SUBSCRIPTION in {
             *allowed_operation_types
         }
@@ -174,6 +204,26 @@ class Schema(strawberry.Schema):
             return self.shares.chain((*key, milliseconds), together, alone, interval=interval)
         return self.shares.newest(key, together, interval=interval)
 
+    async def _one_result(
+        self, context: Context | None, asked: Asked, operation: dict[str, Any]
+    ) -> AsyncGenerator[Any, None]:
+        """The result of a query or a mutation."""
+
+        async def results() -> list[Any]:
+            source = await super(Schema, self).stream(context_value=context, **operation)
+            async with aclosing(source):
+                return [_coded(result, context, asked) async for result in source]
+
+        try:
+            found = await in_time(results(), context, asked)
+        except (PublicError, Overloaded) as error:
+            found = [refused(error)]
+        finally:
+            if context is not None:
+                await context.close()
+        for result in found:
+            yield result
+
     async def _results(
         self, context: Context | None, operation: dict[str, Any]
     ) -> AsyncGenerator[Any, None]:
@@ -184,7 +234,7 @@ class Schema(strawberry.Schema):
                 async for result in source:
                     yield _coded(result, context)
         except (PublicError, Overloaded) as error:
-            yield _refused(error)
+            yield refused(error)
         finally:
             if context is not None:
                 await context.close()
@@ -207,11 +257,6 @@ class Schema(strawberry.Schema):
         """Nothing: `coded` logs what is ours to mend, without a caller's words."""
 
 
-def _refused(error: PublicError | Overloaded) -> PreExecutionError:
-    refusal = coded(GraphQLError(str(error), original_error=error))
-    return PreExecutionError(data=None, errors=[refusal])
-
-
 async def _one(result: Any) -> AsyncGenerator[Any, None]:
     yield result
 
@@ -221,7 +266,9 @@ def _may_share(context: Context) -> bool:
     return context.viewer is not None and context.viewer.may("reports:read")
 
 
-def _coded(result: Any, context: Context | None) -> Any:
+def _coded(result: Any, context: Context | None, asked: Asked | None = None) -> Any:
+    if asked is not None and type(result) is ExecutionResult:
+        result.extensions = {**(result.extensions or {}), **cost_of(asked)}
     if result.errors:
         result.errors = [coded(error) for error in result.errors]
     if context is None or type(result) is not ExecutionResult:

@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 from cross_web import HTTPException
+from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
@@ -25,6 +26,7 @@ from strawberry.subscriptions import (
     MULTIPART_SUBSCRIPTION_PROTOCOL,
 )
 from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
@@ -34,6 +36,7 @@ from gql_server.logs import log
 from gql_server.services import Services
 from gql_server.settings import LARGEST_BODY, Settings, origin_pattern
 from resolvers.context import Context
+from resolvers.disconnects import Gone, given_up_when_gone
 from resolvers.documents import (
     Mode,
     RefusedDocument,
@@ -41,9 +44,10 @@ from resolvers.documents import (
     names_one,
 )
 from resolvers.keeping import NEVER, Answered, Body, answered
+from resolvers.limits import MOST_TOKENS, RateLimited
 from resolvers.manifests import read_manifests
 from resolvers.results import Result
-from resolvers.schema import MOST_TOKENS, Schema, make_schema
+from resolvers.schema import Schema, make_schema
 from resolvers.socket import Connection, Socket
 from resolvers.streams import Encoded, Multipart, ResumableSSE, Stream
 
@@ -99,7 +103,7 @@ class View(GraphQL[Context, None]):
         request = Request(scope, receive)
         try:
             response = await self._answer(request)
-        except ClientDisconnect:
+        except (ClientDisconnect, Gone):
             return
         except Unauthenticated as error:
             response = _refusal(401, error.message, error.code)
@@ -199,10 +203,13 @@ class View(GraphQL[Context, None]):
         execute = partial(super().execute_operation, request=request, **given)
         if isinstance(asked, list):
             return await execute()
-        result = await answered(
-            self.schema, request, asked, given["context"], given["sub_response"], execute
-        )
+        with given_up_when_gone(request.receive):
+            result = await answered(
+                self.schema, request, asked, given["context"], given["sub_response"], execute
+            )
         request.state.source = result
+        if isinstance(result, PreExecutionError):
+            _tell_to_wait(result, given["sub_response"])
         return result
 
     async def create_streaming_response(
@@ -284,6 +291,14 @@ class View(GraphQL[Context, None]):
     def encode_json(self, data: object) -> str:
         """Text: as bytes it would become a binary frame, which clients do not expect."""
         return orjson.dumps(data).decode()
+
+
+def _tell_to_wait(refused: PreExecutionError, response: Response) -> None:
+    """The status and the header of one who has no points left."""
+    extensions = (refused.errors or [GraphQLError("")])[0].extensions or {}
+    if extensions.get("code") == RateLimited.code:
+        response.status_code = 429
+        response.headers["Retry-After"] = str(extensions["retryAfter"])
 
 
 def _takes_json(headers: Mapping[str, str]) -> bool:

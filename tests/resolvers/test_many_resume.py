@@ -27,9 +27,9 @@ class Executions:
         self.count = 0
         coded = schema_module._coded
 
-        def counted(result: Any, context: Any) -> Any:
+        def counted(result: Any, context: Any, *more: Any) -> Any:
             self.count += getattr(context, "stand", None) is not None
-            return coded(result, context)
+            return coded(result, context, *more)
 
         monkeypatch.setattr(schema_module, "_coded", counted)
 

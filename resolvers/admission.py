@@ -1,0 +1,65 @@
+"""What an operation has to pass before it begins, and how long it may go on."""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import nullcontext
+from typing import Any, TypeVar
+
+from graphql import GraphQLError
+from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
+
+from gql_server.database import until
+from gql_server.errors import Overloaded, PublicError
+from resolvers.context import Context
+from resolvers.errors import coded
+from resolvers.limits import RateLimited, too_slow
+from resolvers.weighing import Asked
+
+T = TypeVar("T")
+
+
+async def pay(context: Context, points: int) -> None:
+    """Take an operation's points from the viewer's bucket.
+
+    :raises RateLimited: there are too few.
+    """
+    assert context.viewer is not None
+    retry_after = await context.services.budgets.take(context.viewer.key_id, points)
+    if retry_after is not None:
+        raise RateLimited(retry_after)
+
+
+async def in_time(run: Awaitable[T], context: Context | None, asked: Asked | None) -> T:
+    """The result of an operation.
+
+    :raises PublicError: TIMEOUT; it took too long, and nothing more is read for it.
+    """
+    if context is None:
+        return await run
+    seconds = context.services.settings.operation_seconds
+    # A mutation's transaction must be able to end, whoever waits for it. The database ends a moment later, so that it
+    # is one error that is told, always the same.
+    reads_alone = asked is not None and asked.kind is OperationType.QUERY
+    try:
+        async with asyncio.timeout(seconds):
+            with until(seconds + 0.25) if reads_alone else nullcontext():
+                return await run
+    except TimeoutError:
+        raise too_slow(seconds) from None
+
+
+def cost_of(asked: Asked) -> dict[str, Any]:
+    """What is told of the cost, with every answer."""
+    return {"cost": {"points": asked.cost}}
+
+
+def refused(error: PublicError | Overloaded | GraphQLError) -> PreExecutionError:
+    """What is told of an operation that is not begun, or not ended."""
+    if not isinstance(error, GraphQLError):
+        error = GraphQLError(str(error), original_error=error)
+    refusal = coded(error)
+    if isinstance(error.original_error, RateLimited):
+        assert refusal.extensions is not None
+        refusal.extensions["retryAfter"] = error.original_error.retry_after
+    return PreExecutionError(data=None, errors=[refusal])
