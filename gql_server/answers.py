@@ -8,7 +8,7 @@ away in time, and no message between processes can be lost. All who ask at about
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gql_server.batching import Batcher
 from gql_server.database import Database
@@ -41,6 +41,8 @@ class Kept:
 
     body: bytes
     basis: Basis
+    #: how many messages it shows with their numbers in clear, by campaign
+    shown: Mapping[str, int] = field(default_factory=dict)
 
 
 class Answers:

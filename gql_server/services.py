@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gql_server.answers import MEGABYTE, Answers
+from gql_server.audit import Audit
 from gql_server.auth import Authenticator
 from gql_server.budgets import Budgets
 from gql_server.commit import Clock, Committer
@@ -48,6 +49,7 @@ class Services:
     clock: Clock
     answers: Answers
     budgets: Budgets
+    audit: Audit
 
 
 @asynccontextmanager
@@ -90,6 +92,7 @@ async def running(
         parking=parking,
         clock=clock,
         answers=Answers(db, most_bytes=settings.answer_cache_mb * MEGABYTE),
+        audit=Audit(db, clock=clock),
         budgets=Budgets(
             points_a_minute=settings.cost_per_minute, broadcast_url=settings.broadcast_url
         ),
@@ -101,12 +104,14 @@ async def running(
     ingestion.start()
     jobs.start()
     services.answers.start()
+    services.audit.start()
     try:
         yield services
     finally:
         await connections.close()
         await services.answers.close()
         await services.budgets.close()
+        await services.audit.close()
         await jobs.close()
         await ingestion.close()
         await slots.close()

@@ -1,7 +1,7 @@
 """What an operation has to pass before it begins, and how long it may go on."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -10,7 +10,9 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from gql_server.database import until
+from gql_server.domain import ids
 from gql_server.errors import Overloaded, PublicError
+from gql_server.store.audit import Action
 from resolvers.context import Context
 from resolvers.errors import coded
 from resolvers.limits import RateLimited, too_slow
@@ -28,6 +30,28 @@ async def pay(context: Context, points: int) -> None:
     retry_after = await context.services.budgets.take(context.viewer.key_id, points)
     if retry_after is not None:
         raise RateLimited(retry_after)
+
+
+async def note_shown(context: Context, messages: Mapping[str, int]) -> None:
+    """Write down which campaigns' contacts the viewer is about to be shown in clear.
+
+    :raises Overloaded: that cannot be done, so it must not be shown.
+    """
+    if messages:
+        assert context.viewer is not None
+        await context.services.audit.saw(context.viewer, messages)
+
+
+async def note_watching(context: Context, asked: Asked) -> None:
+    """Write down that the viewer begins to watch contacts in clear: each who watches, though they share an execution.
+
+    :raises Overloaded: that cannot be done, so it must not begin.
+    """
+    viewer = context.viewer
+    if asked.shows_contacts and asked.kind is OperationType.SUBSCRIPTION and viewer is not None:
+        campaign = ids.read_campaign(asked.subject or "")
+        if viewer.may("reports:read") and viewer.may("contacts:read"):
+            await context.services.audit.saw(viewer, {campaign or "": 1}, Action.CONTACTS_WATCHED)
 
 
 async def in_time(run: Awaitable[T], context: Context | None, asked: Asked | None) -> T:

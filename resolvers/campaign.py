@@ -129,7 +129,7 @@ class Campaign(Node):
         order_by: MessageOrder | None = None,
     ) -> MessageConnection:
         """A keyset page."""
-        show = Message.shown_to(self.reading.viewer, self.itself)
+        show = Message.shown_to(self.reading.seen, self.itself)
         return await messages_page(
             self.reading,
             self.record,
@@ -177,7 +177,7 @@ def shown_message(
 ) -> Message:
     """How a message is shown; its campaign is read only where it is asked for."""
     own = partial(_campaign_of, record, reading) if owner is None else owner.itself
-    return Message.of(record, reading.viewer, own)
+    return Message.of(record, reading.seen, own)
 
 
 async def _campaign_of(record: message.Message, reading: Reading) -> Campaign:

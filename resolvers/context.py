@@ -1,6 +1,7 @@
 """What an operation has at hand: who asks, and one consistent reading of the database."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -47,6 +48,8 @@ class Reading:
         self.report = ReportLoaders(self.of)
         self._kept_workspace: asyncio.Task[Workspace | None] | None = None
         self._rows = 0
+        #: how many messages were shown in clear, by campaign; None: this viewer is shown none
+        self.seen: Counter[str] | None = Counter() if viewer.may("contacts:read") else None
 
     def of(self, campaigns: Iterable[str]) -> Reads:
         """To read what belongs to these campaigns, and changes only together with their stamps."""
@@ -133,6 +136,8 @@ class Reading:
     def again(self) -> None:
         """What was asked for is asked once more: count its rows anew."""
         self._rows = 0
+        if self.seen is not None:
+            self.seen.clear()
 
     async def close(self) -> None:
         """Give the session back."""
@@ -184,6 +189,8 @@ class Context:
         self.traced = False
         #: what it was made from; None where nobody wants to know, or it cannot be kept
         self.basis: Basis | None = None
+        #: how many messages it shows in clear, by campaign
+        self.shown: Mapping[str, int] = {}
 
     async def for_operation(self) -> "Context":
         """A context of one operation: one websocket has one context for all that run on it.
@@ -263,6 +270,14 @@ class Context:
         if self._reading is None or self._more:
             return None
         return await self._reading.basis()
+
+    def seen(self) -> Counter[str]:
+        """How many messages the operation shows in clear, by campaign."""
+        seen: Counter[str] = Counter()
+        for reading in (self._reading, *self._more):
+            if reading is not None and reading.seen:
+                seen.update(reading.seen)
+        return seen
 
     async def close(self) -> None:
         """Close what was opened for the operation."""

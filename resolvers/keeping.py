@@ -20,7 +20,8 @@ from strawberry.types.graphql import OperationType
 from gql_server import __version__
 from gql_server.answers import Basis, Kept
 from gql_server.auth import Viewer
-from resolvers.admission import pay, refused
+from gql_server.errors import Overloaded
+from resolvers.admission import note_shown, pay, refused
 from resolvers.context import Context
 from resolvers.limits import RateLimited
 from resolvers.results import Result
@@ -77,7 +78,8 @@ async def answered(
         # What need not be read again costs no rows.
         try:
             await pay(context, 1)
-        except RateLimited as error:
+            await note_shown(context, kept.shown)
+        except (RateLimited, Overloaded) as error:
             return refused(error)
     if kept is None:
         context.traced = True
@@ -87,7 +89,7 @@ async def answered(
             return result
         if schema.kind_of(asked.query or "", asked.operation_name) is not OperationType.QUERY:
             return result
-        kept = Kept(Result.of(result).encoded, basis)
+        kept = Kept(Result.of(result).encoded, basis, context.shown)
         answers.keep(key, kept)
     if by_get:
         etag = _etag(key, context.services.installation.epoch, kept.basis)

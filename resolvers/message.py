@@ -1,5 +1,6 @@
 """A message, as it is shown."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -7,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
-from gql_server.auth import Viewer
 from gql_server.domain import ids, message
 from gql_server.domain.status import INDICATOR_OF, STATUS_LABEL
 from gql_server.numbers import masked
@@ -76,18 +76,18 @@ class Message(Node):
     @staticmethod
     def of(
         record: message.Message,
-        viewer: Viewer,
+        seen: Counter[str] | None,
         campaign: Callable[[], Awaitable["Campaign"]],
     ) -> "Message":
-        """How this message is shown to this viewer."""
-        return _Shown(record, viewer.may("contacts:read"), campaign)
+        """How this message is shown: in clear where that is counted in `seen`, by campaign; else (None) masked."""
+        return _Shown(record, seen, campaign)
 
     @staticmethod
     def shown_to(
-        viewer: Viewer, campaign: Callable[[], Awaitable["Campaign"]]
+        seen: Counter[str] | None, campaign: Callable[[], Awaitable["Campaign"]]
     ) -> Callable[[message.Message], "Message"]:
-        """How messages of one campaign are shown to this viewer."""
-        return partial(_Shown, clear=viewer.may("contacts:read"), campaign=campaign)
+        """How messages of one campaign are shown."""
+        return partial(_Shown, seen=seen, campaign=campaign)
 
 
 class _Shown(Message):
@@ -96,19 +96,29 @@ class _Shown(Message):
     def __init__(
         self,
         record: message.Message,
-        clear: bool,
+        seen: Counter[str] | None,
         campaign: Callable[[], Awaitable["Campaign"]],
     ) -> None:
         self.record = record
-        self.clear = clear
         self.load_campaign = campaign
+        self._seen = seen
+        self._counted = False
+
+    def in_clear(self) -> bool:
+        """Whether its number and name may be shown; they are counted then, once."""
+        if self._seen is None:
+            return False
+        if not self._counted:
+            self._counted = True
+            self._seen[self.record.campaign] += 1
+        return True
 
 
 _SHOWN: dict[str, Callable[[_Shown], Any]] = {
     "id": lambda it: ids.to_global("Message", it.record.id),
     "reference": lambda it: it.record.id,
-    "recipient": lambda it: it.record.recipient if it.clear else masked(it.record.recipient),
-    "contact_name": lambda it: it.record.name if it.clear else None,
+    "recipient": lambda it: it.record.recipient if it.in_clear() else masked(it.record.recipient),
+    "contact_name": lambda it: it.record.name if it.in_clear() else None,
     "status": lambda it: it.record.status,
     "status_label": lambda it: STATUS_LABEL[it.record.status],
     "indicator": lambda it: INDICATOR_OF[it.record.status],

@@ -15,7 +15,7 @@ from strawberry.types.graphql import OperationType
 
 from gql_server.errors import Overloaded, PublicError, SnapshotTooOld
 from gql_server.pace import Pace
-from resolvers.admission import cost_of, in_time, pay, refused
+from resolvers.admission import cost_of, in_time, note_shown, note_watching, pay, refused
 from resolvers.context import Context
 from resolvers.errors import coded
 from resolvers.executor import Executor
@@ -112,9 +112,12 @@ class Schema(strawberry.Schema):
                 # Without it the answer is as good, and is not kept.
                 with suppress(Overloaded, SnapshotTooOld):
                     context_value.basis = await context.trace()
+            if context is not None and context_value is not None:
+                context_value.shown = context.seen()
+                await note_shown(context, context_value.shown)
             coded_result: ExecutionResult = _coded(result, None, asked)
             return coded_result
-        except (PublicError, GraphQLError) as error:
+        except (PublicError, Overloaded, GraphQLError) as error:
             # A key that was revoked, or more than is executed, before anything was begun; or what took too long.
             return refused(error)
         finally:
@@ -159,6 +162,8 @@ class Schema(strawberry.Schema):
             # Of this operation alone: one websocket has one context for all that run on it.
             context = await context_value.for_operation() if context_value is not None else None
             asked = await self._admitted(context, query, operation_name, variable_values)
+            if context is not None and asked is not None:
+                await note_watching(context, asked)
         except (PublicError, Overloaded, GraphQLError) as error:
             # Told as an error: over a websocket nothing else would be said than that it is complete.
             return _one(refused(error))
@@ -216,6 +221,8 @@ class Schema(strawberry.Schema):
 
         try:
             found = await in_time(results(), context, asked)
+            if context is not None:
+                await note_shown(context, context.seen())
         except (PublicError, Overloaded) as error:
             found = [refused(error)]
         finally:

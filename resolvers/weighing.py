@@ -8,9 +8,7 @@ Rows are what costs: a page of 100 contacts is 100, and pages within pages multi
 with one, and costs nothing of its own.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -23,15 +21,12 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
-    IntValueNode,
-    ListValueNode,
-    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    StringValueNode,
     ValueNode,
     VariableNode,
     get_named_type,
-    is_composite_type,
 )
 from strawberry.types.graphql import OperationType
 
@@ -45,16 +40,12 @@ from resolvers.limits import (
     MOST_ROWS,
     too_many_rows,
 )
-from resolvers.page import DEFAULT_SIZE
+from resolvers.sizes import Size, Variables, size_of
 
-UNKNOWN_SIZE = 100
-"""Rows that are counted for a report whose size is known only when it is read; what it really has is counted then."""
+CONTACTS = frozenset({("Message", "recipient"), ("Message", "contactName")})
+"""The fields that show a number or a name: in clear, to whom may see them."""
 
 LEVELS = "levels of fields within fields"
-
-Variables = Mapping[str, Any]
-Size = Callable[[Variables], int]
-"""How many there are of a list, given the operation's variables."""
 
 
 @dataclass(slots=True)
@@ -65,6 +56,7 @@ class Weight:
     fields: int = 0
     aliases: int = 0
     directives: int = 0
+    shows_contacts: bool = False
     #: rows whose number hangs on no variable
     rows: int = 0
     #: the others: how often, whether each is a row itself, and what each asks for
@@ -87,6 +79,7 @@ class Weight:
         self.fields += other.fields
         self.aliases += other.aliases
         self.directives += other.directives
+        self.shows_contacts |= other.shows_contacts
 
     def repeat(self, size: "Size | int", each: "Weight", *, is_row: bool) -> None:
         """The rows of another selection, so often."""
@@ -113,6 +106,10 @@ class Asked:
 
     kind: OperationType
     cost: int
+    #: whether numbers or names are among what it asks for
+    shows_contacts: bool
+    #: the id that its first field is about
+    subject: str | None
 
 
 class Weights:
@@ -127,28 +124,27 @@ class Weights:
             d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
         }
         self._known: dict[str, Weight] = {}
-        self._operations: list[tuple[str | None, OperationType, Weight]] = []
+        self._operations: list[tuple[str | None, OperationType, Weight, ValueNode | None]] = []
         for definition in document.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 name = definition.name.value if definition.name else None
                 kind = OperationType(definition.operation.value)
-                self._operations.append((name, kind, self._operation(definition)))
+                weight = self._operation(definition)
+                self._operations.append((name, kind, weight, _subject(definition)))
 
     def of(self, name: str | None, variables: Variables | None) -> Asked | None:
         """What the operation of this name asks for; None where the document has none, or several without a name.
 
         :raises PublicError: TOO_MANY_ROWS.
         """
-        found = [
-            (kind, weight) for known, kind, weight in self._operations if not name or known == name
-        ]
+        found = [operation for operation in self._operations if not name or operation[0] == name]
         if len(found) != 1:
             return None
-        kind, weight = found[0]
+        _, kind, weight, about = found[0]
         rows = weight.rows_with(variables or {}, {})
         if rows > MOST_ROWS:
             raise too_many_rows()
-        return Asked(kind, 1 + rows)
+        return Asked(kind, 1 + rows, weight.shows_contacts, _text(about, variables or {}))
 
     def _operation(self, operation: OperationDefinitionNode) -> Weight:
         root = self._schema.get_root_type(operation.operation)
@@ -214,9 +210,26 @@ class Weights:
             inner = self._selection(node.selection_set, named, level=level + 1)
         into.fields += 1
         into.aliases += node.alias is not None
+        into.shows_contacts |= parent is not None and (parent.name, node.name.value) in CONTACTS
         into.count(inner, below=1)
-        size = _size_of(node, definition, named, parent, self._schema)
+        size = size_of(node, definition, named, parent, self._schema)
         into.repeat(1 if size is None else size, inner, is_row=size is not None)
+
+
+def _subject(operation: OperationDefinitionNode) -> ValueNode | None:
+    """What stands for the id that the first field is about."""
+    for node in operation.selection_set.selections:
+        if isinstance(node, FieldNode):
+            given = {argument.name.value: argument.value for argument in node.arguments or ()}
+            return given.get("campaignId") or given.get("id")
+    return None
+
+
+def _text(value: ValueNode | None, variables: Variables) -> str | None:
+    if isinstance(value, VariableNode):
+        given = variables.get(value.name.value)
+        return given if isinstance(given, str) else None
+    return value.value if isinstance(value, StringValueNode) else None
 
 
 def _too_complex(most: int, what: str) -> PublicError:
@@ -232,97 +245,3 @@ def _definition(
     if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType):
         return schema.get_field(parent, name)
     return None
-
-
-def _size_of(
-    node: FieldNode,
-    definition: GraphQLField | None,
-    named: GraphQLNamedType | None,
-    parent: GraphQLNamedType | None,
-    schema: GraphQLSchema,
-) -> Size | int | None:
-    """How many rows a field is: a number, or one that hangs on the variables; None where it is no row."""
-    if definition is None or named is None or not is_composite_type(named):
-        return None
-    given = {argument.name.value: argument.value for argument in node.arguments or ()}
-    if parent is schema.mutation_type:
-        return _sum_of(given.values())
-    if "first" in definition.args:
-        default = definition.args["first"].default_value
-        return _largest(
-            [given[name] for name in ("first", "last") if name in given],
-            default if isinstance(default, int) else DEFAULT_SIZE,
-        )
-    if "ids" in given or "campaignIds" in given:
-        return _sum_of([given[name] for name in ("ids", "campaignIds") if name in given])
-    if node.name.value == "timeline":
-        return UNKNOWN_SIZE
-    # The rows of a page are counted by its size, and what belongs to a row is read with it.
-    return (
-        1 if _is_node(named) and parent in (schema.query_type, schema.subscription_type) else None
-    )
-
-
-def _is_node(named: GraphQLNamedType) -> bool:
-    if isinstance(named, GraphQLInterfaceType):
-        return named.name == "Node"
-    return isinstance(named, GraphQLObjectType) and any(i.name == "Node" for i in named.interfaces)
-
-
-def _largest(values: Sequence[ValueNode], default: int) -> Size | int:
-    """The largest of these numbers; what is no number, or none that a page can have, is refused when it is read."""
-    numbers = [int(value.value) for value in values if isinstance(value, IntValueNode)]
-    names = [value.name.value for value in values if isinstance(value, VariableNode)]
-    if not names:
-        return max([0, *numbers]) if numbers else default
-    least = max([0, *numbers])
-
-    def size(variables: Variables) -> int:
-        given = [n for n in map(variables.get, names) if isinstance(n, int) and abs(n) < 2**31]
-        return max([least, *given]) if given or numbers else default
-
-    return size
-
-
-def _sum_of(values: Sequence[ValueNode] | Any) -> Size | int:
-    """How many items the lists in these values have, all together."""
-    listed, names = 0, []
-    for value in values:
-        items, variables_in = _items(value)
-        listed += items
-        names += variables_in
-    if not names:
-        return listed
-
-    def size(variables: Variables) -> int:
-        return listed + sum(_items_of(variables.get(name)) for name in names)
-
-    return size
-
-
-def _items(value: ValueNode) -> tuple[int, list[str]]:
-    """How many items are written there, and the variables that may hold more."""
-    if isinstance(value, VariableNode):
-        return 0, [value.name.value]
-    items, names = 0, []
-    for inner in _inner(value):
-        found, more = _items(inner)
-        items += found
-        names += more
-    return items + (len(value.values) if isinstance(value, ListValueNode) else 0), names
-
-
-def _inner(value: ValueNode) -> Iterator[ValueNode]:
-    if isinstance(value, ListValueNode):
-        yield from value.values
-    elif isinstance(value, ObjectValueNode):
-        yield from (f.value for f in value.fields)
-
-
-def _items_of(value: object) -> int:
-    """How many items a variable's lists have; those within its items are part of them."""
-    if isinstance(value, list):
-        return len(value)
-    if isinstance(value, dict):
-        return sum(map(_items_of, value.values()))
-    return 0

@@ -8,6 +8,7 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 
 from gql_server.database import Database
 from gql_server.store import (
+    audit,
     blacklist,
     campaigns,
     counters,
@@ -40,6 +41,7 @@ Index = tuple[str, Sequence[tuple[str, int]], dict[str, Any]]
 def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
     """The indexes of each collection: (name, fields, options)."""
     return {
+        audit.COLLECTION: audit.INDEXES,
         blacklist.COLLECTION: blacklist.INDEXES,
         campaigns.COLLECTION: campaigns.INDEXES,
         counters.COLLECTION: counters.INDEXES,

@@ -1,0 +1,189 @@
+"""The audit trail: who was shown numbers and names, written down before they are shown."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from gql_server.audit import Audit
+from gql_server.auth import Viewer
+from gql_server.database import Database
+from gql_server.domain import ids
+from gql_server.errors import Overloaded
+from gql_server.store import audit, indexes
+from gql_server.store.audit import Action, Done, Entry
+from tests.conftest import Api
+from tests.wires import SSE, acknowledged, streaming
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+MASKED = frozenset({"reports:read", "campaigns:write"})
+
+CLEAR = "query($c: ID!, $n: Int) { campaign(id: $c) { messages(first: $n) { nodes { recipient contactName } } } }"
+PLAIN = "query($c: ID!) { campaign(id: $c) { messages { nodes { id status } totalCount } } }"
+WATCH = "subscription($c: ID!) { messagesUpdated(campaignId: $c) { messages { recipient } } }"
+WATCH_PLAIN = "subscription($c: ID!) { messagesUpdated(campaignId: $c) { messages { id } } }"
+
+
+def key_id(key: str) -> str:
+    return key.split("_")[1]
+
+
+async def trail(api: Api) -> list[tuple[str, str, str | None, int]]:
+    """(actor, action, subject, count) of the workspace, sorted."""
+    entries = await audit.of_workspace(api.db.latest, api.workspace, since=LONG_AGO, limit=1000)
+    return sorted(
+        (e.done.actor, e.done.action.value, e.done.subject or "", e.count) for e in entries
+    )
+
+
+async def summed(api: Api) -> dict[tuple[str, str, str | None], int]:
+    """What was counted, of all minutes together."""
+    found: dict[tuple[str, str, str | None], int] = {}
+    for actor, action, subject, count in await trail(api):
+        found[actor, action, subject] = found.get((actor, action, subject), 0) + count
+    return found
+
+
+async def test_who_reads_numbers_in_clear_is_written_down_before_they_are_shown(api: Api) -> None:
+    campaign = await api.new_campaign(5)
+    subject = ids.read_campaign(campaign)
+    before = await summed(api)
+
+    await api.ask(CLEAR, {"c": campaign, "n": 3})
+
+    read = (key_id(api.key), "CONTACTS_READ", subject)
+    assert (await summed(api)).get(read, 0) - before.get(read, 0) == 3
+
+
+@pytest.mark.parametrize("query", [PLAIN, "query($c: ID!) { campaign(id: $c) { name } }"])
+async def test_what_shows_no_number_leaves_no_trace(api: Api, query: str) -> None:
+    campaign = await api.new_campaign()
+
+    await api.ask(query, {"c": campaign})
+
+    assert await trail(api) == []
+
+
+async def test_who_sees_masked_numbers_leaves_no_trace(api: Api) -> None:
+    writer = await api.new_key(scopes=MASKED)
+    campaign = await api.new_campaign(2)
+    before = await summed(api)
+
+    seen = await api.ask(CLEAR, {"c": campaign, "n": 2}, key=writer)
+
+    assert "•" in seen["campaign"]["messages"]["nodes"][0]["recipient"]
+    assert await summed(api) == before
+
+
+async def test_an_answer_that_is_given_again_is_seen_again_and_by_whom(
+    make_api: Any, db: Database
+) -> None:
+    async with make_api() as api:
+        campaign = await api.new_campaign(4)
+        subject = ids.read_campaign(campaign)
+        other = await api.new_key()
+        before = await summed(api)
+        for key in (api.key, other, other):
+            await api.ask(CLEAR, {"c": campaign, "n": 4}, key=key)
+        # what is only counted is written when the server ends, at the latest
+
+    after = await summed(api)
+    own, others = ((key_id(key), "CONTACTS_READ", subject) for key in (api.key, other))
+    assert after[own] - before.get(own, 0) == 4
+    assert after[others] == 8
+
+
+async def test_each_who_begins_to_watch_numbers_is_written_down_though_all_share_one_execution(
+    api: Api,
+) -> None:
+    campaign = await api.new_campaign()
+    subject = ids.read_campaign(campaign)
+    other, masked = await api.new_key(), await api.new_key(scopes=MASKED)
+
+    for key in (api.key, other, masked):
+        async with acknowledged(api, key) as socket:
+            await socket.subscribe("1", WATCH, variables={"c": campaign})
+            await socket.next()
+            await socket.subscribe("2", WATCH_PLAIN, variables={"c": campaign})
+            await socket.next()
+    async with streaming(api, WATCH, {"c": campaign}, key=other, accept=SSE) as stream:
+        await stream.next()
+
+    assert set(await summed(api)) == {
+        (key_id(key), "CONTACTS_WATCHED", subject) for key in (api.key, other)
+    }
+
+
+async def test_without_a_trail_nothing_is_shown(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    campaign = await api.new_campaign(1)
+    other = await api.new_key()
+
+    async def away(*_: Any, **__: Any) -> None:
+        raise Overloaded("away")
+
+    monkeypatch.setattr(audit, "count", away)
+
+    answer = (await api.post(CLEAR, {"c": campaign, "n": 1}, key=other)).json()
+    assert answer["data"] is None
+    assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAVAILABLE"]
+    async with acknowledged(api, other) as socket:
+        await socket.subscribe("1", WATCH, variables={"c": campaign})
+        frame = await socket.receive()
+        assert (frame["type"], frame["payload"][0]["extensions"]) == (
+            "error",
+            {"code": "UNAVAILABLE"},
+        )
+
+
+NOON = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
+
+
+async def test_a_minute_is_one_entry_for_each_key_and_campaign(db: Database) -> None:
+    await indexes.ensure(db, outbox_hours=1)
+    now = NOON
+    kept = Audit(db, clock=lambda: now)
+    viewer, other = (Viewer("acme", frozenset(), key_id=name) for name in ("k", "l"))
+
+    await kept.saw(viewer, {"spring": 3, "summer": 1})
+    await kept.saw(viewer, {"spring": 4})
+    await kept.saw(other, {"spring": 1})
+    now = NOON + timedelta(minutes=1)
+    await kept.saw(viewer, {"spring": 5})
+    await kept.saw(viewer, {"spring": 6})
+    await kept.close()
+
+    entries = await audit.of_workspace(db.latest, "acme", since=LONG_AGO, limit=10)
+    assert entries[0] == Entry(
+        Done("acme", "k", Action.CONTACTS_READ, "spring"), NOON.replace(minute=1, second=0), 11
+    )
+    assert {(e.done.actor, e.done.subject, e.at.minute): e.count for e in entries} == {
+        ("k", "spring", 0): 7,
+        ("k", "summer", 0): 1,
+        ("l", "spring", 0): 1,
+        ("k", "spring", 1): 11,
+    }
+    assert await audit.of_workspace(db.latest, "other", since=LONG_AGO, limit=10) == []
+
+
+async def test_what_could_not_be_written_is_added_with_the_next(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await indexes.ensure(db, outbox_hours=1)
+    kept = Audit(db, clock=lambda: NOON)
+    viewer = Viewer("acme", frozenset(), key_id="k")
+    await kept.saw(viewer, {"spring": 1})
+    await kept.saw(viewer, {"spring": 2})
+    count = audit.count
+
+    async def away(*_: Any, **__: Any) -> None:
+        raise Overloaded("away")
+
+    monkeypatch.setattr(audit, "count", away)
+    with pytest.raises(Overloaded):
+        await kept._add()
+    monkeypatch.setattr(audit, "count", count)
+    await kept.saw(viewer, {"spring": 4})
+    await kept.close()
+
+    [entry] = await audit.of_workspace(db.latest, "acme", since=LONG_AGO, limit=10)
+    assert entry.count == 7
