@@ -24,11 +24,10 @@ from gql_server.errors import Overloaded
 from resolvers.admission import note_shown, pay, refused
 from resolvers.context import Context
 from resolvers.limits import RateLimited
+from resolvers.media import NEVER, media_type
 from resolvers.results import Result
 from resolvers.schema import Schema
 
-NEVER = "private, no-store"
-"""`Cache-Control` of what must not be kept."""
 _ASK_FIRST = "private, no-cache"
 
 
@@ -46,12 +45,6 @@ class Body(dict[str, Any]):
     def __init__(self, body: bytes) -> None:
         super().__init__()
         self.body = body
-
-    def response(self, other: Response) -> Response:
-        """The response, with the status and the headers of another."""
-        response = Response(self.body, other.status_code or 200, media_type="application/json")
-        response.raw_headers.extend(other.raw_headers)
-        return response
 
 
 async def answered(
@@ -92,9 +85,10 @@ async def answered(
         kept = Kept(Result.of(result).encoded, basis, context.shown)
         answers.keep(key, kept)
     if by_get:
-        etag = _etag(key, context.services.installation.epoch, kept.basis)
+        media = media_type(request.headers.get("accept", ""))
+        etag = _etag(key, media, context.services.installation.epoch, kept.basis)
         response.headers.update(
-            {"ETag": etag, "Cache-Control": _ASK_FIRST, "Vary": "Authorization"}
+            {"ETag": etag, "Cache-Control": _ASK_FIRST, "Vary": "Accept, Authorization"}
         )
         if _has(request.headers.get("if-none-match"), etag):
             response.status_code = 304
@@ -111,9 +105,9 @@ def _key(asked: GraphQLRequestData, viewer: Viewer | None) -> bytes | None:
     return _digest(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS))
 
 
-def _etag(key: bytes, epoch: str, basis: Basis) -> str:
+def _etag(key: bytes, media: str, epoch: str, basis: Basis) -> str:
     """The same in every process; another one after a restore, and of another version of ours."""
-    made_from = repr((__version__, epoch, sorted(basis.campaigns.items()), basis.workspace))
+    made_from = repr((__version__, media, epoch, sorted(basis.campaigns.items()), basis.workspace))
     return f'"{urlsafe_b64encode(_digest(key + made_from.encode())[:18]).decode()}"'
 
 

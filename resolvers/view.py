@@ -11,9 +11,8 @@ from typing import Any
 
 import orjson
 from cross_web import HTTPException
-from graphql import GraphQLError
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
@@ -43,9 +42,11 @@ from resolvers.documents import (
     TrustedDocuments,
     names_one,
 )
-from resolvers.keeping import NEVER, Answered, Body, answered
-from resolvers.limits import MOST_TOKENS, RateLimited
+from resolvers.keeping import Answered, Body, answered
+from resolvers.limits import MOST_TOKENS
 from resolvers.manifests import read_manifests
+from resolvers.media import accepted, encoded, media_type, status_of, takes_json
+from resolvers.media import refusal as _refusal
 from resolvers.results import Result
 from resolvers.schema import Schema, make_schema
 from resolvers.socket import Connection, Socket
@@ -57,8 +58,6 @@ OPERATIONS_PER_CONNECTION = 50
 _NO_PAYLOAD: UnsetType = UNSET
 
 _APQ = frozenset({"PERSISTED_QUERY_NOT_FOUND", "PERSISTED_QUERY_NOT_SUPPORTED"})
-_JSON = frozenset({"application/json", "application/graphql-response+json"})
-_CODES = {400: "BAD_REQUEST", 404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 
 
 class View(GraphQL[Context, None]):
@@ -76,7 +75,6 @@ class View(GraphQL[Context, None]):
         super().__init__(
             self.schema,
             graphql_ide=None,
-            # Of documents that are named by id: see `parse_http_body`.
             allow_queries_via_get=True,
             subscription_protocols=[
                 GRAPHQL_TRANSPORT_WS_PROTOCOL,
@@ -101,25 +99,27 @@ class View(GraphQL[Context, None]):
             await super().__call__(scope, receive, send)
             return
         request = Request(scope, receive)
+        refusal = partial(_refusal, accept=request.headers.get("accept", ""))
         try:
             response = await self._answer(request)
         except (ClientDisconnect, Gone):
             return
         except Unauthenticated as error:
-            response = _refusal(401, error.message, error.code)
+            response = refusal(401, error.message, error.code)
             response.headers["WWW-Authenticate"] = "Bearer"
         except TooManyConnections as error:
-            response = _refusal(503, error.message, error.code)
+            response = refusal(503, error.message, error.code)
             response.headers["Retry-After"] = "5"
         except Overloaded:
-            response = _refusal(503, "Try again in a moment.", "UNAVAILABLE")
+            response = refusal(503, "Try again in a moment.", "UNAVAILABLE")
             response.headers["Retry-After"] = "5"
         except RefusedDocument as error:
             # Apollo's client looks for its words in an answer of 200.
-            response = _refusal(200 if error.code in _APQ else 400, error.message, error.code)
+            response = refusal(200 if error.code in _APQ else 400, error.message, error.code)
         except HTTPException as error:
-            code = _CODES.get(error.status_code, "BAD_REQUEST")
-            response = _refusal(error.status_code, error.reason, code)
+            response = refusal(error.status_code, error.reason)
+            if error.status_code == 405:
+                response.headers["Allow"] = "GET, POST"
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
@@ -156,19 +156,18 @@ class View(GraphQL[Context, None]):
     async def parse_http_body(self, request: Any) -> Any:
         """What is asked, with the document's text, whatever it was named by.
 
-        By GET a document is executed that is named by an id; a text in an address is what anybody may write there.
-        (urql sends both, to register it.)
+        By GET as well: whoever asks shows a key in a header, which no page of another origin can add unasked.
 
         :raises RefusedDocument: there is none, or none that is executed here.
         """
         content_type, _ = parse_content_type(request.content_type or "")
         by_get = request.method == "GET"
         if by_get:
-            given = self.parse_query_params(_without_nulls(request.query_params))
+            given = _parameters(request.query_params)
         elif content_type.lower() == "application/json":
             given = self.parse_json(await request.get_body())
         else:
-            raise HTTPException(400, "Unsupported content type")
+            raise HTTPException(415, "Send application/json")
         if isinstance(given, list):
             raise HTTPException(400, "Batching is not enabled")
         if not isinstance(given.get("variables"), dict | None):
@@ -178,16 +177,12 @@ class View(GraphQL[Context, None]):
         named = name if isinstance(name, str) else None
         transport = self._get_stream_transport_from_headers(request.headers)
         protocol = transport.protocol if transport else "http"
-        if transport and _takes_json(request.headers):
+        if transport and takes_json(accepted(request.headers)):
             # urql takes all that there is: then what has one result is no stream.
             kind = self.schema.kind_of(found.text or "", named)
             protocol = protocol if kind is OperationType.SUBSCRIPTION else "http"
-        if by_get and found.text and not found.by_id:
-            kind = self.schema.kind_of(found.text, named)
-            if protocol == "http" or kind is OperationType.QUERY:
-                raise HTTPException(
-                    400, "queries are not allowed when using GET, but by their documentId"
-                )
+        if by_get and self.schema.kind_of(found.text or "", named) is OperationType.MUTATION:
+            raise HTTPException(405, "Mutations are not allowed when using GET; use POST")
         return GraphQLRequestData(
             query=found.text,
             variables=given.get("variables"),
@@ -208,8 +203,8 @@ class View(GraphQL[Context, None]):
                 self.schema, request, asked, given["context"], given["sub_response"], execute
             )
         request.state.source = result
-        if isinstance(result, PreExecutionError):
-            _tell_to_wait(result, given["sub_response"])
+        if isinstance(result, ExecutionResult | PreExecutionError):
+            _head(result, request, given["sub_response"])
         return result
 
     async def create_streaming_response(
@@ -242,13 +237,18 @@ class View(GraphQL[Context, None]):
             return Encoded(result)
         if isinstance(result, Answered):
             return Body(result.body)
-        return await super().process_result(request, result)
+        return encoded(result)
 
     def create_response(self, response_data: Any, sub_response: Response) -> Response:
         """An answer: as it is kept, where it is."""
-        if isinstance(response_data, Body):
-            return response_data.response(sub_response)
-        return super().create_response(response_data, sub_response)
+        body = (
+            response_data.body if isinstance(response_data, Body) else orjson.dumps(response_data)
+        )
+        response = Response(
+            body, sub_response.status_code or 200, media_type=sub_response.media_type
+        )
+        response.raw_headers.extend(sub_response.raw_headers)
+        return response
 
     async def on_ws_connect(self, context: Context) -> UnsetType | dict[str, object] | None:
         """Who asks, on a websocket: `authorization` in the payload, its name in any case."""
@@ -293,27 +293,26 @@ class View(GraphQL[Context, None]):
         return orjson.dumps(data).decode()
 
 
-def _tell_to_wait(refused: PreExecutionError, response: Response) -> None:
-    """The status and the header of one who has no points left."""
-    extensions = (refused.errors or [GraphQLError("")])[0].extensions or {}
-    if extensions.get("code") == RateLimited.code:
-        response.status_code = 429
-        response.headers["Retry-After"] = str(extensions["retryAfter"])
+def _head(
+    result: ExecutionResult | PreExecutionError, request: Request, response: Response
+) -> None:
+    """The status and the headers of an answer."""
+    response.media_type = media_type(request.headers.get("accept", ""))
+    if isinstance(result, Answered):
+        return
+    response.status_code = status_of(result, response.media_type)
+    if response.status_code == 429:
+        assert result.errors
+        response.headers["Retry-After"] = str((result.errors[0].extensions or {})["retryAfter"])
 
 
-def _takes_json(headers: Mapping[str, str]) -> bool:
-    accept = next((text for name, text in headers.items() if name.lower() == "accept"), "")
-    types = {part.split(";", 1)[0].strip().lower() for part in accept.split(",")}
-    return not types.isdisjoint(_JSON)
-
-
-def _without_nulls(parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Without those that are JSON's null, which says what an absent one says."""
-    of_json = ("variables", "extensions")
-    return {name: v for name, v in parameters.items() if name not in of_json or v != "null"}
-
-
-def _refusal(status: int, message: str, code: str) -> Response:
-    body: dict[str, Any] = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    # A 404 to a GET, say, may be kept by anybody who is not told otherwise (RFC 9110, 15.1).
-    return JSONResponse(body, status, {"Cache-Control": NEVER})
+def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked in an address: `variables` and `extensions` are JSON; its null says what an absent one says."""
+    asked = dict(given)
+    for name in ("variables", "extensions"):
+        if name in asked:
+            try:
+                asked[name] = orjson.loads(asked[name])
+            except orjson.JSONDecodeError:
+                raise HTTPException(400, f"The parameter {name} is no JSON") from None
+    return asked
