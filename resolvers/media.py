@@ -88,10 +88,13 @@ def encoded(result: ExecutionResult | PreExecutionError) -> dict[str, Any]:
     return told
 
 
-def refusal(status: int, message: str, code: str | None = None, *, accept: str = "") -> Response:
-    """The answer to what is no request for an operation, or of nobody whom we know."""
+def refusal(status: int, message: str, code: str | None = None) -> Response:
+    """The answer to what is no request for an operation, or of nobody whom we know.
+
+    Always by the older type: by the newer one clients take it for an answer, and not for a reason to come again.
+    """
     code = code or _CODES.get(status, "BAD_REQUEST")
     body = {"errors": [{"message": message, "extensions": {"code": code}}]}
     # A 404 to a GET, say, may be kept by anybody who is not told otherwise (RFC 9110, 15.1).
     headers = {"Cache-Control": NEVER}
-    return Response(orjson.dumps(body), status, headers, media_type(accept))
+    return Response(orjson.dumps(body), status, headers, JSON)

@@ -45,8 +45,7 @@ from resolvers.documents import (
 from resolvers.keeping import Answered, Body, answered
 from resolvers.limits import MOST_TOKENS
 from resolvers.manifests import read_manifests
-from resolvers.media import accepted, encoded, media_type, status_of, takes_json
-from resolvers.media import refusal as _refusal
+from resolvers.media import accepted, encoded, media_type, refusal, status_of, takes_json
 from resolvers.results import Result
 from resolvers.schema import Schema, make_schema
 from resolvers.socket import Connection, Socket
@@ -99,7 +98,6 @@ class View(GraphQL[Context, None]):
             await super().__call__(scope, receive, send)
             return
         request = Request(scope, receive)
-        refusal = partial(_refusal, accept=request.headers.get("accept", ""))
         try:
             response = await self._answer(request)
         except (ClientDisconnect, Gone):

@@ -53,6 +53,9 @@ class Weight:
     """What a selection asks for, fragments spread."""
 
     depth: int = 0
+    #: fields at its top
+    width: int = 0
+    #: fields at all levels
     fields: int = 0
     aliases: int = 0
     directives: int = 0
@@ -64,12 +67,14 @@ class Weight:
 
     def add(self, other: "Weight") -> None:
         """Another selection beside this one."""
+        self.width += other.width
         self.count(other)
         self.rows += other.rows
         self.parts += other.parts
 
     def spread(self, fragment: "Weight") -> None:
         """A fragment, which is a part of others, too: it is not copied."""
+        self.width += fragment.width
         self.count(fragment)
         self.repeat(1, fragment, is_row=False)
 
@@ -148,14 +153,14 @@ class Weights:
 
     def _operation(self, operation: OperationDefinitionNode) -> Weight:
         root = self._schema.get_root_type(operation.operation)
-        weight = self._selection(operation.selection_set, root, roots := [0])
+        weight = self._selection(operation.selection_set, root)
         weight.directives += len(operation.directives or ())
         for what, there, most in (
             (LEVELS, weight.depth, MOST_DEPTH),
             ("fields", weight.fields, MOST_FIELDS),
             ("aliases", weight.aliases, MOST_ALIASES),
             ("directives", weight.directives, MOST_DIRECTIVES),
-            ("fields at its root", roots[0], MOST_ROOT_FIELDS),
+            ("fields at its root", weight.width, MOST_ROOT_FIELDS),
         ):
             if there > most:
                 raise _too_complex(most, what)
@@ -165,7 +170,6 @@ class Weights:
         self,
         selections: SelectionSetNode,
         parent: GraphQLNamedType | None,
-        roots: list[int] | None = None,
         level: int = 1,
     ) -> Weight:
         if level > MOST_DEPTH:
@@ -174,18 +178,13 @@ class Weights:
         for node in selections.selections:
             weight.directives += len(node.directives or ())
             if isinstance(node, FieldNode):
-                if roots is not None:
-                    roots[0] += 1
                 self._field(node, parent, weight, level)
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 inner = self._schema.get_type(condition.name.value) if condition else parent
-                weight.add(self._selection(node.selection_set, inner, roots, level))
+                weight.add(self._selection(node.selection_set, inner, level))
             elif isinstance(node, FragmentSpreadNode):
-                spread = self._fragment(node.name.value)
-                if roots is not None:
-                    roots[0] += spread.fields
-                weight.spread(spread)
+                weight.spread(self._fragment(node.name.value))
         return weight
 
     def _fragment(self, name: str) -> Weight:
@@ -207,7 +206,8 @@ class Weights:
         named = get_named_type(definition.type) if definition is not None else None
         inner = Weight()
         if node.selection_set is not None:
-            inner = self._selection(node.selection_set, named, level=level + 1)
+            inner = self._selection(node.selection_set, named, level + 1)
+        into.width += 1
         into.fields += 1
         into.aliases += node.alias is not None
         into.shows_contacts |= parent is not None and (parent.name, node.name.value) in CONTACTS

@@ -16,6 +16,8 @@ from tests.conftest import Api
 FOLDER = Path(__file__).parent / "clients"
 Make = Callable[..., AbstractAsyncContextManager[Api]]
 
+ANSWER = "application/graphql-response+json"
+
 
 async def told(
     api: Api, campaign: str, *, get: bool = False, client: str = "persisted.mjs"
@@ -94,13 +96,13 @@ async def test_urql_registers_by_get_and_takes_one_result_as_json(make_api: Make
         seen = await told(api, campaign, client="urql.mjs")
 
     def sent(method: str, **more: Any) -> dict[str, Any]:
-        usual = {"text": True, "hash": True, "status": 200, "type": "application/json"}
+        usual = {"text": True, "hash": True, "status": 200, "type": ANSWER}
         return {"method": method, **usual, "etag": True, **more}
 
     assert seen["answer"] == [3, 3, 3]
     assert seen["watched"] == [3]
     assert seen["request"] == [
-        sent("GET", text=False, etag=False),  # PersistedQueryNotFound
+        sent("GET", text=False, etag=False, type="application/json"),  # PersistedQueryNotFound
         sent("GET"),
         sent("GET", text=False),
         sent("POST", hash=False, etag=False),

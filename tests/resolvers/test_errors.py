@@ -146,19 +146,24 @@ async def test_several_operations_of_which_none_is_named_are_refused(api: Api) -
     assert answer.json()["data"] == {"campaigns": {"totalCount": 0}}
 
 
-async def test_a_query_in_the_address_is_refused(api: Api) -> None:
-    answer = await api.http.get(
-        f"{api.base}/graphql",
-        params={"query": COUNT},
-        headers={"authorization": f"Bearer {api.key}"},
-    )
+async def test_a_query_in_the_address_is_answered_and_what_it_holds_that_is_no_json_is_named(
+    api: Api,
+) -> None:
+    async def got(**parameters: str) -> tuple[int, Any]:
+        answer = await api.http.get(
+            f"{api.base}/graphql",
+            params={"query": COUNT, **parameters},
+            headers={"authorization": f"Bearer {api.key}"},
+        )
+        return answer.status_code, answer.json()
 
-    assert answer.status_code == 400
-    (error,) = answer.json()["errors"]
-    assert error == {
-        "message": "queries are not allowed when using GET, but by their documentId",
-        "extensions": {"code": "BAD_REQUEST"},
-    }
+    status, answer = await got()
+    assert (status, answer["data"]) == (200, {"campaigns": {"totalCount": 0}})
+
+    for name in ("variables", "extensions"):
+        status, answer = await got(**{name: "{"})
+        (error,) = answer["errors"]
+        assert (status, error["message"]) == (400, f"The parameter {name} is no JSON")
 
 
 @pytest.mark.parametrize(
@@ -205,7 +210,7 @@ async def test_pages_within_pages_end_before_they_are_read(api: Api) -> None:
     ).json()
 
     # 100 x 100 and the first 100 are more than 10,000; ten thousand million are not even begun, else this would not end
-    assert answer["data"] is None
+    assert "data" not in answer
     assert {(e["extensions"]["code"], e["message"]) for e in answer["errors"]} == {
         (
             "TOO_MANY_ROWS",
