@@ -128,6 +128,11 @@ class Settings:
         "Megabytes of answers that one process keeps, to give them again as long as nothing has changed that they were "
         "made from. 0: none.",
     )
+    introspection: str = _setting(
+        "all",
+        "Whose keys may look at the schema, and are told what they may have meant: `all`, `admin` (those with this "
+        "scope), or `off`: nobody's. GraphiQL needs it.",
+    )
     operation_seconds: int = _setting(
         10,
         "Seconds that one query or mutation may take; then it is answered with TIMEOUT, and MongoDB stops as well.",
@@ -209,6 +214,8 @@ class Settings:
             raise StartError(f"GQL_ANSWER_CACHE_MB must be 0 to {MOST_MEGABYTES}")
 
     def _check_operations(self) -> None:
+        if self.introspection not in ("all", "admin", "off"):
+            raise StartError("GQL_INTROSPECTION must be all, admin or off")
         if not 1 <= self.operation_seconds <= MOST_SECONDS:
             raise StartError(f"GQL_OPERATION_SECONDS must be 1 to {MOST_SECONDS}")
         if not 0 <= self.cost_per_minute <= MOST_POINTS:

@@ -220,6 +220,14 @@ class Context:
             return self.viewer
         return await self.services.authenticator.viewer(self.authorization)
 
+    @property
+    def introspects(self) -> bool:
+        """Whether the viewer may look at the schema."""
+        allowed = self.services.settings.introspection
+        return allowed == "all" or (
+            allowed == "admin" and self.viewer is not None and self.viewer.may("admin")
+        )
+
     def asking(self, scope: str) -> Viewer:
         """The viewer, where it has this scope.
 

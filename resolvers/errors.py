@@ -35,6 +35,19 @@ _REASONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(\w+) cannot represent", r"It is no \1."),
     )
 )
+# What is written in a document may be a number as well: the words of graphql-core, up to where they repeat it.
+_LITERALS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(said, re.DOTALL), ours)
+    for said, ours in (
+        (r"^(\w+ cannot represent [\w -]*?value): .*", r"\1."),
+        (r"^(Enum '\w+' cannot represent [\w -]*?value): .*", r"\1."),
+        (r"^Value '.*' does not exist in", "This value does not exist in"),
+        (r"[;,] found: .*", "."),
+        (r" Found: .*", ""),
+        (r"\b((?:Block)?String|Int|Float) '.*'", r"\1"),
+    )
+)
+_HINT = re.compile(r" Did you mean .*?\?(?= |$)", re.DOTALL)
 _BAD_REQUESTS = (MissingQueryError, CannotGetOperationTypeError, InvalidOperationTypeError)
 
 
@@ -52,14 +65,14 @@ def coded(error: GraphQLError) -> GraphQLError:
     if isinstance(original, _BAD_REQUESTS):
         return _with(error, error.message or "There is no such operation.", "BAD_REQUEST")
     if isinstance(error, GraphQLSyntaxError):
-        return _with(error, error.message, "GRAPHQL_PARSE_FAILED")
+        return _with(error, _without_literals(error.message), "GRAPHQL_PARSE_FAILED")
     if variable := _VARIABLE.match(error.message):
         return _with(error, _without_value(variable), "BAD_USER_INPUT")
     if error.path is None and error.nodes and isinstance(original, ValueError):
         # A scalar of ours could not read what the document itself holds; a bug of ours has no place in it.
-        return _with(error, error.message, "BAD_USER_INPUT")
+        return _with(error, _without_literals(error.message), "BAD_USER_INPUT")
     if error.path is None and (original is None or isinstance(original, GraphQLError)):
-        return _with(error, error.message, "GRAPHQL_VALIDATION_FAILED")
+        return _with(error, _without_literals(error.message), "GRAPHQL_VALIDATION_FAILED")
     error_id = secrets.token_hex(8)
     log.error("error %s: %s", error_id, kind(original or error))
     masked = _with(error, "Something went wrong on our side.", "INTERNAL_ERROR")
@@ -77,6 +90,20 @@ def _with(error: GraphQLError, message: str, code: str) -> GraphQLError:
         path=error.path,
         extensions={"code": code},
     )
+
+
+def without_hint(error: GraphQLError) -> GraphQLError:
+    """The error without "Did you mean ...": that names what is in the schema, to whom may not look at it."""
+    if "Did you mean" not in error.message:
+        return error
+    code = str((error.extensions or {})["code"])
+    return _with(error, _HINT.sub("", error.message), code)
+
+
+def _without_literals(message: str) -> str:
+    for pattern, ours in _LITERALS:
+        message = pattern.sub(ours, message)
+    return message
 
 
 def _without_value(variable: re.Match[str]) -> str:

@@ -31,6 +31,13 @@ class RateLimited(PublicError):
         )
 
 
+def introspection_disabled() -> PublicError:
+    """Who may not look at the schema is told so; `__typename` is no part of it."""
+    return PublicError(
+        "This key may not look at the schema (GQL_INTROSPECTION).", "INTROSPECTION_DISABLED"
+    )
+
+
 def too_slow(seconds: int) -> PublicError:
     """What takes so long holds up others."""
     return PublicError(

@@ -17,10 +17,10 @@ from gql_server.errors import Overloaded, PublicError, SnapshotTooOld
 from gql_server.pace import Pace
 from resolvers.admission import cost_of, in_time, note_shown, note_watching, pay, refused
 from resolvers.context import Context
-from resolvers.errors import coded
+from resolvers.errors import coded, without_hint
 from resolvers.executor import Executor
 from resolvers.known import Documents, Knowing
-from resolvers.limits import MOST_TOKENS
+from resolvers.limits import MOST_TOKENS, introspection_disabled
 from resolvers.meanings import MEANINGS
 from resolvers.message import Message
 from resolvers.mutation import Mutation
@@ -115,7 +115,7 @@ class Schema(strawberry.Schema):
             if context is not None and context_value is not None:
                 context_value.shown = context.seen()
                 await note_shown(context, context_value.shown)
-            coded_result: ExecutionResult = _coded(result, None, asked)
+            coded_result: ExecutionResult = _without_hints(_coded(result, None, asked), context)
             return coded_result
         except (PublicError, Overloaded, GraphQLError) as error:
             # A key that was revoked, or more than is executed, before anything was begun; or what took too long.
@@ -142,6 +142,8 @@ class Schema(strawberry.Schema):
             return None
         weights = self.documents.weighed(self._schema, query, {"max_tokens": MOST_TOKENS})
         asked = weights.of(name, variables)
+        if asked is not None and asked.introspects and context and not context.introspects:
+            raise introspection_disabled()
         if context is not None and context.viewer is not None:
             await pay(context, 1 if asked is None else asked.cost)
         return asked
@@ -217,7 +219,10 @@ class Schema(strawberry.Schema):
         async def results() -> list[Any]:
             source = await super(Schema, self).stream(context_value=context, **operation)
             async with aclosing(source):
-                return [_coded(result, context, asked) async for result in source]
+                return [
+                    _without_hints(_coded(result, context, asked), context)
+                    async for result in source
+                ]
 
         try:
             found = await in_time(results(), context, asked)
@@ -239,7 +244,7 @@ class Schema(strawberry.Schema):
             source = await super().stream(context_value=context, **operation)
             async with aclosing(source):
                 async for result in source:
-                    yield _coded(result, context)
+                    yield _without_hints(_coded(result, context), context)
         except (PublicError, Overloaded) as error:
             yield refused(error)
         finally:
@@ -283,6 +288,13 @@ def _coded(result: Any, context: Context | None, asked: Asked | None = None) -> 
     # Each event says where it stands; an error in between stands nowhere.
     stand, context.stand = context.stand, None
     return Result.of(result, stand)
+
+
+def _without_hints(result: Any, context: Context | None) -> Any:
+    """Without the names that graphql-core proposes, for a viewer who may not look at the schema."""
+    if result.errors and context is not None and not context.introspects:
+        result.errors = [without_hint(error) for error in result.errors]
+    return result
 
 
 def make_schema() -> Schema:

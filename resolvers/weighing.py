@@ -45,6 +45,8 @@ from resolvers.sizes import Size, Variables, size_of
 CONTACTS = frozenset({("Message", "recipient"), ("Message", "contactName")})
 """The fields that show a number or a name: in clear, to whom may see them."""
 
+INTROSPECTION = frozenset({"__schema", "__type"})
+
 LEVELS = "levels of fields within fields"
 
 
@@ -60,6 +62,7 @@ class Weight:
     aliases: int = 0
     directives: int = 0
     shows_contacts: bool = False
+    introspects: bool = False
     #: rows whose number hangs on no variable
     rows: int = 0
     #: the others: how often, whether each is a row itself, and what each asks for
@@ -85,6 +88,7 @@ class Weight:
         self.aliases += other.aliases
         self.directives += other.directives
         self.shows_contacts |= other.shows_contacts
+        self.introspects |= other.introspects
 
     def repeat(self, size: "Size | int", each: "Weight", *, is_row: bool) -> None:
         """The rows of another selection, so often."""
@@ -113,6 +117,8 @@ class Asked:
     cost: int
     #: whether numbers or names are among what it asks for
     shows_contacts: bool
+    #: whether the schema is
+    introspects: bool
     #: the id that its first field is about
     subject: str | None
 
@@ -149,7 +155,9 @@ class Weights:
         rows = weight.rows_with(variables or {}, {})
         if rows > MOST_ROWS:
             raise too_many_rows()
-        return Asked(kind, 1 + rows, weight.shows_contacts, _text(about, variables or {}))
+        return Asked(
+            kind, 1 + rows, weight.shows_contacts, weight.introspects, _text(about, variables or {})
+        )
 
     def _operation(self, operation: OperationDefinitionNode) -> Weight:
         root = self._schema.get_root_type(operation.operation)
@@ -210,6 +218,7 @@ class Weights:
         into.width += 1
         into.fields += 1
         into.aliases += node.alias is not None
+        into.introspects |= node.name.value in INTROSPECTION
         into.shows_contacts |= parent is not None and (parent.name, node.name.value) in CONTACTS
         into.count(inner, below=1)
         size = size_of(node, definition, named, parent, self._schema)
