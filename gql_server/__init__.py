@@ -14,7 +14,7 @@
 * jobs           what runs by the clock       * events   the nudge between processes
 * rollup         old minutes become hours     * recount  the proof that figures are right
 * answers        those that are given again    * budgets  what each key may ask for
-* audit          who saw numbers and names
+* audit          who saw numbers and names     * headers  what browsers must not do
 * auth           key -> viewer                * numbers  phone numbers, in clear and masked
 * domain/        what the words mean          * providers/  their words, ours
 * store/         one file per collection      * database, embedded  Mongo, opened; Mongo, brought along

@@ -9,10 +9,11 @@ from typing import Protocol, TypedDict
 
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,6 +23,7 @@ from gql_server.compression import Compression
 from gql_server.connections import Connections
 from gql_server.database import Database, open_database
 from gql_server.fetching import Fetcher
+from gql_server.headers import SecurityHeaders
 from gql_server.logs import log
 from gql_server.services import Services, running
 from gql_server.settings import LARGEST_BODY, Settings, origin_pattern
@@ -108,9 +110,11 @@ def create_app(settings: Settings, *, graphql: Endpoint, db: Database | None = N
         routes=_routes(graphql),
         middleware=[
             Middleware(AccessLog),
+            Middleware(SecurityHeaders, https=(settings.public_url or "").startswith("https://")),
             *_cross_origin(settings.allowed_origins),
             *([Middleware(Compression)] if settings.compression == "on" else []),
         ],
+        exception_handlers={HTTPException: _told},
         lifespan=lifespan,
     )
     app.state.connections = connections
@@ -161,6 +165,17 @@ class _Webhook:
         webhooks: Webhooks = scope["state"]["webhooks"]
         response = await webhooks.receive(Request(scope, receive))
         await response(scope, receive, send)
+
+
+_CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
+
+
+async def _told(request: Request, error: Exception) -> Response:
+    """What is not there, or not done there, in the form of all that this server refuses."""
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "BAD_REQUEST")
+    body = {"errors": [{"message": error.detail, "extensions": {"code": code}}]}
+    return JSONResponse(body, error.status_code, error.headers)
 
 
 async def _ready(request: Request) -> Response:
@@ -225,8 +240,6 @@ class _WithHeaders:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["Content-Security-Policy"] = self._policy
-                headers["X-Content-Type-Options"] = "nosniff"
-                headers["Referrer-Policy"] = "no-referrer"
                 # The assets' names hold a hash of what is in them; the page's does not.
                 immutable = "/assets/" in scope["path"] and message["status"] in (200, 304)
                 headers["Cache-Control"] = (
