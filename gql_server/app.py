@@ -26,7 +26,7 @@ from gql_server.fetching import Fetcher
 from gql_server.headers import SecurityHeaders
 from gql_server.logs import log
 from gql_server.services import Services, running
-from gql_server.settings import LARGEST_BODY, Settings, origin_pattern
+from gql_server.settings import Settings, origin_pattern
 from gql_server.webhooks import Webhooks
 
 STATIC = Path(__file__).parent / "static"
@@ -137,8 +137,7 @@ def _routes(graphql: Endpoint) -> list[BaseRoute]:
         Route("/webhooks/{provider}/{token}", _Webhook()),
         Route("/", _home, methods=["GET"]),
         # Not a Mount: it misses the websocket path.
-        # It refuses a larger body by its length; this one is for bodies that do not tell it.
-        Route("/graphql", graphql, max_body_size=LARGEST_BODY),
+        Route("/graphql", graphql),
         WebSocketRoute("/graphql", graphql),
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", _ready, methods=["GET"]),

@@ -8,12 +8,12 @@ import contextlib
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, validate
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
 from strawberry.types.execution import ParseOptions
 
 from gql_server.errors import PublicError
+from resolvers.limits import MOST_ERRORS
 from resolvers.weighing import Weights
 
 MOST = 256
@@ -103,8 +103,11 @@ class Knowing(SchemaExtension):
         if known is not None and context.graphql_document is known.document:
             if known.errors is None:
                 self._documents.validated += 1
-                known.errors = validate_document(
-                    context.schema._schema, known.document, context.validation_rules
+                known.errors = validate(
+                    context.schema._schema,
+                    known.document,
+                    context.validation_rules,
+                    max_errors=MOST_ERRORS,
                 )
             context.pre_execution_errors = known.errors
         yield

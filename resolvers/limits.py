@@ -11,6 +11,18 @@ MOST_DEPTH = 16
 MOST_FIELDS = 2000
 """Fragments spread: a document of 1,000 tokens has fewer, unless it spreads them again and again."""
 MOST_ALIASES = 50
+MOST_ALIKE = 50
+"""Fields of one name in one selection: the rule that they must not conflict compares each with each."""
+MOST_NAMES = 100
+"""In one selection: no type has a third of that, and aliases are counted."""
+MOST_FRAGMENTS = 50
+"""Compared with each other by the same rule."""
+MOST_SPREADS = 200
+MOST_OPERATIONS = 20
+MOST_INPUT_FIELDS = 50
+"""Fields of one input object that is written in a document: each one that is wrong is told with all of them."""
+MOST_ERRORS = 10
+"""Mistakes that are told of one document."""
 MOST_DIRECTIVES = 50
 MOST_ROOT_FIELDS = 20
 

@@ -23,6 +23,9 @@ from resolvers.page import DEFAULT_SIZE
 UNKNOWN_SIZE = 100
 """Rows that are counted for a report whose size is known only when it is read; what it really has is counted then."""
 
+LONGEST_INT = 11
+"""Characters of a number of 32 bits, with its sign."""
+
 Variables = Mapping[str, Any]
 Size = Callable[[Variables], int]
 """How many there are of a list, given the operation's variables."""
@@ -65,7 +68,9 @@ def _is_node(named: GraphQLNamedType) -> bool:
 
 def _largest(values: Sequence[ValueNode], default: int) -> Size | int:
     """The largest of these numbers; what is no number, or none that a page can have, is refused when it is read."""
-    numbers = [int(value.value) for value in values if isinstance(value, IntValueNode)]
+    # Longer ones are no numbers of GraphQL, and Python refuses to read the longest.
+    written = [value.value for value in values if isinstance(value, IntValueNode)]
+    numbers = [int(text) for text in written if len(text) <= LONGEST_INT]
     names = [value.name.value for value in values if isinstance(value, VariableNode)]
     if not names:
         return max([0, *numbers]) if numbers else default

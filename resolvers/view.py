@@ -13,7 +13,7 @@ import orjson
 from cross_web import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import ConnectionRejectionError
@@ -97,7 +97,7 @@ class View(GraphQL[Context, None]):
         if scope["type"] != "http":
             await super().__call__(scope, receive, send)
             return
-        request = Request(scope, receive)
+        request = Request(scope, _limited(receive))
         try:
             response = await self._answer(request)
         except (ClientDisconnect, Gone):
@@ -126,7 +126,7 @@ class View(GraphQL[Context, None]):
             return RedirectResponse("/graphiql/")
         length = request.headers.get("content-length", "")
         if length.isdigit() and int(length) > LARGEST_BODY:
-            raise HTTPException(413, f"A body has at most {LARGEST_BODY} bytes")
+            raise _too_large()
         return await self.run(request)
 
     async def get_context(
@@ -302,6 +302,25 @@ def _head(
     if response.status_code == 429:
         assert result.errors
         response.headers["Retry-After"] = str((result.errors[0].extensions or {})["retryAfter"])
+
+
+def _limited(receive: Receive) -> Receive:
+    """Refuses a body that is too long and has not said so."""
+    left = LARGEST_BODY
+
+    async def limited() -> Message:
+        nonlocal left
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise _too_large()
+        return message
+
+    return limited
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"A body has at most {LARGEST_BODY} bytes")
 
 
 def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ Rows are what costs: a page of 100 contacts is 100, and pages within pages multi
 with one, and costs nothing of its own.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from graphql import (
@@ -21,6 +22,8 @@ from graphql import (
     GraphQLObjectType,
     GraphQLSchema,
     InlineFragmentNode,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
     StringValueNode,
@@ -33,11 +36,17 @@ from strawberry.types.graphql import OperationType
 from gql_server.errors import PublicError
 from resolvers.limits import (
     MOST_ALIASES,
+    MOST_ALIKE,
     MOST_DEPTH,
     MOST_DIRECTIVES,
     MOST_FIELDS,
+    MOST_FRAGMENTS,
+    MOST_INPUT_FIELDS,
+    MOST_NAMES,
+    MOST_OPERATIONS,
     MOST_ROOT_FIELDS,
     MOST_ROWS,
+    MOST_SPREADS,
     too_many_rows,
 )
 from resolvers.sizes import Size, Variables, size_of
@@ -55,8 +64,8 @@ class Weight:
     """What a selection asks for, fragments spread."""
 
     depth: int = 0
-    #: fields at its top
-    width: int = 0
+    #: fields at its top, by the names that they are answered under
+    names: Counter[str] = field(default_factory=Counter)
     #: fields at all levels
     fields: int = 0
     aliases: int = 0
@@ -70,14 +79,14 @@ class Weight:
 
     def add(self, other: "Weight") -> None:
         """Another selection beside this one."""
-        self.width += other.width
+        self.names.update(other.names)
         self.count(other)
         self.rows += other.rows
         self.parts += other.parts
 
     def spread(self, fragment: "Weight") -> None:
         """A fragment, which is a part of others, too: it is not copied."""
-        self.width += fragment.width
+        self.names.update(fragment.names)
         self.count(fragment)
         self.repeat(1, fragment, is_row=False)
 
@@ -136,6 +145,10 @@ class Weights:
         }
         self._known: dict[str, Weight] = {}
         self._operations: list[tuple[str | None, OperationType, Weight, ValueNode | None]] = []
+        self._spreads = 0
+        _at_most(MOST_FRAGMENTS, len(self._fragments), "fragments")
+        operations = len(document.definitions) - len(self._fragments)
+        _at_most(MOST_OPERATIONS, operations, "operations in its document")
         for definition in document.definitions:
             if isinstance(definition, OperationDefinitionNode):
                 name = definition.name.value if definition.name else None
@@ -168,10 +181,9 @@ class Weights:
             ("fields", weight.fields, MOST_FIELDS),
             ("aliases", weight.aliases, MOST_ALIASES),
             ("directives", weight.directives, MOST_DIRECTIVES),
-            ("fields at its root", weight.width, MOST_ROOT_FIELDS),
+            ("fields at its root", weight.names.total(), MOST_ROOT_FIELDS),
         ):
-            if there > most:
-                raise _too_complex(most, what)
+            _at_most(most, there, what)
         return weight
 
     def _selection(
@@ -180,8 +192,7 @@ class Weights:
         parent: GraphQLNamedType | None,
         level: int = 1,
     ) -> Weight:
-        if level > MOST_DEPTH:
-            raise _too_complex(MOST_DEPTH, LEVELS)
+        _at_most(MOST_DEPTH, level, LEVELS)
         weight = Weight()
         for node in selections.selections:
             weight.directives += len(node.directives or ())
@@ -192,7 +203,12 @@ class Weights:
                 inner = self._schema.get_type(condition.name.value) if condition else parent
                 weight.add(self._selection(node.selection_set, inner, level))
             elif isinstance(node, FragmentSpreadNode):
+                self._spreads += 1
+                _at_most(MOST_SPREADS, self._spreads, "fragment spreads")
                 weight.spread(self._fragment(node.name.value))
+        if len(selections.selections) > 1 and weight.names:
+            _at_most(MOST_NAMES, len(weight.names), "different fields in one selection")
+            _at_most(MOST_ALIKE, max(weight.names.values()), "fields of one name in one selection")
         return weight
 
     def _fragment(self, name: str) -> Weight:
@@ -212,10 +228,12 @@ class Weights:
     ) -> None:
         definition = _definition(self._schema, parent, node.name.value)
         named = get_named_type(definition.type) if definition is not None else None
+        for argument in node.arguments or ():
+            _check_literal(argument.value)
         inner = Weight()
         if node.selection_set is not None:
             inner = self._selection(node.selection_set, named, level + 1)
-        into.width += 1
+        into.names[node.alias.value if node.alias else node.name.value] += 1
         into.fields += 1
         into.aliases += node.alias is not None
         into.introspects |= node.name.value in INTROSPECTION
@@ -241,11 +259,24 @@ def _text(value: ValueNode | None, variables: Variables) -> str | None:
     return value.value if isinstance(value, StringValueNode) else None
 
 
-def _too_complex(most: int, what: str) -> PublicError:
-    return PublicError(
-        f"An operation has at most {most:,} {what}, fragments included; ask in several operations.",
-        "TOO_COMPLEX",
-    )
+def _check_literal(value: ValueNode) -> None:
+    """Refuse what takes long to be told wrong; the parser has refused what is nested deeply."""
+    if isinstance(value, ObjectValueNode):
+        _at_most(MOST_INPUT_FIELDS, len(value.fields), "fields in one input object")
+        for inner in value.fields:
+            _check_literal(inner.value)
+    elif isinstance(value, ListValueNode):
+        for item in value.values:
+            if not isinstance(item, StringValueNode):
+                _check_literal(item)
+
+
+def _at_most(most: int, there: int, what: str) -> None:
+    if there > most:
+        raise PublicError(
+            f"An operation has at most {most:,} {what}, fragments included; ask in several operations.",
+            "TOO_COMPLEX",
+        )
 
 
 def _definition(
