@@ -209,7 +209,7 @@ class Authenticator:
         whose = f"{claims.issuer}\0{claims.subject}".encode()
         # Keyed: a subject may be a mail address, which anybody could guess from a plain hash.
         key_id = hashlib.blake2b(whose, key=self._secret, digest_size=16).hexdigest()
-        scopes = claims.scopes & SCOPES.keys()
+        scopes = frozenset(SCOPES) & claims.scopes
         return Viewer(claims.workspace, scopes, f"jwt:{key_id}", claims.expires_at)
 
     async def _is_workspace(self, name: str) -> bool:
