@@ -5,7 +5,8 @@ import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -31,7 +32,10 @@ DEFAULT_SCOPES = frozenset(SCOPES) - {"admin"}
 
 REMEMBERED = 5.0
 """Seconds that what was shown is taken as good, so that a revoked key stops working soon."""
-MOST_REMEMBERED = 10_000
+MOST_REMEMBERED = 50_000
+"""More than are connected by default: who are looked at by turns must not push each other out."""
+AT_ONCE = 1000
+"""Keys of one query."""
 LONGEST = 8 * 1024
 """Characters of what is shown; a token of an identity provider has 1 to 2 thousand."""
 
@@ -154,7 +158,8 @@ class Authenticator:
             return known[1]
         try:
             if (match := _KEY.match(text)) is not None:
-                viewer = await self._of_key(*match.groups())
+                key = await keys.one(self._db.latest, match[1])
+                viewer = self._judged(key, *match.groups())
             elif self._tokens is not None and _TOKEN.match(text):
                 viewer = await self._of_token(self._tokens, text)
             elif text:
@@ -164,11 +169,30 @@ class Authenticator:
         except Unauthenticated:
             self._remembered.pop(digest, None)
             raise
-        self._remembered[digest] = (time.monotonic() + self._good_for(viewer), viewer)
-        self._remembered.move_to_end(digest)
-        while len(self._remembered) > MOST_REMEMBERED:
-            self._remembered.popitem(last=False)
+        self._remember(digest, viewer)
         return viewer
+
+    async def refresh(self, shown: Iterable[str]) -> None:
+        """Look at all these keys again, many in one query, so that `viewer` need not for each.
+
+        :raises Overloaded: that cannot be told just now.
+        """
+        now = time.monotonic()
+        halves: dict[str, tuple[str, bytes]] = {}
+        for authorization in shown:
+            text = _shown(authorization)
+            digest = _digest(text)
+            known = self._remembered.get(digest)
+            match = _KEY.match(text)
+            if match is not None and (known is None or known[0] <= now):
+                halves[match[1]] = (match[2], digest)
+        ids = list(halves)
+        for first in range(0, len(ids), AT_ONCE):
+            for key in await keys.some(self._db.latest, ids[first : first + AT_ONCE]):
+                secret, digest = halves[key.id]
+                # `viewer` has the words for those that are good no more.
+                with suppress(Unauthenticated):
+                    self._remember(digest, self._judged(key, key.id, secret))
 
     @property
     def _what_is_needed(self) -> str:
@@ -188,8 +212,13 @@ class Authenticator:
             SIGN_INS_REFUSED.labels(why="too_many").inc()
             raise
 
-    async def _of_key(self, key_id: str, secret: str) -> Viewer:
-        key = await keys.one(self._db.latest, key_id)
+    def _remember(self, digest: bytes, viewer: Viewer) -> None:
+        self._remembered[digest] = (time.monotonic() + self._good_for(viewer), viewer)
+        self._remembered.move_to_end(digest)
+        while len(self._remembered) > MOST_REMEMBERED:
+            self._remembered.popitem(last=False)
+
+    def _judged(self, key: Key | None, key_id: str, secret: str) -> Viewer:
         # An unknown key takes the same steps as a wrong one.
         good = self._hashes.known(key.hash if key is not None else bytes(32), key_id, secret)
         if key is None or not good:

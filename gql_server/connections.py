@@ -12,6 +12,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
@@ -35,6 +36,8 @@ SEND_WITHIN = 10.0
 """Seconds that one frame may wait for a reader who takes nothing."""
 KEYS_EVERY = 3.0
 """Seconds between two looks at the keys of those who are connected."""
+TURN = 100
+"""Keys that are looked at before somebody else has his turn."""
 ASK_EVERY = 0.1
 """Seconds between two looks, while all are sent away, at whether somebody is in a hurry."""
 WAVES = 20
@@ -214,7 +217,11 @@ class Connections:
         for connection in self._open:
             if connection.authorization is not None:
                 groups.setdefault(connection.authorization, []).append(connection)
-        for authorization, connections in groups.items():
+        with suppress(Overloaded):
+            await self._authenticator.refresh(groups)
+        for looked_at, (authorization, connections) in enumerate(groups.items()):
+            if looked_at % TURN == TURN - 1:
+                await asyncio.sleep(0)
             try:
                 viewer = await self._authenticator.viewer(authorization)
             except Unauthenticated:

@@ -24,7 +24,8 @@ from gql_server.settings import Settings
 
 LEEWAY = 10.0
 """Seconds by which the provider's clock may be ahead of ours, for `nbf` and `iat`; at `exp` a token ends at once."""
-MOST_VERIFIED = 10_000
+MOST_VERIFIED = 50_000
+"""More than are connected by default: who are looked at by turns must not push each other out."""
 
 _PUBLIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _SHARED = {"HS256": 32, "HS384": 48, "HS512": 64}

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from gql_server import attempts, auth, metrics
+from gql_server import attempts, auth, connections, metrics
 from gql_server.attempts import Attempts, group_of
 from gql_server.errors import TooManyAttempts
 from gql_server.services import utc_now
@@ -145,12 +145,20 @@ async def test_a_key_that_is_known_to_be_good_goes_on_working_from_there(
     assert await office.ask(api.key) == BLOCKED
 
 
-async def test_sockets_that_are_open_stay_open(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who are connected are looked at all the time."""
+    monkeypatch.setattr(connections, "KEYS_EVERY", 0.1)
     monkeypatch.setattr(auth, "REMEMBERED", 0.0)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_sockets_that_are_open_stay_open(api: Api) -> None:
     office = Office(api, "127.0.0.1")
     async with acknowledged(api) as socket:
         await office.fail(20)
         assert await office.ask(a_guess()) == BLOCKED
+        await asyncio.sleep(0.5)
         await socket.subscribe("1", COUNT)
         assert await socket.next() == {"campaigns": {"totalCount": 0}}
 

@@ -15,8 +15,10 @@ import httpx
 import pytest
 
 from gql_server import auth, connections, key_use
+from gql_server.attempts import Attempts
+from gql_server.auth import Authenticator
 from gql_server.database import Database
-from gql_server.errors import StartError
+from gql_server.errors import StartError, Unauthenticated
 from gql_server.key_hash import KeyHashes
 from gql_server.key_use import KeyUse
 from gql_server.services import utc_now
@@ -35,6 +37,13 @@ COUNT = "{ campaigns { totalCount } }"
 HISTORY = "subscription { campaignsUpdated(minIntervalMs: 100) { id name } }"
 SECRET, OTHER = "a" * 40, "b" * 40
 ID, HALF = "0123456789ab", "s" * 43
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who are connected are looked at all the time."""
+    monkeypatch.setattr(connections, "KEYS_EVERY", 0.1)
+    monkeypatch.setattr(auth, "REMEMBERED", 0.0)
 
 
 def kept_id(key: str) -> str:
@@ -287,14 +296,46 @@ async def test_it_is_written_once_a_minute_for_all_keys_together_and_at_the_end(
         assert left == {made[0].id: at + timedelta(seconds=201), made[2].id: at}
 
 
+async def test_the_keys_of_all_who_are_connected_are_looked_at_together(
+    db: Database, mongo_url: str
+) -> None:
+    ours = await installation.load(db)
+    hashes = KeyHashes(ours.secret)
+    made = [auth.new_key("w", ALL_SCOPES, now=utc_now(), hashes=hashes) for _ in range(2500)]
+    await db.collection("keys").insert_many([keys._row(key) for _, key in made])
+    shown = [f"Bearer {text}" for text, _ in made]
+    async with listening(db, mongo_url) as (heard, commands):
+        found = Authenticator(
+            heard,
+            ours,
+            hashes=hashes,
+            use=KeyUse(heard),
+            attempts=Attempts(0),
+            tokens=None,
+            clock=utc_now,
+        )
+        wrong = f"{shown[1][:-43]}{'x' * 43}"
+        assert await keys.remove(db, "w", made[0][1].id)
+
+        await found.refresh([*shown, "Bearer nonsense", ""])
+        await found.refresh([wrong])
+
+        assert len(commands.reads()) == 4
+        for (_, key), one in zip(made[1:], shown[1:], strict=True):
+            assert (await found.viewer(one)).key_id == key.id
+        assert len(commands.reads()) == 4
+        for refused in (shown[0], wrong):
+            with pytest.raises(Unauthenticated):
+                await found.viewer(refused)
+
+
 # How one follows another
 
 
+@pytest.mark.usefixtures("quick")
 async def test_a_rotated_key_has_a_successor_with_the_same_scopes_and_both_are_good_for_a_while(
-    gql_server: Command, api: Api, monkeypatch: pytest.MonkeyPatch
+    gql_server: Command, api: Api
 ) -> None:
-    monkeypatch.setattr(auth, "REMEMBERED", 0.0)
-    monkeypatch.setattr(connections, "KEYS_EVERY", 0.1)
     old = await api.new_key(scopes=frozenset({"reports:read"}))
     rotate = ("keys", "rotate", "--workspace", "acme", "--json")
     async with acknowledged(api, old) as socket, streaming(api, HISTORY, key=old) as stream:

@@ -1,6 +1,6 @@
 """API keys: what is kept of them is enough to recognise one, and not enough to use it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -38,6 +38,12 @@ async def one(reads: Reads, key_id: str) -> Key | None:
     """The key with this public part, in whichever workspace it is."""
     row = await reads.find_one(COLLECTION, {"_id": key_id})
     return _key(row) if row is not None else None
+
+
+async def some(reads: Reads, key_ids: Sequence[str]) -> list[Key]:
+    """The keys with these public parts, without those that there are none of."""
+    rows = await reads.find(COLLECTION, {"_id": {"$in": list(key_ids)}})
+    return [_key(row) for row in rows]
 
 
 async def of_workspace(reads: Reads, workspace: str) -> list[Key]:
