@@ -12,7 +12,6 @@ import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
 from datetime import datetime
 from typing import Protocol
 
@@ -214,11 +213,15 @@ class Connections:
         assert self._clock is not None
         now = self._clock()
         groups: dict[str, list[Connection]] = {}
-        for connection in self._open:
-            if connection.authorization is not None:
+        for connection in list(self._open):
+            if _has_ended(connection.viewer, now):
+                self._forbid([connection])  # whether the database is there or not
+            elif connection.authorization is not None:
                 groups.setdefault(connection.authorization, []).append(connection)
-        with suppress(Overloaded):
+        try:
             await self._authenticator.refresh(groups)
+        except Overloaded:
+            return  # nobody is sent away because the database is
         for looked_at, (authorization, connections) in enumerate(groups.items()):
             if looked_at % TURN == TURN - 1:
                 await asyncio.sleep(0)
@@ -228,8 +231,8 @@ class Connections:
                 self._forbid(connections)
                 continue
             except Overloaded:
-                return  # nobody is sent away because the database is
-            expired = viewer.expires_at is not None and viewer.expires_at <= now
+                return
+            expired = _has_ended(viewer, now)
             # Other rights: it comes back, and then has them.
             self._forbid(c for c in connections if expired or c.viewer != viewer)
 
@@ -237,3 +240,7 @@ class Connections:
         for connection in connections:
             if connection in self._open:
                 self._say(connection, FORBIDDEN, "Forbidden")
+
+
+def _has_ended(viewer: Viewer | None, now: datetime) -> bool:
+    return viewer is not None and viewer.expires_at is not None and viewer.expires_at <= now

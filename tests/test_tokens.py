@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from gql_server import auth, connections, fetching, jwks, tokens
 from gql_server.app import create_app
 from gql_server.auth import Authenticator
-from gql_server.errors import StartError, Unauthenticated
+from gql_server.errors import Overloaded, StartError, Unauthenticated
 from gql_server.settings import Settings
 from resolvers.view import View
 from tests.conftest import Api
@@ -514,6 +514,23 @@ async def test_what_is_open_ends_when_its_token_does_and_nothing_else(
         seen = (await other.part())["data"] if transport == MULTIPART else await other.next()
         assert seen == {"campaignsUpdated": [{"id": campaign, "name": "Spring"}]}
     assert "has expired" in await refusal(api, short)
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_token_ends_also_while_the_database_is_away(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any) -> None:
+        raise Overloaded("away")
+
+    short, long = token(exp=int(time.time()) + 2, sub="short"), token(sub="long")
+    async with _watching(api, SSE, long) as other, _watching(api, "websocket", short) as ended:
+        monkeypatch.setattr(Authenticator, "refresh", away)
+        monkeypatch.setattr(Authenticator, "viewer", away)
+        assert await ended.closed() == 4403
+        monkeypatch.undo()
+        campaign = await api.new_campaign()
+        assert await other.next() == {"campaignsUpdated": [{"id": campaign, "name": "Spring"}]}
 
 
 @contextlib.asynccontextmanager
