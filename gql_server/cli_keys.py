@@ -14,7 +14,8 @@ from gql_server.database import Database
 from gql_server.key_hash import KeyHashes
 from gql_server.services import utc_now
 from gql_server.settings import Settings
-from gql_server.store import installation, keys, workspaces
+from gql_server.store import audit, installation, keys, workspaces
+from gql_server.store.audit import Action, Done
 from gql_server.store.keys import Key
 
 keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
@@ -64,6 +65,7 @@ def create_key(
         )
         await workspaces.ensure(db, workspace, now=now)
         await keys.add(db, key)
+        await _note(db, workspace, Action.KEY_CREATED, key.id)
         return text, key
 
     text, key = with_database(settings, add)
@@ -119,6 +121,8 @@ def rotate_key(
         )
         made = await keys.rotate(db, workspace, key_id, successor=key, until=until, now=now)
         if made is not None:
+            await _note(db, workspace, Action.KEY_ROTATED, key_id)
+            await _note(db, workspace, Action.KEY_CREATED, made.id)
             return text, made
         old = await keys.one(db.latest, key_id)
         if old is None or old.workspace != workspace:
@@ -145,14 +149,24 @@ def revoke_key(workspace: Workspace, key_id: Id, as_json: AsJson = False) -> Non
     within 10 (with 4403), on every server.
     """
     checked(workspace)
-    gone = with_database(settings_of(), lambda db: keys.remove(db, workspace, key_id))
-    if not gone:
+
+    async def revoke(db: Database) -> bool:
+        gone = await keys.remove(db, workspace, key_id)
+        if gone:
+            await _note(db, workspace, Action.KEY_REVOKED, key_id)
+        return gone
+
+    if not with_database(settings_of(), revoke):
         raise refused(_NO_KEY)
     if as_json:
         typer.echo(json.dumps({"id": key_id, "workspace": workspace, "revoked": True}))
 
 
 _NO_KEY = "This workspace has no key of this id; see `gql-server keys list`."
+
+
+async def _note(db: Database, workspace: str, action: Action, key_id: str) -> None:
+    await audit.add(db, Done(workspace, audit.COMMAND, action, key_id), at=utc_now())
 
 
 async def _hashes(db: Database, settings: Settings) -> KeyHashes:

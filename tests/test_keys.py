@@ -23,7 +23,7 @@ from gql_server.key_hash import KeyHashes
 from gql_server.key_use import KeyUse
 from gql_server.services import utc_now
 from gql_server.settings import Settings
-from gql_server.store import installation, keys
+from gql_server.store import audit, installation, keys
 from tests.commands import listening
 from tests.conftest import ALL_SCOPES, Api
 from tests.server_process import command, environment, free_port, serving
@@ -438,6 +438,27 @@ async def test_an_overlap_that_is_none_is_refused(
     assert (done.code, done.out) == (1, "")
     assert "--overlap" in done.err
     assert "replacedBy" not in await row(api, api.key)
+
+
+async def test_what_is_done_to_a_key_is_written_down_and_what_is_refused_is_not(
+    gql_server: Command, db: Database
+) -> None:
+    words = ("--workspace", "w", "--json")
+    one = json.loads((await gql_server("keys", "create", *words)).out)["id"]
+    two = json.loads((await gql_server("keys", "rotate", *words, one)).out)["id"]
+    assert (await gql_server("keys", "rotate", *words, one)).code == 1
+    assert (await gql_server("keys", "revoke", *words, two)).code == 0
+    assert (await gql_server("keys", "revoke", *words, two)).code == 1
+
+    since = utc_now() - timedelta(minutes=5)
+    entries = await audit.of_workspace(db.latest, "w", since=since, limit=100)
+    assert {entry.done.actor for entry in entries} == {audit.COMMAND}
+    assert [(entry.done.action.value, entry.done.subject) for entry in reversed(entries)] == [
+        ("KEY_CREATED", one),
+        ("KEY_ROTATED", one),
+        ("KEY_CREATED", two),
+        ("KEY_REVOKED", two),
+    ]
 
 
 # On every process
