@@ -23,10 +23,11 @@ from gql_server.domain.receipt import History, HistoryEntry, to_milliseconds
 from gql_server.domain.source import Source
 from gql_server.domain.status import DeliveryStatus
 from gql_server.intake import NewRecipient
+from gql_server.key_hash import KeyHashes
 from gql_server.plan import Plan
 from gql_server.registration import NewCampaign
 from gql_server.services import Services, utc_now
-from gql_server.store import keys, sources, workspaces
+from gql_server.store import installation, keys, sources, workspaces
 from gql_server.store.messages import NewMessage
 
 WORKSPACE = "bench"
@@ -104,7 +105,8 @@ async def workspace(db: Database) -> tuple[str, str]:
     """The text of a key, and the token of a source of our own webhook."""
     now = utc_now()
     await workspaces.ensure(db, WORKSPACE, now=now)
-    text, key = auth.new_key(WORKSPACE, auth.DEFAULT_SCOPES, now=now)
+    hashes = KeyHashes((await installation.load(db)).secret)
+    text, key = auth.new_key(WORKSPACE, auth.DEFAULT_SCOPES, now=now, hashes=hashes)
     await keys.add(db, key)
     token, token_hash = auth.new_token()
     source = Source(secrets.token_hex(8), WORKSPACE, "generic", (), "UTC")

@@ -15,7 +15,9 @@
 * rollup         old minutes become hours     * recount  the proof that figures are right
 * answers        those that are given again    * budgets  what each key may ask for
 * audit          who saw numbers and names     * headers  what browsers must not do
-* auth           key -> viewer                * numbers  phone numbers, in clear and masked
+* auth           key, token -> viewer         * numbers  phone numbers, in clear and masked
+* tokens, jwks   JWTs, and their keys         * attempts who failed to sign in too often
+* key_hash       what is kept of a key        * key_use  when a key was used last
 * domain/        what the words mean          * providers/  their words, ours
 * store/         one file per collection      * database, embedded  Mongo, opened; Mongo, brought along
 * settings, errors, logs, metrics, batching, deadlines   what everybody uses

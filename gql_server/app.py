@@ -17,6 +17,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gql_server import embedded, health
 from gql_server.compression import Compression
@@ -27,6 +28,7 @@ from gql_server.headers import SecurityHeaders
 from gql_server.logs import log
 from gql_server.services import Services, running
 from gql_server.settings import Settings, origin_pattern
+from gql_server.tokens import tokens_of
 from gql_server.webhooks import Webhooks
 
 STATIC = Path(__file__).parent / "static"
@@ -86,7 +88,10 @@ def create_app(settings: Settings, *, graphql: Endpoint, db: Database | None = N
     """The application. `db` is used as it is and left open; without one the lifespan opens its own.
 
     `app.state.connections` are those that stay open, to be drained before the sockets are closed.
+
+    :raises StartError: the settings name an identity provider, but not as it must be.
     """
+    tokens = tokens_of(settings)
     connections = Connections(
         most=settings.most_connections, most_of_a_key=settings.most_connections_of_a_key
     )
@@ -95,13 +100,15 @@ def create_app(settings: Settings, *, graphql: Endpoint, db: Database | None = N
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
         async with aclosing(Fetcher()) as fetcher:
             if db is not None:
-                async with running(settings, db, connections=connections) as services:
+                async with running(
+                    settings, db, connections=connections, tokens=tokens
+                ) as services:
                     yield _state(services, fetcher)
                     await graphql.close()
                 return
             async with (
                 connected(settings, server=True) as own,
-                running(settings, own, connections=connections) as services,
+                running(settings, own, connections=connections, tokens=tokens) as services,
             ):
                 yield _state(services, fetcher)
                 await graphql.close()
@@ -109,6 +116,7 @@ def create_app(settings: Settings, *, graphql: Endpoint, db: Database | None = N
     app = Starlette(
         routes=_routes(graphql),
         middleware=[
+            *_behind(settings.trusted_proxies),
             Middleware(AccessLog),
             Middleware(SecurityHeaders, https=(settings.public_url or "").startswith("https://")),
             *_cross_origin(settings.allowed_origins),
@@ -210,6 +218,11 @@ def _page(body: str, *, status: int = 200) -> Response:
         status,
         {"Content-Security-Policy": PAGE_POLICY},
     )
+
+
+def _behind(proxies: Sequence[str]) -> list[Middleware]:
+    """Whose word counts on who the client is, and on whether it came by TLS."""
+    return [Middleware(ProxyHeadersMiddleware, trusted_hosts=list(proxies))] if proxies else []
 
 
 def _cross_origin(origins: Sequence[str]) -> list[Middleware]:

@@ -1,4 +1,4 @@
-"""The command `gql-server`: what serves, and what goes with it. More of it: `cli_access`, `cli_upkeep`."""
+"""The command `gql-server`: what serves, and what goes with it. More of it: `cli_access`, `cli_keys`, `cli_upkeep`."""
 
 import contextlib
 from collections.abc import Callable
@@ -9,7 +9,8 @@ import typer
 
 from gql_server import __version__, logs
 from gql_server.app import connected, create_app
-from gql_server.cli_access import alerts_command, keys_app, sources_app
+from gql_server.cli_access import alerts_command, sources_app
+from gql_server.cli_keys import keys_app
 from gql_server.cli_run import answering, clear_refusals, run, settings_of, zone_of
 from gql_server.cli_upkeep import dead_app, recount_command
 from gql_server.server import (

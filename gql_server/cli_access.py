@@ -1,21 +1,19 @@
-"""The commands `gql-server keys`, `sources` and `alerts`: who may come in, by which door, and what to be alerted of."""
+"""The commands `gql-server sources` and `alerts`: by which door receipts come in, and what to be alerted of."""
 
 import json
-import re
 import secrets
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
 
 import typer
 
-from gql_server import auth, logs
-from gql_server.app import connected
+from gql_server import auth
+from gql_server.cli_database import AsJson, Id, NewWorkspace, Workspace, checked, with_database
 from gql_server.cli_run import (
     address_here,
     clear_refusals,
     refused,
-    run,
     say,
     settings_of,
     written,
@@ -26,87 +24,11 @@ from gql_server.domain.source import Source
 from gql_server.domain.status import DeliveryIndicator
 from gql_server.providers import PROVIDERS
 from gql_server.services import utc_now
-from gql_server.settings import Settings
-from gql_server.store import indexes, keys, sources, workspaces
+from gql_server.store import sources, workspaces
 
-keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
 sources_app = typer.Typer(
     help="Sources: provider accounts that post receipts.", no_args_is_help=True
 )
-
-WORKSPACE = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
-
-NewWorkspace = Annotated[
-    str, typer.Option("--workspace", help="The workspace; made where it is missing.")
-]
-Workspace = Annotated[str, typer.Option(help="The workspace.")]
-Id = Annotated[str, typer.Argument(metavar="ID")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-
-
-@keys_app.command("create")
-def create_key(
-    workspace: NewWorkspace,
-    scopes: Annotated[
-        str | None,
-        typer.Option(help=f"Separated by commas, of: {', '.join(auth.SCOPES)}. All but admin."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make an API key and print it: it is shown once, and never again."""
-    wanted = auth.DEFAULT_SCOPES
-    if scopes is not None:
-        wanted = frozenset(scope.strip() for scope in scopes.split(","))
-    if unknown := wanted - set(auth.SCOPES):
-        raise refused(
-            f"There is no scope {sorted(unknown)[0]!r}; there are: {', '.join(auth.SCOPES)}."
-        )
-    text, key = auth.new_key(_checked(workspace), wanted, now=utc_now())
-
-    async def add(db: Database) -> None:
-        await workspaces.ensure(db, workspace, now=utc_now())
-        await keys.add(db, key)
-
-    _with_database(settings_of(), add)
-    if as_json:
-        shown = {
-            "apiKey": text,
-            "id": key.id,
-            "workspace": workspace,
-            "scopes": sorted(wanted),
-        }
-        typer.echo(json.dumps(shown))
-    else:
-        typer.echo(text)
-        typer.echo("Keep it now: only a hash of it is stored.", err=True)
-
-
-@keys_app.command("list")
-def list_keys(workspace: Workspace, as_json: AsJson = False) -> None:
-    """List a workspace's keys, without their secrets."""
-    _checked(workspace)
-    found = _with_database(settings_of(), lambda db: keys.of_workspace(db.latest, workspace))
-    rows = [
-        {"id": key.id, "scopes": sorted(key.scopes), "createdAt": written(key.created_at)}
-        for key in found
-    ]
-    if as_json:
-        typer.echo(json.dumps(rows))
-    for row in () if as_json else rows:
-        typer.echo(f"{row['id']}  {row['createdAt']}  {','.join(row['scopes'])}")
-
-
-@keys_app.command("revoke")
-def revoke_key(workspace: Workspace, key_id: Id) -> None:
-    """Revoke a key by its id, the part between the underscores.
-
-    New requests with it are refused within 5 seconds. A websocket that is already open with it stays until it
-    closes; a later version will close it.
-    """
-    _checked(workspace)
-    gone = _with_database(settings_of(), lambda db: keys.remove(db, workspace, key_id))
-    if not gone:
-        raise refused("This workspace has no key of this id; see `gql-server keys list`.")
 
 
 @sources_app.command("add")
@@ -134,7 +56,7 @@ def add_source(
     token, token_hash = auth.new_token()
     source = Source(
         id=secrets.token_hex(8),
-        workspace=_checked(workspace),
+        workspace=checked(workspace),
         provider=provider,
         secrets=tuple(secret or ()),
         time_zone=time_zone,
@@ -147,7 +69,7 @@ def add_source(
     settings = settings_of()
     with clear_refusals():
         base = settings.public_url or address_here(settings)
-    _with_database(settings, add)
+    with_database(settings, add)
     url = f"{base.rstrip('/')}/webhooks/{provider}/{token}"
     if as_json:
         typer.echo(
@@ -173,8 +95,8 @@ def add_source(
 @sources_app.command("list")
 def list_sources(workspace: Workspace, as_json: AsJson = False) -> None:
     """List a workspace's sources, without their addresses and secrets."""
-    _checked(workspace)
-    found = _with_database(settings_of(), lambda db: sources.of_workspace(db.latest, workspace))
+    checked(workspace)
+    found = with_database(settings_of(), lambda db: sources.of_workspace(db.latest, workspace))
     rows = [
         {
             "id": source.id,
@@ -208,7 +130,7 @@ def set_secrets(
     To rotate a secret without losing a receipt: give both the old and the new one, exchange it at the provider, and
     then give the new one alone. A server knows within 5 seconds.
     """
-    _checked(workspace)
+    checked(workspace)
 
     async def exchange(db: Database) -> str | None:
         found = await sources.of_workspace(db.latest, workspace)
@@ -218,7 +140,7 @@ def set_secrets(
             await sources.set_secrets(db, workspace, source_id, secret)
         return provider
 
-    if _with_database(settings_of(), exchange) is None:
+    if with_database(settings_of(), exchange) is None:
         raise refused("This workspace has no source of this id; see `gql-server sources list`.")
 
 
@@ -228,8 +150,8 @@ def remove_source(workspace: Workspace, source_id: Id) -> None:
 
     Receipts that came before stay.
     """
-    _checked(workspace)
-    gone = _with_database(settings_of(), lambda db: sources.remove(db, workspace, source_id))
+    checked(workspace)
+    gone = with_database(settings_of(), lambda db: sources.remove(db, workspace, source_id))
     if not gone:
         raise refused("This workspace has no source of this id; see `gql-server sources list`.")
 
@@ -260,7 +182,7 @@ def alerts_command(
     0 to 100, such as 5 or 1.3; 100 switches an alert off. It holds for all campaigns of the workspace, from the next
     answer on. Messages that wait are none before 24 hours are over.
     """
-    _checked(workspace)
+    checked(workspace)
     given = {
         "permanent": permanent,
         "temporary": temporary,
@@ -276,7 +198,7 @@ def alerts_command(
             await workspaces.set_thresholds(db, workspace, changed)
         return await workspaces.one(db.latest, workspace)
 
-    found = _with_database(settings_of(), exchange)
+    found = with_database(settings_of(), exchange)
     if found is None:
         raise refused("There is no workspace of this name; the first key or source makes it.")
     shown = {name: found.thresholds.percent[indicator] for name, indicator in _OPTIONS.items()}
@@ -304,20 +226,3 @@ def _check_secrets(provider: str, given: Sequence[str]) -> None:
         )
     if not all(one.strip() for one in given):
         raise refused("An empty secret guards nothing: give --secret what the provider signs with.")
-
-
-def _with_database(settings: Settings, use: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:
-    logs.configure(settings.log_level)
-
-    async def using() -> Any:
-        async with connected(settings) as db:
-            await indexes.ensure(db, outbox_hours=settings.outbox_hours)
-            return await use(db)
-
-    return run(using())
-
-
-def _checked(workspace: str) -> str:
-    if not WORKSPACE.match(workspace):
-        raise refused("A workspace's name has 1 to 63 of a-z 0-9 - _ and begins with a-z or 0-9.")
-    return workspace

@@ -35,6 +35,8 @@ SEND_WITHIN = 10.0
 """Seconds that one frame may wait for a reader who takes nothing."""
 KEYS_EVERY = 3.0
 """Seconds between two looks at the keys of those who are connected."""
+TURN = 100
+"""Keys that are looked at before somebody else has his turn."""
 ASK_EVERY = 0.1
 """Seconds between two looks, while all are sent away, at whether somebody is in a hurry."""
 WAVES = 20
@@ -211,18 +213,26 @@ class Connections:
         assert self._clock is not None
         now = self._clock()
         groups: dict[str, list[Connection]] = {}
-        for connection in self._open:
-            if connection.authorization is not None:
+        for connection in list(self._open):
+            if _has_ended(connection.viewer, now):
+                self._forbid([connection])  # whether the database is there or not
+            elif connection.authorization is not None:
                 groups.setdefault(connection.authorization, []).append(connection)
-        for authorization, connections in groups.items():
+        try:
+            await self._authenticator.refresh(groups)
+        except Overloaded:
+            return  # nobody is sent away because the database is
+        for looked_at, (authorization, connections) in enumerate(groups.items()):
+            if looked_at % TURN == TURN - 1:
+                await asyncio.sleep(0)
             try:
                 viewer = await self._authenticator.viewer(authorization)
             except Unauthenticated:
                 self._forbid(connections)
                 continue
             except Overloaded:
-                return  # nobody is sent away because the database is
-            expired = viewer.expires_at is not None and viewer.expires_at <= now
+                return
+            expired = _has_ended(viewer, now)
             # Other rights: it comes back, and then has them.
             self._forbid(c for c in connections if expired or c.viewer != viewer)
 
@@ -230,3 +240,7 @@ class Connections:
         for connection in connections:
             if connection in self._open:
                 self._say(connection, FORBIDDEN, "Forbidden")
+
+
+def _has_ended(viewer: Viewer | None, now: datetime) -> bool:
+    return viewer is not None and viewer.expires_at is not None and viewer.expires_at <= now

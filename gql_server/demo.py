@@ -34,6 +34,7 @@ from gql_server.domain.campaign import SmsType
 from gql_server.domain.source import Source
 from gql_server.errors import Overloaded, StartError
 from gql_server.intake import MOST_AT_ONCE
+from gql_server.key_hash import KeyHashes
 from gql_server.pace import Interval
 from gql_server.registration import NewCampaign
 from gql_server.server import address_of, listening_socket, make_server
@@ -193,7 +194,8 @@ async def _new_access(services: Services) -> Access:
     """A key with all scopes and a source of smsmode, in the demo's workspace; there is no campaign yet."""
     db, settings, now = services.db, services.settings, utc_now()
     await workspaces.ensure(db, WORKSPACE, now=now)
-    text, key = auth.new_key(WORKSPACE, frozenset(auth.SCOPES), now=now)
+    hashes = KeyHashes(services.installation.secret, settings.secret)
+    text, key = auth.new_key(WORKSPACE, frozenset(auth.SCOPES), now=now, hashes=hashes)
     await keys.add(db, key)
     token, token_hash = auth.new_token()
     source = Source(secrets.token_hex(8), WORKSPACE, "smsmode", (), ZONE.key)

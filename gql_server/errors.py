@@ -28,6 +28,20 @@ class Unauthenticated(PublicError):
     code = "UNAUTHENTICATED"
 
 
+class WrongKey(Unauthenticated):
+    """What was shown was never good, so that it may be a guess: it counts as a failed attempt."""
+
+
+class TooManyAttempts(PublicError):
+    """From this address what was no key was shown too often; it has to wait for so many seconds."""
+
+    code = "TOO_MANY_ATTEMPTS"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__("Too many failed attempts to sign in from this address; try again later.")
+        self.retry_after = retry_after
+
+
 class Forbidden(PublicError):
     """The key is good, but lacks the scope for this."""
 

@@ -114,6 +114,19 @@ DROPPED = Counter(
     ["code"],
     registry=REGISTRY,
 )
+SIGN_INS_REFUSED = Counter(
+    "gql_sign_ins_refused",
+    "Requests and websockets that were not let in: `none` showed nothing, `wrong` what was never good, `over` what is "
+    "no longer, or is for others; `too_many` came from an address that failed too often.",
+    ["why"],
+    registry=REGISTRY,
+)
+JWKS_FETCHES = Counter(
+    "gql_jwks_fetches",
+    "Fetches of the identity provider's keys: `fetched` or `failed`.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 ANSWERS = Counter(
     "gql_answers",
     "Queries by HTTP that could be answered from what is kept: `again` it was, `changed` since, or `new`.",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gql_server.answers import MEGABYTE, Answers
+from gql_server.attempts import Attempts
 from gql_server.audit import Audit
 from gql_server.auth import Authenticator
 from gql_server.budgets import Budgets
@@ -16,6 +17,8 @@ from gql_server.events import Events
 from gql_server.expiry import Expiry
 from gql_server.ingestion import Ingestion
 from gql_server.jobs import Jobs
+from gql_server.key_hash import KeyHashes
+from gql_server.key_use import KeyUse
 from gql_server.live import Live
 from gql_server.parking import Parking
 from gql_server.registration import Registration
@@ -23,6 +26,7 @@ from gql_server.settings import Settings
 from gql_server.slots import Slots
 from gql_server.store import indexes, installation
 from gql_server.store.installation import Installation
+from gql_server.tokens import Tokens, tokens_of
 
 
 def utc_now() -> datetime:
@@ -59,6 +63,7 @@ async def running(
     *,
     clock: Clock = utc_now,
     connections: Connections | None = None,
+    tokens: Tokens | None = None,
 ) -> AsyncIterator[Services]:
     """The services of a process, started; at the end they finish what they have begun."""
     await indexes.ensure(db, outbox_hours=settings.outbox_hours)
@@ -72,7 +77,18 @@ async def running(
     patience = timedelta(hours=settings.waiting_expires_after)
     expiry = Expiry(db, committer, clock=clock, after=patience)
     jobs = Jobs(db, committer, parking, expiry, clock=clock)
-    authenticator = Authenticator(db)
+    tokens = tokens_of(settings) if tokens is None else tokens
+    ours = await installation.load(db)
+    key_use = KeyUse(db)
+    authenticator = Authenticator(
+        db,
+        ours,
+        hashes=KeyHashes(ours.secret, settings.secret),
+        use=key_use,
+        attempts=Attempts(settings.sign_in_attempts),
+        tokens=tokens,
+        clock=clock,
+    )
     if connections is None:
         connections = Connections(
             most=settings.most_connections, most_of_a_key=settings.most_connections_of_a_key
@@ -80,7 +96,7 @@ async def running(
     services = Services(
         settings=settings,
         db=db,
-        installation=await installation.load(db),
+        installation=ours,
         authenticator=authenticator,
         ingestion=ingestion,
         registration=registration,
@@ -100,6 +116,9 @@ async def running(
     slots.start(committer.slots)
     events.start()
     live.start()
+    key_use.start()
+    if tokens is not None:
+        tokens.start()
     connections.start(authenticator, clock=clock)
     ingestion.start()
     jobs.start()
@@ -117,3 +136,6 @@ async def running(
         await slots.close()
         await live.close()
         await events.close()
+        await key_use.close()
+        if tokens is not None:
+            await tokens.close()

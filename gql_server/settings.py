@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +26,8 @@ MOST_ORPHANS = 10_000_000
 MOST_MEGABYTES = 16 * 1024
 MOST_SECONDS = 600
 MOST_POINTS = 10**9
+
+SHORTEST_SECRET = 32
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request to /graphql; a thousand recipients are a fifth of it."""
@@ -83,6 +86,54 @@ class Settings:
         "Origins of single-page apps that may query and subscribe, separated by commas, e.g. "
         "`https://app.example.com`. `http://localhost:*` stands for any port.",
         "none",
+    )
+    trusted_proxies: tuple[str, ...] = _setting(
+        (),
+        "Proxies in front of this server whose `X-Forwarded-For` and `X-Forwarded-Proto` count: addresses and "
+        "networks, separated by commas, e.g. `10.0.0.0/8`. Nobody else's do.",
+        "none",
+    )
+    sign_in_attempts: int = _setting(
+        20,
+        "What was no key may be shown so often in a minute from one address (of IPv6: one /64), before it has to wait. "
+        "0: without end. Behind a proxy it needs `GQL_TRUSTED_PROXIES`.",
+    )
+    secret: tuple[str, ...] = _setting(
+        (),
+        "A secret of 32 characters or more that goes into the hashes of API keys, so that a stolen database alone is "
+        "worth nothing; the same on every server and for the command. Several, separated by commas: the first is used, "
+        "and keys from the time of the others go on working.",
+        "none",
+    )
+    jwt_jwks_url: str | None = _setting(
+        None,
+        "Where your identity provider publishes its keys (JWKS, `https://`): its tokens (JWT) are let in. See "
+        "`docs/access.md`.",
+        "unset",
+    )
+    jwt_key_file: str | None = _setting(
+        None,
+        "Instead of that a file with the provider's public key or certificate in PEM, or with a secret that is shared "
+        "with it.",
+        "unset",
+    )
+    jwt_algorithms: tuple[str, ...] = _setting(
+        ("RS256", "ES256", "EdDSA"),
+        "The algorithms that tokens may be signed with, separated by commas.",
+        "RS256,ES256,EdDSA",
+    )
+    jwt_issuer: str | None = _setting(
+        None, "What tokens must have as `iss`, to the letter; required for tokens.", "unset"
+    )
+    jwt_audience: str | None = _setting(
+        None, "What tokens must have in `aud`, to the letter; required for tokens.", "unset"
+    )
+    jwt_workspace_claim: str = _setting(
+        "workspace", "The claim that names the workspace of a token."
+    )
+    jwt_scopes_claim: str = _setting(
+        "scope",
+        "The claim that names its scopes: text with blanks between them, or a list. Others than ours are passed over.",
     )
     outbox_hours: int = _setting(
         24, "How long a subscription can resume: changes are kept for this many hours."
@@ -191,6 +242,7 @@ class Settings:
         self._check_answers()
         self._check_operations()
         self._check_connections()
+        self._check_access()
         for origin in self.allowed_origins:
             parts = urlsplit(origin)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.path:
@@ -220,6 +272,23 @@ class Settings:
             raise StartError(f"GQL_OPERATION_SECONDS must be 1 to {MOST_SECONDS}")
         if not 0 <= self.cost_per_minute <= MOST_POINTS:
             raise StartError(f"GQL_COST_PER_MINUTE must be 1 to {MOST_POINTS}, or 0 for no limit")
+
+    def _check_access(self) -> None:
+        for proxy in self.trusted_proxies:
+            try:
+                ip_network(proxy)
+            except ValueError:
+                raise StartError(
+                    "GQL_TRUSTED_PROXIES holds something that is neither an address nor a network, e.g. 10.0.0.0/8"
+                ) from None
+        if not 0 <= self.sign_in_attempts <= MOST_CONNECTIONS:
+            raise StartError(
+                f"GQL_SIGN_IN_ATTEMPTS must be 1 to {MOST_CONNECTIONS}, or 0 for any number"
+            )
+        if any(len(secret) < SHORTEST_SECRET for secret in self.secret):
+            raise StartError(
+                f"A secret in GQL_SECRET must have {SHORTEST_SECRET} characters or more: openssl rand -hex 32 makes one"
+            )
 
     def _check_connections(self) -> None:
         for name in ("most_connections", "most_connections_of_a_key"):

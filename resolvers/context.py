@@ -165,12 +165,19 @@ class Context:
     """Of a connection, and copied for each operation on it."""
 
     def __init__(
-        self, services: Services, viewer: Viewer | None, authorization: str | None = None
+        self,
+        services: Services,
+        viewer: Viewer | None,
+        authorization: str | None = None,
+        *,
+        host: str | None = None,
     ) -> None:
         self.services = services
         self.viewer = viewer
         #: what the viewer showed, to be looked at again: a socket may live longer than its key
         self.authorization = authorization
+        #: the address of who has yet to sign in, over a websocket
+        self.host = host
         #: what the client sent with connection_init; set by Strawberry's websocket handler
         self.connection_params: dict[str, Any] | None = None
         #: tells a websocket's connection whose it is

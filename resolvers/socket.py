@@ -22,7 +22,7 @@ from gql_server.connections import (
     Connections,
     TooManyConnections,
 )
-from gql_server.errors import Overloaded
+from gql_server.errors import Overloaded, TooManyAttempts
 from gql_server.logs import kind, log
 from resolvers.context import Context
 from resolvers.documents import RefusedDocument, TrustedDocuments, names_one
@@ -158,7 +158,7 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         try:
             async with asyncio.timeout(SIGN_IN_TIMEOUT):
                 await super().handle_connection_init(message)
-        except TooManyConnections as refusal:
+        except (TooManyConnections, TooManyAttempts) as refusal:
             await self.websocket.close(TRY_AGAIN, refusal.message)
         except (Overloaded, TimeoutError):
             await self.websocket.close(TRY_AGAIN, "Try again later")

@@ -30,7 +30,7 @@ from strawberry.types.graphql import OperationType
 from strawberry.types.unset import UNSET, UnsetType
 
 from gql_server.connections import TooManyConnections
-from gql_server.errors import Overloaded, Unauthenticated
+from gql_server.errors import Overloaded, TooManyAttempts, Unauthenticated
 from gql_server.logs import log
 from gql_server.services import Services
 from gql_server.settings import LARGEST_BODY, Settings, origin_pattern
@@ -105,6 +105,9 @@ class View(GraphQL[Context, None]):
         except Unauthenticated as error:
             response = refusal(401, error.message, error.code)
             response.headers["WWW-Authenticate"] = "Bearer"
+        except TooManyAttempts as error:
+            response = refusal(429, error.message, error.code)
+            response.headers["Retry-After"] = f"{error.retry_after}"
         except TooManyConnections as error:
             response = refusal(503, error.message, error.code)
             response.headers["Retry-After"] = "5"
@@ -138,9 +141,10 @@ class View(GraphQL[Context, None]):
         """
         services: Services = request.state.services
         if isinstance(request, WebSocket):
-            return Context(services, viewer=None)
+            return Context(services, viewer=None, host=_host(request))
         header = request.headers.get("authorization")
-        context = Context(services, await services.authenticator.viewer(header), header)
+        viewer = await services.authenticator.sign_in(header, _host(request))
+        context = Context(services, viewer, header)
         if "text/event-stream" in request.headers.get("accept", ""):
             context.last_event_id = request.headers.get("last-event-id") or None
         # For the stream, which is counted by its key.
@@ -256,7 +260,9 @@ class View(GraphQL[Context, None]):
         )
         context.authorization = header if isinstance(header, str) else None
         try:
-            context.viewer = await context.services.authenticator.viewer(context.authorization)
+            context.viewer = await context.services.authenticator.sign_in(
+                context.authorization, context.host
+            )
         except Unauthenticated:
             raise ConnectionRejectionError from None
         if context.sign_in is not None:
@@ -289,6 +295,11 @@ class View(GraphQL[Context, None]):
     def encode_json(self, data: object) -> str:
         """Text: as bytes it would become a binary frame, which clients do not expect."""
         return orjson.dumps(data).decode()
+
+
+def _host(request: Request | WebSocket) -> str | None:
+    """Where it comes from, to be counted where it fails and to be told nobody."""
+    return request.client.host if request.client and request.client.host else None
 
 
 def _head(

@@ -16,10 +16,11 @@ from gql_server import auth, embedded
 from gql_server.app import create_app
 from gql_server.database import Database
 from gql_server.domain.source import Source
+from gql_server.key_hash import KeyHashes
 from gql_server.server import listening_socket, make_server
 from gql_server.services import Services, running, utc_now
 from gql_server.settings import Settings
-from gql_server.store import indexes, keys, sources, workspaces
+from gql_server.store import indexes, installation, keys, sources, workspaces
 from resolvers.view import View
 from tests.driver import DRIVER, opened, settings_for
 
@@ -85,7 +86,8 @@ class Api:
     ) -> str:
         """A new key's text; of the client's own workspace where none is named."""
         workspace = workspace or self.workspace
-        text, key = auth.new_key(workspace, scopes, now=utc_now())
+        hashes = KeyHashes((await installation.load(self.db)).secret)
+        text, key = auth.new_key(workspace, scopes, now=utc_now(), hashes=hashes)
         await workspaces.ensure(self.db, workspace, now=utc_now())
         await keys.add(self.db, key)
         return text

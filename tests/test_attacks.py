@@ -1,7 +1,8 @@
 """Documents that are made to cost much: each is refused, and at little cost. Frames and bodies as well.
 
 The one place where a test measures: processor time of this process, the least of several tries, against a bound that
-the project promises (20 ms). Without our own walk through the document, several of these take a second or a hundred years.
+the project promises (20 ms). Without our own walk through the document, several of these take a second, and one a
+hundred years.
 """
 
 import contextlib

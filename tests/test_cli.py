@@ -312,7 +312,7 @@ async def test_the_help_says_how_soon_a_door_is_shut(
     said = " ".join((await gql_server(*words, "--help")).out.split())
 
     assert "refused within 5 seconds" in said
-    assert ("websocket that is already open" in said) is (words[0] == "keys")
+    assert ("closed within 10 (with 4403), on every server" in said) is (words[0] == "keys")
 
 
 @pytest.mark.parametrize("scheme", BUSES)

@@ -220,7 +220,7 @@ async def test_what_was_opened_with_a_key_that_is_no_longer_good_is_ended_and_no
     async def viewer(self: Authenticator, authorization: str | None) -> Viewer:
         known = await found(self, authorization)
         if authorization == f"Bearer {key}" and why == "expired":
-            return replace(known, expires_at=utc_now())
+            return replace(known, expires_at=utc_now() - timedelta(seconds=1))
         if authorization == f"Bearer {key}" and why == "other rights":
             return replace(known, scopes=ALL_SCOPES - {"contacts:read"})
         return known

@@ -1,5 +1,6 @@
 """Workspaces: whose data it is, what its credits are, and what it is to be alerted of."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +11,8 @@ from gql_server.domain.alerts import DEFAULT_PERCENT, Thresholds
 from gql_server.domain.status import DeliveryIndicator
 
 COLLECTION = "workspaces"
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 
 
 @dataclass(frozen=True, slots=True)

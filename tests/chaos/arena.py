@@ -22,7 +22,8 @@ from pymongo import AsyncMongoClient
 from gql_server import auth, embedded
 from gql_server.database import Database, Document
 from gql_server.domain.source import Source
-from gql_server.store import keys, sources, workspaces
+from gql_server.key_hash import KeyHashes
+from gql_server.store import installation, keys, sources, workspaces
 from tests.chaos.plan import Scale
 from tests.chaos.sending import utc_now
 from tests.server_process import environment, free_port
@@ -196,7 +197,8 @@ class Arena:
         await self.mongod.ready()
         now = utc_now()
         await workspaces.ensure(self.db, WORKSPACE, now=now)
-        self.key, key = auth.new_key(WORKSPACE, auth.DEFAULT_SCOPES, now=now)
+        hashes = KeyHashes((await installation.load(self.db)).secret)
+        self.key, key = auth.new_key(WORKSPACE, auth.DEFAULT_SCOPES, now=now, hashes=hashes)
         await keys.add(self.db, key)
         self._token, token_hash = auth.new_token()
         source = Source(secrets.token_hex(8), WORKSPACE, "generic", (), "UTC")
