@@ -13,7 +13,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import ParseOptions
 
 from gql_server.errors import PublicError
-from resolvers.limits import MOST_ERRORS
+from resolvers.limits import MOST_CHARACTERS, MOST_ERRORS
 from resolvers.weighing import Weights
 
 MOST = 256
@@ -67,6 +67,11 @@ class Documents:
         if found is not None:
             self._known.move_to_end(text)
             return found
+        if len(text) > MOST_CHARACTERS:
+            raise GraphQLError(
+                f"A document has at most {MOST_CHARACTERS:,} characters; long texts are variables.",
+                extensions={"code": "GRAPHQL_PARSE_FAILED"},
+            )
         self.parsed += 1
         found = Known(parse(text, **options))
         self._known[text] = found

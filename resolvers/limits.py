@@ -6,6 +6,8 @@ from gql_server.errors import PublicError
 
 MOST_TOKENS = 1000
 """Of a document, comments and all that is ignored left out."""
+MOST_CHARACTERS = 50_000
+"""Of a document: a long text in it is read letter by letter; such texts are variables."""
 MOST_DEPTH = 16
 """Levels of fields within fields: what GraphiQL asks of the schema has 14, a report page 8."""
 MOST_FIELDS = 2000
@@ -19,6 +21,9 @@ MOST_FRAGMENTS = 50
 """Compared with each other by the same rule."""
 MOST_SPREADS = 200
 MOST_OPERATIONS = 20
+MOST_ITEMS = 200
+"""Of one list that is written in a document; a longer one is a variable."""
+MOST_INPUT_DEPTH = 10
 MOST_INPUT_FIELDS = 50
 """Fields of one input object that is written in a document: each one that is wrong is told with all of them."""
 MOST_ERRORS = 10

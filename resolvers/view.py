@@ -121,6 +121,9 @@ class View(GraphQL[Context, None]):
             response = refusal(error.status_code, error.reason)
             if error.status_code == 405:
                 response.headers["Allow"] = "GET, POST"
+            elif error.status_code == 413:
+                # What is still to come would be read to its end.
+                response.headers["Connection"] = "close"
         await response(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:

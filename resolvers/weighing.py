@@ -41,7 +41,9 @@ from resolvers.limits import (
     MOST_DIRECTIVES,
     MOST_FIELDS,
     MOST_FRAGMENTS,
+    MOST_INPUT_DEPTH,
     MOST_INPUT_FIELDS,
+    MOST_ITEMS,
     MOST_NAMES,
     MOST_OPERATIONS,
     MOST_ROOT_FIELDS,
@@ -259,16 +261,17 @@ def _text(value: ValueNode | None, variables: Variables) -> str | None:
     return value.value if isinstance(value, StringValueNode) else None
 
 
-def _check_literal(value: ValueNode) -> None:
-    """Refuse what takes long to be told wrong; the parser has refused what is nested deeply."""
+def _check_literal(value: ValueNode, level: int = 0) -> None:
+    """Refuse what takes long to be told wrong."""
+    _at_most(MOST_INPUT_DEPTH, level, "levels in a value that is written in its document")
     if isinstance(value, ObjectValueNode):
         _at_most(MOST_INPUT_FIELDS, len(value.fields), "fields in one input object")
         for inner in value.fields:
-            _check_literal(inner.value)
+            _check_literal(inner.value, level + 1)
     elif isinstance(value, ListValueNode):
+        _at_most(MOST_ITEMS, len(value.values), "items in one list that is written in its document")
         for item in value.values:
-            if not isinstance(item, StringValueNode):
-                _check_literal(item)
+            _check_literal(item, level + 1)
 
 
 def _at_most(most: int, there: int, what: str) -> None:
