@@ -68,7 +68,7 @@ schema: python ## Print the schema into schema.graphql
 chaos: python system-for-demo ## Kill -9 server and mongod under load, CHAOS_RUNS=50 times; then let MongoDB's commands fail
 	$(RUN) tests.chaos --kills $(CHAOS_RUNS) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
 
-audit: python ## Ask the registries for known advisories on what is locked
+audit: python ## Ask the registries for known advisories on what is locked, and look for secrets in what is committed
 	@scripts/audit
 
 build: ## Build a wheel, with the pages in it, into dist/
