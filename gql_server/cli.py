@@ -10,6 +10,7 @@ import typer
 from gql_server import __version__, logs
 from gql_server.app import connected, create_app
 from gql_server.cli_access import alerts_command, sources_app
+from gql_server.cli_audit import audit_trail
 from gql_server.cli_keys import keys_app
 from gql_server.cli_run import answering, clear_refusals, run, settings_of, zone_of
 from gql_server.cli_upkeep import dead_app, recount_command
@@ -136,6 +137,9 @@ def simulate(
         access = access_of(demo, url=url, key=key, campaign=campaign, webhook=webhook)
     zone = zone_of(time_zone or ("UTC" if demo is None else demos.ZONE.key))
     run(demos.simulate(access, minutes=minutes, seed=seed, zone=zone))
+
+
+app.command("audit")(audit_trail)
 
 
 @app.command("export-schema")

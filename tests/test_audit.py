@@ -1,5 +1,8 @@
 """The audit trail: who was shown numbers and names, written down before they are shown."""
 
+import asyncio
+import json
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,8 +13,10 @@ from gql_server.auth import Viewer
 from gql_server.database import Database
 from gql_server.domain import ids
 from gql_server.errors import Overloaded
+from gql_server.settings import Settings
 from gql_server.store import audit, indexes
 from gql_server.store.audit import Action, Done, Entry
+from tests import driver
 from tests.conftest import Api
 from tests.wires import SSE, acknowledged, streaming
 
@@ -124,7 +129,7 @@ async def test_without_a_trail_nothing_is_shown(api: Api, monkeypatch: pytest.Mo
     monkeypatch.setattr(audit, "count", away)
 
     answer = (await api.post(CLEAR, {"c": campaign, "n": 1}, key=other)).json()
-    assert answer["data"] is None
+    assert "data" not in answer
     assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAVAILABLE"]
     async with acknowledged(api, other) as socket:
         await socket.subscribe("1", WATCH, variables={"c": campaign})
@@ -133,6 +138,34 @@ async def test_without_a_trail_nothing_is_shown(api: Api, monkeypatch: pytest.Mo
             "error",
             {"code": "UNAVAILABLE"},
         )
+
+
+async def test_a_command_shows_the_trail(api: Api, settings: Settings) -> None:
+    campaign = await api.new_campaign(2)
+    await api.ask(CLEAR, {"c": campaign, "n": 2})
+    environment = driver.environment() | {
+        "GQL_MONGODB_URL": str(settings.mongodb_url),
+        "GQL_MONGODB_DATABASE": api.db.name,
+    }
+
+    async def said(*words: str) -> str:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gql_server", "audit", "--workspace", api.workspace, *words),
+            env=environment, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        out, _ = await child.communicate()
+        assert child.returncode == 0
+        return out.decode()
+
+    newest = json.loads(await said("--json"))[0]
+    assert {name: newest[name] for name in ("actor", "action", "subject", "count")} == {
+        "actor": key_id(api.key),
+        "action": "CONTACTS_READ",
+        "subject": campaign,
+        "count": 2,
+    }
+    line = (await said("--limit", "1")).split()
+    assert line == [newest["at"], key_id(api.key), "CONTACTS_READ", "2", campaign]
 
 
 NOON = datetime(2026, 11, 23, 12, 0, 30, tzinfo=UTC)
