@@ -143,6 +143,11 @@ def address_of(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+IDLE = 75
+"""Seconds that a connection without a request is kept: more than the 60 that balancers and proxies keep theirs. Were it
+less, they would now and then send a request into a connection that is just being closed."""
+
+
 def make_server(
     app: ASGIApp,
     *,
@@ -160,6 +165,7 @@ def make_server(
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=GOODBYE,
+        timeout_keep_alive=IDLE,
         ws="websockets-sansio",
         ws_max_size=LARGEST_FRAME,
         # deflate doubles the memory of a connection
