@@ -13,7 +13,7 @@
 * catching_up    who comes back with a cursor
 * jobs           what runs by the clock       * events   the nudge between processes
 * rollup         old minutes become hours     * recount  the proof that figures are right
-* answers        those that are given again
+* erasure        a person is forgotten        * answers  those that are given again
 * auth           key -> viewer                * numbers  phone numbers, in clear and masked
 * domain/        what the words mean          * providers/  their words, ours
 * store/         one file per collection      * database, embedded  Mongo, opened; Mongo, brought along

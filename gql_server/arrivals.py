@@ -23,6 +23,10 @@ class Outcome(StrEnum):
     IGNORED = "IGNORED"
     #: its message is not known yet; the receipt is kept for it
     PARKED = "PARKED"
+    #: it names somebody who was erased, by his number; it is not kept
+    ERASED = "ERASED"
+    #: its campaign's messages are deleted, and the figures are final; it is not kept
+    EXPIRED = "EXPIRED"
     #: it cannot be committed, for a reason that lies in it or in us; it is kept to be looked at
     DEAD = "DEAD"
 

@@ -107,7 +107,9 @@ class _Shown(Message):
 _SHOWN: dict[str, Callable[[_Shown], Any]] = {
     "id": lambda it: ids.to_global("Message", it.record.id),
     "reference": lambda it: it.record.id,
-    "recipient": lambda it: it.record.recipient if it.clear else masked(it.record.recipient),
+    "recipient": lambda it: (
+        it.record.recipient if it.clear or it.record.erased else masked(it.record.recipient)
+    ),
     "contact_name": lambda it: it.record.name if it.clear else None,
     "status": lambda it: it.record.status,
     "status_label": lambda it: STATUS_LABEL[it.record.status],
