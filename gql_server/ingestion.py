@@ -8,19 +8,16 @@ comes second finds the pair. A receipt that cannot be committed at all is put as
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from gql_server.arrivals import Arrival, Outcome, arrival_of, orphan_of
+from gql_server.arrivals import Arrival, Fold, Outcome, arrival_of, orphan_of
 from gql_server.batching import Batcher
 from gql_server.commit import Clock, Committer
 from gql_server.database import PATIENCE, Database, Transaction
-from gql_server.domain import ids
 from gql_server.domain.campaign import Campaign
-from gql_server.domain.erasing import numbers_in, redacted, without_number
-from gql_server.domain.receipt import DeliveryReceipt, History, accepted, merged
+from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.retention import DAY, FEWEST_DAYS
 from gql_server.errors import Contended, Overloaded
 from gql_server.logs import kind, log
@@ -54,8 +51,6 @@ IN_PIECES = 0.1
 
 LAST_PATIENCE = 0.5
 """Seconds that a piece has that nobody holds, however late it is."""
-
-UNKNOWN_WORDS_KEPT = 5
 
 MOST_BEGUN = 10_000
 """Campaigns that are remembered to have begun."""
@@ -172,7 +167,7 @@ class Ingestion:
 
     async def _drop_erased(self, workspace: str, parked: Mapping[int, Arrival]) -> set[int]:
         """Drop those that name somebody who was erased; their keys in `parked`."""
-        named = {n: _numbers_in(arrival) for n, arrival in parked.items()}
+        named = {n: arrival.numbers for n, arrival in parked.items()}
         numbers = set().union(*named.values())
         if not numbers:
             return set()
@@ -249,11 +244,11 @@ async def _plan(
     kept_by_arrival = await _resolve(tx, batch)
     sendings = await _sendings(tx, kept_by_arrival, known, now)
     sealed = await _sealed(tx, batch, kept_by_arrival)
-    folded: dict[str, _Fold] = {}
+    folded: dict[str, Fold] = {}
     parked: list[Orphan] = []
     adopted: list[str] = []
     for arrival, kept in zip(batch, kept_by_arrival, strict=True):
-        if kept is None and (arrival.workspace, _campaign_of(arrival)) not in sealed:
+        if kept is None and (arrival.workspace, arrival.campaign) not in sealed:
             plan.result.append(Outcome.PARKED)
             if arrival.orphan is None:
                 parked.append(orphan_of(arrival))
@@ -268,7 +263,7 @@ async def _plan(
         fold = folded.get(message.id)
         if fold is None:
             pseudonym = await tombstones.pseudonyms(message.workspace) if message.erased else None
-            fold = folded[message.id] = _Fold(kept, pseudonym)
+            fold = folded[message.id] = Fold(kept, pseudonym)
         plan.result.append(fold.take(arrival, sendings[message.campaign]))
     begun.clear()
     for campaign in sendings.values():
@@ -290,36 +285,6 @@ async def _plan(
     await orphans.park(tx, parked, now=now)
     await orphans.adopt(tx, adopted)
     return plan
-
-
-class _Fold:
-    """One message while the receipts of a batch are laid upon it."""
-
-    __slots__ = ("changed", "kept", "pseudonym", "reports", "unknown_words")
-
-    def __init__(self, kept: Kept, pseudonym: Callable[[str], str] | None) -> None:
-        """`pseudonym`: where its recipient was erased; then nothing that is reported brings him back."""
-        self.kept = kept
-        self.pseudonym = pseudonym
-        self.reports: History = kept.reports
-        self.unknown_words: AbstractSet[str] = frozenset(kept.unknown_words)
-        self.changed = False
-
-    def take(self, arrival: Arrival, campaign: Campaign) -> Outcome:
-        entry = accepted(arrival.receipt, arrived_at=arrival.arrived_at, sent_at=campaign.sent_at)
-        word = arrival.receipt.unknown_word
-        if self.pseudonym is not None:
-            entry, word = without_number(entry, self.pseudonym), redacted(word)
-        reports = merged(self.reports, entry)
-        if word is not None and word not in self.unknown_words:
-            # the smallest few, so that they are the same whatever the order
-            self.unknown_words = set(sorted({*self.unknown_words, word})[:UNKNOWN_WORDS_KEPT])
-            self.changed = self.changed or word in self.unknown_words
-        if reports == self.reports:
-            return Outcome.IGNORED
-        self.reports = reports
-        self.changed = True
-        return Outcome.APPLIED
 
 
 async def _resolve(tx: Transaction, batch: Sequence[Arrival]) -> list[Kept | None]:
@@ -359,17 +324,8 @@ async def _sealed(
 ) -> set[tuple[str, str | None]]:
     """The campaigns, by workspace, of which messages are named that are not there because all of them are deleted."""
     pairs = zip(batch, kept, strict=True)
-    named = {_campaign_of(arrival) for arrival, one in pairs if one is None} - {None}
+    named = {arrival.campaign for arrival, one in pairs if one is None} - {None}
     return {*await campaigns.sealed_among(tx, [c for c in named if c])} if named else set()
-
-
-def _campaign_of(arrival: Arrival) -> str | None:
-    return arrival.message and ids.campaign_of(arrival.message)
-
-
-def _numbers_in(arrival: Arrival) -> set[str]:
-    """What may be a number in what a receipt's message is called."""
-    return numbers_in((arrival.key, arrival.receipt.reference, arrival.receipt.part))
 
 
 def _label(provider: str | None) -> str:
