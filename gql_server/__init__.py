@@ -14,6 +14,7 @@
 * jobs           what runs by the clock       * events   the nudge between processes
 * rollup         old minutes become hours     * recount  the proof that figures are right
 * erasure        a person is forgotten        * answers  those that are given again
+* retention      old messages go
 * auth           key -> viewer                * numbers  phone numbers, in clear and masked
 * domain/        what the words mean          * providers/  their words, ours
 * store/         one file per collection      * database, embedded  Mongo, opened; Mongo, brought along

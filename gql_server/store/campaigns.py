@@ -184,6 +184,34 @@ async def all_of(reads: Reads, workspace: str, *, batch: int) -> AsyncIterator[l
         yield [row["_id"] for row in rows]
 
 
+async def over(reads: Reads, workspace: str, before: datetime, done: Collection[str]) -> list[str]:
+    """Campaigns that were sent before then and are not retired in one of these ways, nor on their way; some of them."""
+    rows = await reads.find(
+        COLLECTION,
+        {
+            "workspace": workspace,
+            "sentAt": {"$lt": before},
+            "retired": {"$nin": list(done)},
+            "$or": [{"closedAt": {"$exists": False}}, {"retired": {"$ne": None}}],
+        },
+        sort=[("sentAt", 1)],
+        limit=100,
+        fields=["_id"],
+        hint="list_sent",
+    )
+    return [row["_id"] for row in rows]
+
+
+async def begun_to_go(reads: Reads, workspace: str) -> dict[str, datetime | None]:
+    """Campaigns whose messages are to be erased, or deleted (since when they are sealed), and are not yet."""
+    rows = await reads.find(
+        COLLECTION,
+        {"workspace": workspace, "closedAt": {"$exists": True}, "retired": None},
+        fields=["sealedAt"],
+    )
+    return {row["_id"]: row.get("sealedAt") for row in rows}
+
+
 async def sealed_among(reads: Reads, campaigns: Collection[str]) -> set[tuple[str, str]]:
     """Those of these campaigns whose messages are deleted, as (workspace, id)."""
     rows = await reads.find(
