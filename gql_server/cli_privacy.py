@@ -123,7 +123,7 @@ def retention_command(
     async def use(db: Database) -> Retention | None:
         found = await workspaces.one(db.latest, workspace)
         if found is None or (days is None and then is None):
-            return found and found.retention
+            return None if found is None else found.retention
         kept = found.retention
         wanted = Retention(kept.days if days is None else days, kept.then if then is None else then)
         await workspaces.set_retention(db, workspace, wanted)
