@@ -1,6 +1,8 @@
-"""Whether anything is kept of a number: every document of every collection, by its text."""
+"""Whether anything is kept of a number: every document of every collection by its text, and every log of a run."""
 
+import re
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Any
 
 from gql_server.database import Database
@@ -35,3 +37,24 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, bytes):
         return [value.decode("latin-1")]
     return [str(value)]
+
+
+_OF_TESTS = re.compile(
+    rb"(?<![0-9A-Za-z])(?:00)?(?:33[67]\d{8}|0[67]\d{8}|4915\d{8,9}|1202555\d{4}|447[79]\d{8})(?![0-9A-Za-z])"
+)
+"""The numbers that tests use: of a few ranges, so that nothing else that is counted or timed looks like one."""
+LARGEST_LOG = 64 * 1024 * 1024
+
+
+def logs_with_numbers(folder: Path) -> list[str]:
+    """Which logs below a folder (of servers, and of their mongods) hold a number of a test: name and line, no more."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        if "log" not in path.name or path.is_symlink() or not path.is_file():
+            continue
+        if path.stat().st_size > LARGEST_LOG or "journal" in path.parts:
+            continue
+        for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+            if _OF_TESTS.search(line):
+                found.append(f"{path.relative_to(folder)}:{number}")
+    return found

@@ -6,15 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gql_server import erasure as erasure_module
 from gql_server.arrivals import Outcome
 from gql_server.database import Database
+from gql_server.domain import ids
 from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.message import ERASED
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
-from gql_server.erasure import Erased, Erasure
+from gql_server.erasure import Erased, Erasure, erase_messages
 from gql_server.intake import Binding, NewRecipient
 from gql_server.recount import Recount, recount
 from gql_server.store import (
@@ -27,6 +30,7 @@ from gql_server.store import (
     outbox,
     recipients,
 )
+from gql_server.store.erased import Tombstones
 from gql_server.store.orphans import Orphan
 from tests.no_numbers import collections, kept_of
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
@@ -510,3 +514,65 @@ async def test_many_messages_of_one_person_are_erased_in_batches(
 
     assert sizes == [2, 2, 1]
     assert await kept_of(db, DIGITS) == {}
+
+
+PERSONS = [NUMBER, *OTHERS]
+words = st.sampled_from([S.WAITING, S.SENT, S.ROUTING_ERROR, S.RECEIVED])
+deeds = st.lists(
+    st.one_of(
+        st.tuples(st.just("report"), st.integers(0, 1), st.integers(0, 3), words, st.booleans()),
+        st.tuples(st.just("erase"), st.integers(0, 3)),
+        st.tuples(st.just("add"), st.integers(0, 1), st.integers(0, 3)),
+        st.tuples(st.just("anonymise"), st.integers(0, 1)),
+        st.tuples(st.just("recount")),
+    ),
+    max_size=14,
+)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(drawn=deeds)
+async def test_in_any_order_of_all_that_happens_the_figures_are_the_messages_and_the_erased_are_gone(
+    db: Database, drawn: list[Any]
+) -> None:
+    workspace_of_run = {"workspace": WORKSPACE}
+    async with quiet(db) as process:
+        erasure = Erasure(db, process.committer, clock=lambda: process.now)
+        made = [await process.campaign(), await process.campaign()]
+        for campaign in made:
+            for number in PERSONS:
+                await add(
+                    process, campaign, NewRecipient(number, NAME, "sinch", (f"b-{campaign}",))
+                )
+        process.now += timedelta(hours=1)
+        erased: set[str] = set()
+        for deed in drawn:
+            match deed:
+                case ("report", n, person, status, by_key):
+                    number = PERSONS[person]
+                    named = {"key": f"b-{made[n]}:{number[1:]}"}
+                    if not by_key:
+                        named = {"reference": ids.message_id(made[n], person)}
+                    said = receipt(status, error_reason=f"of {number}", error_code=None, **named)
+                    await record(process, said)
+                case ("erase", person):
+                    await erase(erasure, PERSONS[person])
+                    erased.add(PERSONS[person])
+                case ("add", n, person):
+                    _, refused = await add(process, made[n], NewRecipient(PERSONS[person], NAME))
+                    assert ("ERASED_RECIPIENT" in refused) == (PERSONS[person] in erased)
+                case ("anonymise", n):
+                    left = await recipients.first_of(db.latest, made[n], limit=100)
+                    await erase_messages(process.committer, Tombstones(db), WORKSPACE, left)
+                case _:
+                    await process.counts(made[0])
+
+        assert await kept_of(db, *(number[1:] for number in erased)) == {}
+        for campaign in made:
+            await process.counts(campaign)
+    for name in await collections(db) - {"installation"}:
+        await db.collection(name).delete_many({} if name == "provider_keys" else workspace_of_run)

@@ -70,7 +70,7 @@ async def test_what_cannot_be_is_refused_and_never_repeated(db: Database, comman
     await workspaces.ensure(db, "acme", now=utc_now())
 
     for words, said in (
-        (("erase", "+4917", "--workspace", "acme"), "This is no phone number"),
+        (("erase", "+331", "--workspace", "acme"), "This is no phone number"),
         (("erase", "+33612345678", "--workspace", "nobody"), "There is no workspace"),
         (("retention", "--workspace", "nobody"), "There is no workspace"),
         (("retention", "--workspace", "acme", "--days", "6"), "--days takes 7 to 36,500."),
@@ -78,7 +78,7 @@ async def test_what_cannot_be_is_refused_and_never_repeated(db: Database, comman
         code, out, err = await command(*words)
         assert (code, out) == (1, "")
         assert said in err
-        assert "4917" not in err
+        assert "+331" not in err.split()
         assert "Traceback" not in err
     assert await db.collection("erased").count_documents({}) == 0
 
