@@ -1,17 +1,23 @@
 """A receipt that has arrived, and what can become of it."""
 
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from gql_server.domain import ids
-from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.campaign import Campaign
+from gql_server.domain.erasing import numbers_in, redacted, without_number
+from gql_server.domain.receipt import DeliveryReceipt, History, accepted, merged
 from gql_server.providers import PROVIDERS
-from gql_server.store.messages import key_of
+from gql_server.store.messages import Kept, key_of
 from gql_server.store.orphans import Orphan
 
 PARTED = frozenset(name for name, provider in PROVIDERS.items() if provider.parted)
 """Providers with an id of its own for each part, so that the key names the part."""
+
+UNKNOWN_WORDS_KEPT = 5
 
 
 class Outcome(StrEnum):
@@ -23,6 +29,10 @@ class Outcome(StrEnum):
     IGNORED = "IGNORED"
     #: its message is not known yet; the receipt is kept for it
     PARKED = "PARKED"
+    #: it names somebody who was erased, by his number; it is not kept
+    ERASED = "ERASED"
+    #: its campaign's messages are deleted, and the figures are final; it is not kept
+    EXPIRED = "EXPIRED"
     #: it cannot be committed, for a reason that lies in it or in us; it is kept to be looked at
     DEAD = "DEAD"
 
@@ -44,6 +54,16 @@ class Arrival:
     #: the message that it names by our own id or reference, and the provider's key as it is kept
     message: str | None = None
     key: str | None = None
+
+    @property
+    def campaign(self) -> str | None:
+        """The campaign of the message that it names by our own id or reference."""
+        return self.message and ids.campaign_of(self.message)
+
+    @property
+    def numbers(self) -> set[str]:
+        """What may be a number in what its message is called."""
+        return numbers_in((self.key, self.receipt.reference, self.receipt.part))
 
     def __post_init__(self) -> None:
         receipt = self.receipt
@@ -70,3 +90,34 @@ def orphan_of(arrival: Arrival) -> Orphan:
         arrived_at=arrival.arrived_at,
         source=arrival.source,
     )
+
+
+class Fold:
+    """One message while the receipts of a batch are laid upon it."""
+
+    __slots__ = ("changed", "kept", "pseudonym", "reports", "unknown_words")
+
+    def __init__(self, kept: Kept, pseudonym: Callable[[str], str] | None) -> None:
+        """`pseudonym`: where its recipient was erased; then nothing that is reported brings him back."""
+        self.kept = kept
+        self.pseudonym = pseudonym
+        self.reports: History = kept.reports
+        self.unknown_words: AbstractSet[str] = frozenset(kept.unknown_words)
+        self.changed = False
+
+    def take(self, arrival: Arrival, campaign: Campaign) -> Outcome:
+        """Lay one more upon it; what became of that."""
+        entry = accepted(arrival.receipt, arrived_at=arrival.arrived_at, sent_at=campaign.sent_at)
+        word = arrival.receipt.unknown_word
+        if self.pseudonym is not None:
+            entry, word = without_number(entry, self.pseudonym), redacted(word)
+        reports = merged(self.reports, entry)
+        if word is not None and word not in self.unknown_words:
+            # the smallest few, so that they are the same whatever the order
+            self.unknown_words = set(sorted({*self.unknown_words, word})[:UNKNOWN_WORDS_KEPT])
+            self.changed = self.changed or word in self.unknown_words
+        if reports == self.reports:
+            return Outcome.IGNORED
+        self.reports = reports
+        self.changed = True
+        return Outcome.APPLIED

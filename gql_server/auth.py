@@ -26,7 +26,7 @@ SCOPES = {
     "contacts:read": "see phone numbers in clear",
     "campaigns:write": "create and change campaigns, add recipients, bind provider ids",
     "receipts:write": "record delivery receipts by GraphQL",
-    "admin": "everything else that is to come: keys, sources, erasure",
+    "admin": "erase persons, and everything else that is to come: keys, sources",
 }
 DEFAULT_SCOPES = frozenset(SCOPES) - {"admin"}
 

@@ -12,6 +12,7 @@ from gql_server.app import connected, create_app
 from gql_server.cli_access import alerts_command, sources_app
 from gql_server.cli_audit import audit_trail
 from gql_server.cli_keys import keys_app
+from gql_server.cli_privacy import erase_command, retention_command
 from gql_server.cli_run import answering, clear_refusals, run, settings_of, zone_of
 from gql_server.cli_upkeep import dead_app, recount_command
 from gql_server.server import (
@@ -36,6 +37,8 @@ app.add_typer(sources_app, name="sources")
 app.add_typer(dead_app, name="dead")
 app.command("recount")(recount_command)
 app.command("alerts")(alerts_command)
+app.command("erase")(erase_command)
+app.command("retention")(retention_command)
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one.")]

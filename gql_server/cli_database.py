@@ -1,15 +1,21 @@
-"""What the commands share that work on the database: its opening, a workspace's name, and their options."""
+"""What the commands share that work on the database: its opening, a slot to write in, a workspace's name, options."""
 
-from collections.abc import Callable, Coroutine
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gql_server import logs
 from gql_server.app import connected
-from gql_server.cli_run import refused, run
+from gql_server.cli_run import refused, run, settings_of
+from gql_server.commit import Committer
 from gql_server.database import Database
+from gql_server.services import utc_now
 from gql_server.settings import Settings
+from gql_server.slots import Slots
 from gql_server.store import indexes, workspaces
 
 NewWorkspace = Annotated[
@@ -22,7 +28,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 def with_database(settings: Settings, use: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:
     """What `use` makes of the database that the settings name, with all its indexes."""
-    logs.configure(settings.log_level)
+    return _with(settings, use, settings.log_level)
+
+
+def quietly(use: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:
+    """The same for what shows its own progress: nothing but errors is logged."""
+    return _with(settings_of(), use, "error")
+
+
+def _with(
+    settings: Settings, use: Callable[[Database], Coroutine[Any, Any, Any]], log_level: str
+) -> Any:
+    logs.configure(log_level)
 
     async def using() -> Any:
         async with connected(settings) as db:
@@ -37,3 +54,19 @@ def checked(workspace: str) -> str:
     if not workspaces.NAME.match(workspace):
         raise refused("A workspace's name has 1 to 63 of a-z 0-9 - _ and begins with a-z or 0-9.")
     return workspace
+
+
+@contextlib.asynccontextmanager
+async def committing(db: Database) -> AsyncIterator[Committer]:
+    """A committer with a slot of its own."""
+    slots = Slots(db, count=1)
+    try:
+        yield Committer(db, nudge=lambda *_: None, clock=utc_now, slots=await slots.lease())
+    finally:
+        await slots.close()
+
+
+def progress_bar() -> Progress:
+    """On standard error, gone at the end."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)

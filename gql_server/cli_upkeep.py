@@ -1,17 +1,13 @@
 """The commands `gql-server recount` and `dead`: are the figures what the messages say; what could not be committed."""
 
-import contextlib
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gql_server import logs
-from gql_server.app import connected
-from gql_server.cli_run import refused, run, say, settings_of, written
+from gql_server.cli_database import committing, progress_bar, quietly
+from gql_server.cli_run import refused, say, written
 from gql_server.commit import Committer
 from gql_server.database import Database
 from gql_server.domain import ids
@@ -22,8 +18,7 @@ from gql_server.parking import revive
 from gql_server.providers import PROVIDERS
 from gql_server.recount import Recount, Recounts, recount_all
 from gql_server.services import utc_now
-from gql_server.slots import Slots
-from gql_server.store import campaigns, counters, dead, indexes
+from gql_server.store import campaigns, counters, dead
 from gql_server.store.dead import Dead
 
 PAGE = 1000
@@ -51,9 +46,11 @@ def recount_command(
     chosen = None
     if campaign is not None:
         chosen = ids.read_campaign(campaign) or campaign
-    done: Recounts = _with_database(lambda db: _recount(db, chosen))
+    done: Recounts = quietly(lambda db: _recount(db, chosen))
     if chosen is not None and not done.found and not done.failed:
-        raise refused("There is no campaign of this id.")
+        raise refused(
+            "There is no campaign of this id, or its messages were deleted and its figures are final."
+        )
     wrong = [one for one in done.found if one.difference]
     if as_json:
         typer.echo(json.dumps(_shown(done, wrong)))
@@ -91,14 +88,14 @@ def _reason(error: Exception) -> str:
 
 
 async def _recount(db: Database, chosen: str | None) -> Recounts:
-    async with _committing(db) as committer:
+    async with committing(db) as committer:
         return await _one_by_one(db, committer, chosen)
 
 
 async def _one_by_one(db: Database, committer: Committer, chosen: str | None) -> Recounts:
     wanted = [chosen] if chosen is not None else await _all(db)
     sizes = await _sizes(db, wanted)
-    with _progress() as progress:
+    with progress_bar() as progress:
         task = progress.add_task("messages", total=sum(sizes.values()))
         return await recount_all(
             db, committer, wanted, counted=lambda count: progress.advance(task, count)
@@ -119,11 +116,6 @@ async def _sizes(db: Database, wanted: list[str]) -> dict[str, int]:
         figures = await counters.figures(db.latest, wanted[first : first + PAGE])
         sizes.update({c: one.statistics.total for c, one in figures.items()})
     return sizes
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)
 
 
 @dead_app.command("list")
@@ -149,7 +141,7 @@ def list_dead(as_json: AsJson = False) -> None:
             "reason": one.reason,
             "attempts": one.attempts,
         }
-        for one in _with_database(all_of_them)
+        for one in quietly(all_of_them)
     ]
     if as_json:
         typer.echo(json.dumps(rows))
@@ -170,7 +162,7 @@ def retry_dead(as_json: AsJson = False) -> None:
     """Try all of them again, as a server does each hour. Ends with 1 where some are left."""
 
     async def again(db: Database) -> tuple[int, int]:
-        async with _committing(db) as committer:
+        async with committing(db) as committer:
             ingestion = Ingestion(db, committer, clock=utc_now)
             ingestion.start()
             try:
@@ -179,7 +171,7 @@ def retry_dead(as_json: AsJson = False) -> None:
                 await ingestion.close()
         return revived, await dead.count(db.latest)
 
-    revived, left = _with_database(again)
+    revived, left = quietly(again)
     if as_json:
         typer.echo(json.dumps({"revived": revived, "left": left}))
     else:
@@ -191,27 +183,5 @@ def retry_dead(as_json: AsJson = False) -> None:
 @dead_app.command("remove")
 def remove_dead(dead_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """Remove one for good: what it reports is lost."""
-    if not _with_database(lambda db: dead.forget(db, [dead_id])):
+    if not quietly(lambda db: dead.forget(db, [dead_id])):
         raise refused("There is no dead receipt of this id; see `gql-server dead list`.")
-
-
-def _with_database(use: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:
-    settings = settings_of()
-    logs.configure("error")
-
-    async def using() -> Any:
-        async with connected(settings) as db:
-            await indexes.ensure(db, outbox_hours=settings.outbox_hours)
-            return await use(db)
-
-    return run(using())
-
-
-@contextlib.asynccontextmanager
-async def _committing(db: Database) -> AsyncIterator[Committer]:
-    """A committer with a slot of its own."""
-    slots = Slots(db, count=1)
-    try:
-        yield Committer(db, nudge=lambda *_: None, clock=utc_now, slots=await slots.lease())
-    finally:
-        await slots.close()

@@ -195,6 +195,12 @@ class Committer:
         await messages.add(tx, [m for draft in drafts.values() for m in draft.added], now=now)
         await messages.bind(tx, [key for draft in drafts.values() for key in draft.keys])
         await messages.write(tx, [u for draft in drafts.values() for u in draft.updates])
+        await messages.forget(
+            tx,
+            [m for draft in drafts.values() for m in draft.forgotten],
+            [key for draft in drafts.values() for key in draft.forgotten_keys],
+        )
+        await messages.remove(tx, [m for draft in drafts.values() for m in draft.removed])
         await timeline.count(
             tx, slot, {c: (draft.workspace, draft.tally.timeline) for c, draft in drafts.items()}
         )

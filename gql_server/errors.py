@@ -48,6 +48,17 @@ class Forbidden(PublicError):
     code = "FORBIDDEN"
 
 
+class MessagesExpired(PublicError):
+    """The campaign's messages are deleted, for they were older than its workspace keeps them."""
+
+    code = "MESSAGES_EXPIRED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This campaign's messages were deleted: they are older than the workspace keeps them. Its figures stay."
+        )
+
+
 class InvalidCursor(PublicError):
     """The cursor is damaged, or belongs to another list, filter, order, campaign or workspace."""
 

@@ -8,23 +8,24 @@ comes second finds the pair. A receipt that cannot be committed at all is put as
 
 import time
 from collections import Counter
-from collections.abc import Collection, Sequence
-from collections.abc import Set as AbstractSet
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from gql_server.arrivals import Arrival, Outcome, arrival_of, orphan_of
+from gql_server.arrivals import Arrival, Fold, Outcome, arrival_of, orphan_of
 from gql_server.batching import Batcher
 from gql_server.commit import Clock, Committer
 from gql_server.database import PATIENCE, Database, Transaction
 from gql_server.domain.campaign import Campaign
-from gql_server.domain.receipt import DeliveryReceipt, History, accepted, merged
+from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.retention import DAY, FEWEST_DAYS
 from gql_server.errors import Contended, Overloaded
 from gql_server.logs import kind, log
 from gql_server.metrics import DEAD, ORPHANS_JOINED, QUEUE, RECEIPTS, UNKNOWN_WORDS
 from gql_server.plan import Plan
 from gql_server.providers import PROVIDERS
 from gql_server.store import campaigns, dead, messages, orphans
+from gql_server.store.erased import Tombstones
 from gql_server.store.messages import Kept
 from gql_server.store.orphans import Orphan
 
@@ -51,8 +52,6 @@ IN_PIECES = 0.1
 LAST_PATIENCE = 0.5
 """Seconds that a piece has that nobody holds, however late it is."""
 
-UNKNOWN_WORDS_KEPT = 5
-
 MOST_BEGUN = 10_000
 """Campaigns that are remembered to have begun."""
 
@@ -78,6 +77,7 @@ class Ingestion:
             longest_wait=LONGEST_WAIT,
         )
         self._begun: dict[str, Campaign] = {}
+        self._tombstones = Tombstones(db)
 
     def start(self) -> None:
         """Begin to take receipts."""
@@ -106,15 +106,16 @@ class Ingestion:
                 UNKNOWN_WORDS.labels(provider=_label(receipt.provider)).inc()
         arrivals = [Arrival(workspace, receipt, arrived_at, source) for receipt in receipts]
         outcomes = await self.submit(arrivals)
+        if Outcome.PARKED in outcomes:
+            places = [n for n, outcome in enumerate(outcomes) if outcome is Outcome.PARKED]
+            dropped = await self.look_for_messages([arrivals[n] for n in places])
+            for n in dropped:
+                outcomes[places[n]] = Outcome.ERASED
         if len(outcomes) == 1:
             _COUNTED[outcomes[0]].inc()
         else:
             for outcome, count in Counter(outcomes).items():
                 _COUNTED[outcome].inc(count)
-        if Outcome.PARKED in outcomes:
-            await self.look_for_messages(
-                [a for a, o in zip(arrivals, outcomes, strict=True) if o is Outcome.PARKED]
-            )
         return outcomes
 
     def admit(self) -> None:
@@ -136,10 +137,16 @@ class Ingestion:
             for outcome, count in Counter(await self.submit(joined)).items():
                 ORPHANS_JOINED.labels(outcome=outcome.value).inc(count)
 
-    async def look_for_messages(self, parked: Sequence[Arrival]) -> None:
-        """Apply those parked receipts whose messages are known by now."""
+    async def look_for_messages(self, parked: Sequence[Arrival]) -> set[int]:
+        """Apply those parked receipts whose messages are known by now, and drop those of who was erased: which ones.
+
+        A receipt is committed first and then looks for a tombstone; an erasure puts that first and then looks for
+        receipts. So whichever comes second finds the other.
+        """
+        dropped: set[int] = set()
         for workspace in {arrival.workspace for arrival in parked}:
-            ours = [arrival for arrival in parked if arrival.workspace == workspace]
+            here = [n for n, arrival in enumerate(parked) if arrival.workspace == workspace]
+            ours = [parked[n] for n in here]
             by_id = await messages.ids_among(
                 self._db.latest, workspace, {a.message for a in ours if a.message is not None}
             )
@@ -148,6 +155,28 @@ class Ingestion:
             )
             if by_id or by_key:
                 await self.join(workspace, of_messages=by_id, keys=by_key)
+            dropped |= await self._drop_erased(
+                workspace,
+                {
+                    n: arrival
+                    for n, arrival in zip(here, ours, strict=True)
+                    if arrival.message not in by_id and arrival.key not in by_key
+                },
+            )
+        return dropped
+
+    async def _drop_erased(self, workspace: str, parked: Mapping[int, Arrival]) -> set[int]:
+        """Drop those that name somebody who was erased; their keys in `parked`."""
+        named = {n: arrival.numbers for n, arrival in parked.items()}
+        numbers = set().union(*named.values())
+        if not numbers:
+            return set()
+        erased = await self._tombstones.among(self._db.latest, workspace, numbers)
+        found = {n for n, its in named.items() if its & erased}
+        if found:
+            ids_ = [parked[n].orphan or orphans.id_of(orphan_of(parked[n])) for n in found]
+            await orphans.drop(self._db, workspace, ids_)
+        return found
 
     async def submit(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """The outcomes of these, in order."""
@@ -166,7 +195,7 @@ class Ingestion:
         until = until or time.monotonic() + PATIENCE
         try:
             outcomes = await self._committer.commit(
-                lambda tx: _plan(tx, batch, self._begun, begun, self._clock()),
+                lambda tx: _plan(tx, batch, self._begun, begun, self._clock(), self._tombstones),
                 lane=lane,
                 patience=max(until - time.monotonic(), LAST_PATIENCE),
                 contention=contention,
@@ -208,30 +237,38 @@ async def _plan(
     known: dict[str, Campaign],
     begun: dict[str, Campaign],
     now: datetime,
+    tombstones: Tombstones,
 ) -> Plan[list[Outcome]]:
     """What a batch changes. `known` are campaigns that have begun; `begun` becomes those that have from now on."""
     plan: Plan[list[Outcome]] = Plan([])
     kept_by_arrival = await _resolve(tx, batch)
-    sendings = await _sendings(tx, kept_by_arrival, known)
-    folded: dict[str, _Fold] = {}
+    sendings = await _sendings(tx, kept_by_arrival, known, now)
+    sealed = await _sealed(tx, batch, kept_by_arrival)
+    folded: dict[str, Fold] = {}
     parked: list[Orphan] = []
     adopted: list[str] = []
     for arrival, kept in zip(batch, kept_by_arrival, strict=True):
-        if kept is None:
+        if kept is None and (arrival.workspace, arrival.campaign) not in sealed:
             plan.result.append(Outcome.PARKED)
             if arrival.orphan is None:
                 parked.append(orphan_of(arrival))
             continue
         if arrival.orphan is not None:
             adopted.append(arrival.orphan)
+        if kept is None or sendings[kept.message.campaign].sealed:
+            plan.result.append(Outcome.EXPIRED)
+            continue
         # One message may be named in two ways in one batch, so receipts meet only here.
         message = kept.message
         fold = folded.get(message.id)
         if fold is None:
-            fold = folded[message.id] = _Fold(kept)
+            pseudonym = await tombstones.pseudonyms(message.workspace) if message.erased else None
+            fold = folded[message.id] = Fold(kept, pseudonym)
         plan.result.append(fold.take(arrival, sendings[message.campaign]))
     begun.clear()
     for campaign in sendings.values():
+        if campaign.sealed:
+            continue
         begun[campaign.id] = replace(campaign, begun=True)
         if not campaign.begun:
             # Once in a campaign's life; a change of its time meets this write, or sees it.
@@ -248,32 +285,6 @@ async def _plan(
     await orphans.park(tx, parked, now=now)
     await orphans.adopt(tx, adopted)
     return plan
-
-
-class _Fold:
-    """One message while the receipts of a batch are laid upon it."""
-
-    __slots__ = ("changed", "kept", "reports", "unknown_words")
-
-    def __init__(self, kept: Kept) -> None:
-        self.kept = kept
-        self.reports: History = kept.reports
-        self.unknown_words: AbstractSet[str] = frozenset(kept.unknown_words)
-        self.changed = False
-
-    def take(self, arrival: Arrival, campaign: Campaign) -> Outcome:
-        entry = accepted(arrival.receipt, arrived_at=arrival.arrived_at, sent_at=campaign.sent_at)
-        reports = merged(self.reports, entry)
-        word = arrival.receipt.unknown_word
-        if word is not None and word not in self.unknown_words:
-            # the smallest few, so that they are the same whatever the order
-            self.unknown_words = set(sorted({*self.unknown_words, word})[:UNKNOWN_WORDS_KEPT])
-            self.changed = self.changed or word in self.unknown_words
-        if reports == self.reports:
-            return Outcome.IGNORED
-        self.reports = reports
-        self.changed = True
-        return Outcome.APPLIED
 
 
 async def _resolve(tx: Transaction, batch: Sequence[Arrival]) -> list[Kept | None]:
@@ -294,13 +305,27 @@ async def _resolve(tx: Transaction, batch: Sequence[Arrival]) -> list[Kept | Non
 
 
 async def _sendings(
-    tx: Transaction, kept: Sequence[Kept | None], known: dict[str, Campaign]
+    tx: Transaction, kept: Sequence[Kept | None], known: dict[str, Campaign], now: datetime
 ) -> dict[str, Campaign]:
-    """The campaigns of these messages. What is asked of them never changes once they have begun."""
+    """The campaigns of these messages. What is asked of them never changes once they have begun, until they are old."""
     needed = {one.message.campaign for one in kept if one is not None}
-    found = {campaign: known[campaign] for campaign in needed if campaign in known}
+    old = now - FEWEST_DAYS * DAY
+    found = {
+        campaign: there
+        for campaign in needed
+        if (there := known.get(campaign)) is not None and (there.sent_at or old) > old
+    }
     found.update(await campaigns.some(tx, needed - found.keys()))
     return found
+
+
+async def _sealed(
+    tx: Transaction, batch: Sequence[Arrival], kept: Sequence[Kept | None]
+) -> set[tuple[str, str | None]]:
+    """The campaigns, by workspace, of which messages are named that are not there because all of them are deleted."""
+    pairs = zip(batch, kept, strict=True)
+    named = {arrival.campaign for arrival, one in pairs if one is None} - {None}
+    return {*await campaigns.sealed_among(tx, [c for c in named if c])} if named else set()
 
 
 def _label(provider: str | None) -> str:

@@ -142,6 +142,24 @@ def duplicate(index: int) -> UserError:
     )
 
 
+def erased_recipient(index: int) -> UserError:
+    """The person was erased from the workspace."""
+    return UserError(
+        ("recipients", str(index), "number"),
+        "ERASED_RECIPIENT",
+        "This person was erased and is not added again. If they opted in since: gql-server erase --lift.",
+    )
+
+
+def erased_message(path: tuple[str, ...]) -> UserError:
+    """A provider's ids lead to a person."""
+    return UserError(
+        path,
+        "ERASED_RECIPIENT",
+        "This message's recipient was erased, so that no ids of a provider are kept for it.",
+    )
+
+
 def key_taken(path: tuple[str, ...]) -> UserError:
     """A provider's id belongs to one message."""
     return UserError(

@@ -15,6 +15,7 @@ from gql_server.expiry import Expiry
 from gql_server.logs import kind, log
 from gql_server.parking import Parking
 from gql_server.recount import recount, recount_all
+from gql_server.retention import Retaining
 from gql_server.rollup import roll_up
 from gql_server.store import campaigns, leases, outbox, unclean
 from gql_server.store.unclean import UncleanEnd
@@ -24,6 +25,7 @@ SWEEP_EVERY = 60.0
 EXPIRE_EVERY = 60.0
 SAMPLE_EVERY = 600.0
 ROLL_UP_EVERY = 600.0
+RETAIN_EVERY = 600.0
 SETTLE_PAGE = 1000
 """Campaigns that are looked at each minute, of those that are not completed."""
 NEWEST = 1000
@@ -53,6 +55,7 @@ class Jobs:
         self._parking = parking
         self._expiry = expiry
         self._clock = clock
+        self._retaining = Retaining(db, committer, clock=clock)
         self._holder = secrets.token_hex(8)
         self._settled_to = ""
         """The last campaign that `settle_unfinished` has looked at."""
@@ -71,6 +74,7 @@ class Jobs:
             (self.recount_unclean, SWEEP_EVERY, True),
             (self.recount_sample, SAMPLE_EVERY, True),
             (self.roll_up, ROLL_UP_EVERY, True),
+            (self.retain, RETAIN_EVERY, True),
         ):
             first = seconds if job == self.recount_sample else 0.0
             self._tasks.append(asyncio.create_task(self._every(seconds, job, first, alone=alone)))
@@ -109,6 +113,10 @@ class Jobs:
     async def roll_up(self) -> None:
         """Merge the timeline's old minutes into hours, and old hours into days."""
         await roll_up(self._db, self._clock(), share=ROLL_UP_SHARE)
+
+    async def retain(self) -> None:
+        """Erase or delete the messages whose time is over."""
+        await self._retaining.retain()
 
     async def recount_sample(self) -> None:
         """Recount one of the campaigns that changed last."""

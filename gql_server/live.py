@@ -21,7 +21,7 @@ from gql_server.catching_up import CatchingUp
 from gql_server.database import Database
 from gql_server.domain.condition import ANYTHING, MessageCondition
 from gql_server.endings import ended
-from gql_server.errors import Overloaded
+from gql_server.errors import MessagesExpired, Overloaded
 from gql_server.history import History, HistoryUpdate
 from gql_server.logs import kind, log
 from gql_server.pace import Pace
@@ -141,6 +141,8 @@ class Live:
 
         The first event comes at once, without messages where nothing happened. The condition is matched against the
         state before the change and the one now. Ends where there is no such campaign.
+
+        :raises MessagesExpired: its messages are deleted.
         """
         first = True
         watched = self._watch(workspace, campaign)
@@ -153,6 +155,8 @@ class Live:
                     picture = _present(watched)
                     if picture is None:
                         return
+                    if picture.campaign.sealed:
+                        raise MessagesExpired
                     if since is None:
                         since = picture.figures.versions
                     if not first and reaches(since, picture.figures.versions):

@@ -81,6 +81,16 @@ DEAD_PRESENT = Gauge(
 EXPIRED = Counter(
     "gql_expired_messages", "Messages that waited too long for a receipt.", registry=REGISTRY
 )
+ERASED = Counter(
+    "gql_erased_messages",
+    "Messages whose recipient was erased, on request or because their time was over.",
+    registry=REGISTRY,
+)
+REMOVED = Counter(
+    "gql_removed_messages",
+    "Messages that were deleted because their time was over.",
+    registry=REGISTRY,
+)
 RECOUNTED = Counter("gql_recounts", "Campaigns that were recounted.", registry=REGISTRY)
 DIFFERENCE = Counter(
     "gql_recount_difference",

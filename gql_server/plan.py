@@ -1,6 +1,6 @@
 """What a commit shall change: campaign by campaign, decided in full before anything is written."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -25,6 +25,11 @@ class Draft:
     added: list[NewMessage] = field(default_factory=list)
     updates: list[messages.Update] = field(default_factory=list)
     keys: list[ProviderKey] = field(default_factory=list)
+    #: messages that nothing shall lead to any more, and the keys that led to them
+    forgotten: list[str] = field(default_factory=list)
+    forgotten_keys: list[ProviderKey] = field(default_factory=list)
+    #: messages that shall not be there any more, though they are counted
+    removed: list[str] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
     #: the tally's values are the names that stripes count by already: a correction
@@ -78,6 +83,25 @@ class Draft:
             ]
         self.changes.append(Change(message.id, message.status, message.error_code))
         self.tally.change(message, _counted(history, now, message.country), campaign.sent_at)
+
+    def erase(self, kept: Kept, pseudonym: Callable[[str], str]) -> None:
+        """Take the person out of a message: all that is counted of it stays as it is."""
+        message = kept.message
+        self.updates.append(messages.erasure(kept, pseudonym))
+        self._forget(kept)
+        self.changes.append(Change(message.id, message.status, message.error_code))
+
+    def remove(self, kept: Kept) -> None:
+        """Delete a message of a campaign whose figures are final."""
+        self._forget(kept)
+        self.removed.append(kept.message.id)
+
+    def _forget(self, kept: Kept) -> None:
+        self.forgotten.append(kept.message.id)
+        if not kept.message.erased:
+            self.forgotten_keys += [
+                ProviderKey(self.workspace, key, kept.message.id) for key in kept.keys
+            ]
 
 
 def _counted(history: History, now: Standing, country: str | None) -> Counted:

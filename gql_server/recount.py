@@ -42,7 +42,7 @@ async def recount(
     share: float = 1.0,
     counted: Callable[[int], None] = lambda _: None,
 ) -> Recount | None:
-    """Compare and repair one campaign; None where there is no such campaign.
+    """Compare and repair one campaign; None where there is no such campaign, or its messages are deleted.
 
     `share` of the time is spent counting, the rest is left to others; where that takes longer than the database keeps
     a snapshot, it is counted once more without a rest. `counted` is told the progress, in messages.
@@ -67,7 +67,8 @@ async def _recount(
 ) -> Recount | None:
     async with db.snapshot() as at:
         found = (await campaigns.some(at, [campaign])).get(campaign)
-        if found is None:
+        # Of a sealed campaign the figures are final: they are what its messages said.
+        if found is None or found.sealed:
             return None
         corrections = await campaigns.correction(at, campaign)
         labels = (await values.of_campaigns(at, [campaign]))[campaign]
@@ -94,6 +95,9 @@ async def _recount(
 
     async def prepare(tx: Transaction) -> Plan[bool]:
         plan = Plan(False)
+        now = (await campaigns.some(tx, [campaign])).get(campaign)
+        if now is None or now.sealed:
+            return plan
         if await campaigns.correction(tx, campaign) == corrections:
             draft = plan.of(found.workspace, campaign)
             draft.tally = difference

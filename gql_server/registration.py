@@ -13,7 +13,7 @@ from gql_server.domain.campaign import Campaign, SmsType, state_of
 from gql_server.domain.message import registered
 from gql_server.domain.receipt import to_milliseconds
 from gql_server.domain.status import DeliveryStatus
-from gql_server.errors import UserError
+from gql_server.errors import MessagesExpired, UserError
 from gql_server.ingestion import Ingestion
 from gql_server.intake import (
     LONGEST_NAME,
@@ -22,6 +22,8 @@ from gql_server.intake import (
     NewRecipient,
     Wanted,
     duplicate,
+    erased_message,
+    erased_recipient,
     key_taken,
     keys_of,
     read_recipients,
@@ -32,6 +34,7 @@ from gql_server.logs import kind, log
 from gql_server.parking import Parking
 from gql_server.plan import Plan
 from gql_server.store import blacklist, campaigns, messages
+from gql_server.store.erased import Tombstones
 from gql_server.store.messages import NewMessage
 
 LONGEST_TEXT = 1600
@@ -87,6 +90,7 @@ class Registration:
         self._ingestion = ingestion
         self._parking = parking
         self._clock = clock
+        self._tombstones = Tombstones(db)
 
     async def create_campaign(
         self, workspace: str, wanted: NewCampaign
@@ -145,7 +149,9 @@ class Registration:
             if found is None:
                 plan.result.append(_no_campaign("id"))
                 return plan
-            if found.begun and fields.get("sent_at", found.sent_at) != found.sent_at:
+            if (found.begun or found.closed) and fields.get(
+                "sent_at", found.sent_at
+            ) != found.sent_at:
                 plan.result.append(
                     UserError(
                         ("sentAt",),
@@ -175,6 +181,13 @@ class Registration:
             if found is None:
                 plan.result.errors = [_no_campaign("campaignId")]
                 return plan
+            if found.closed:
+                plan.result.errors = [_too_old("campaignId")]
+                return plan
+            # An erasure that is under way meets us at the campaign's positions, if not here.
+            erased = await self._tombstones.among(
+                tx, workspace, [item.number.e164 for item in wanted]
+            )
             there = await messages.recipients_among(
                 tx, found.id, [item.number.e164 for item in wanted]
             )
@@ -183,7 +196,9 @@ class Registration:
             )
             new: list[Wanted] = []
             for item in wanted:
-                if item.number.e164 in there:
+                if item.number.e164 in erased:
+                    plan.result.errors.append(erased_recipient(item.index))
+                elif item.number.e164 in there:
                     plan.result.errors.append(duplicate(item.index))
                 elif any(key in taken for key in item.keys):
                     plan.result.errors.append(
@@ -245,6 +260,8 @@ class Registration:
                     plan.result.errors.append(
                         UserError((*path, "messageId"), "NOT_FOUND", "There is no such message.")
                     )
+                elif kept.message.erased:
+                    plan.result.errors.append(erased_message((*path, "messageId")))
                 else:
                     keys = keys_of(
                         binding.provider, binding.provider_message_ids, kept.message.recipient
@@ -305,6 +322,14 @@ def _checked_time(at: datetime | None) -> list[UserError]:
     return [
         UserError(("sentAt",), "INVALID_TIME", f"The time of a sending is in the years {span}.")
     ]
+
+
+def _too_old(name: str) -> UserError:
+    return UserError(
+        (name,),
+        MessagesExpired.code,
+        "This campaign is older than its workspace keeps recipients, so that none can be added: create another one.",
+    )
 
 
 def _no_campaign(name: str) -> UserError:

@@ -13,6 +13,7 @@ from gql_server.budgets import Budgets
 from gql_server.commit import Clock, Committer
 from gql_server.connections import Connections
 from gql_server.database import Database
+from gql_server.erasure import Erasure
 from gql_server.events import Events
 from gql_server.expiry import Expiry
 from gql_server.ingestion import Ingestion
@@ -44,6 +45,7 @@ class Services:
     authenticator: Authenticator
     ingestion: Ingestion
     registration: Registration
+    erasure: Erasure
     live: Live
     connections: Connections
     events: Events
@@ -100,6 +102,7 @@ async def running(
         authenticator=authenticator,
         ingestion=ingestion,
         registration=registration,
+        erasure=Erasure(db, committer, clock=clock),
         live=live,
         connections=connections,
         events=events,

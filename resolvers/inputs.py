@@ -199,9 +199,30 @@ class RecordReceiptsPayload:
     applied: int = strawberry.field(
         description="How many changed a message's status, time or history."
     )
-    ignored: int = strawberry.field(description="How many were repeats.")
+    ignored: int = strawberry.field(
+        description="How many were repeats, or of what is not kept any more."
+    )
     parked: int = strawberry.field(
         description="How many are kept for a message that is not known yet."
+    )
+    user_errors: list[UserError]
+    client_mutation_id: str | None
+
+
+@strawberry.input(description="Whom to erase.")
+class ErasePersonInput:
+    """A person."""
+
+    number: str = strawberry.field(description="In international form, such as +33612345678.")
+    client_mutation_id: str | None = None
+
+
+@strawberry.type(description="What became of erasePerson.")
+class ErasePersonPayload:
+    """How much there was of the person."""
+
+    erased_messages: int = strawberry.field(
+        description="Messages that were erased now; those that were before count no more."
     )
     user_errors: list[UserError]
     client_mutation_id: str | None

@@ -117,7 +117,9 @@ class _Shown(Message):
 _SHOWN: dict[str, Callable[[_Shown], Any]] = {
     "id": lambda it: ids.to_global("Message", it.record.id),
     "reference": lambda it: it.record.id,
-    "recipient": lambda it: it.record.recipient if it.in_clear() else masked(it.record.recipient),
+    "recipient": lambda it: (
+        it.record.recipient if it.record.erased or it.in_clear() else masked(it.record.recipient)
+    ),
     "contact_name": lambda it: it.record.name if it.in_clear() else None,
     "status": lambda it: it.record.status,
     "status_label": lambda it: STATUS_LABEL[it.record.status],

@@ -13,7 +13,7 @@ from gql_server.domain.campaign import Campaign
 from gql_server.domain.condition import MessageCondition
 from gql_server.domain.search import NamePrefix, NumberPrefix, NumberSuffix, Search, read_search
 from gql_server.domain.status import statuses_matching
-from gql_server.errors import InvalidCursor, PublicError
+from gql_server.errors import InvalidCursor, MessagesExpired, PublicError
 from gql_server.store import message_lists, recipients
 from gql_server.store.walk import Walk
 from resolvers.context import Reading
@@ -151,6 +151,8 @@ async def messages_page(
     `wanted`: what of a message is shown, where it may be absent (None: all).
     """
     reading.viewer.require("reports:read")
+    if campaign.sealed:
+        raise MessagesExpired
     condition = condition_of(filter, reading.viewer)
     order = None if order_by is None else order_by.field
     descending = order_by is not None and order_by.direction is OrderDirection.DESC

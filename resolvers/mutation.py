@@ -24,6 +24,8 @@ from resolvers.inputs import (
     BindProviderMessagesPayload,
     CreateCampaignInput,
     CreateCampaignPayload,
+    ErasePersonInput,
+    ErasePersonPayload,
     ReceiptInput,
     RecordReceiptsInput,
     RecordReceiptsPayload,
@@ -38,6 +40,9 @@ LONGEST = {
     "error_reason": LONGEST_WORD,
 }
 """Characters of what a receipt says, as for those that come by webhook."""
+
+
+_NOT_KEPT = (Outcome.IGNORED, Outcome.ERASED, Outcome.EXPIRED)
 
 
 @strawberry.type(description="What can be done.")
@@ -163,8 +168,25 @@ class Mutation:
         ]
         return RecordReceiptsPayload(
             applied=outcomes.count(Outcome.APPLIED),
-            ignored=outcomes.count(Outcome.IGNORED),
+            ignored=sum(map(outcomes.count, _NOT_KEPT)),
             parked=outcomes.count(Outcome.PARKED),
+            user_errors=_mistakes(mistakes),
+            client_mutation_id=input.client_mutation_id,
+        )
+
+    @strawberry.mutation(
+        description=(
+            "Erase who has this number from the whole workspace: number, name and providers' ids go, messages and all "
+            "figures stay. The number is refused from then on (ERASED_RECIPIENT). Needs the scope admin. Where it ends "
+            "in an error, ask again: what is done stays done."
+        )
+    )
+    async def erase_person(self, info: Info, input: ErasePersonInput) -> ErasePersonPayload:
+        """Calls erasure."""
+        viewer = info.context.asking("admin")
+        erased, mistakes = await info.context.services.erasure.erase(viewer.workspace, input.number)
+        return ErasePersonPayload(
+            erased_messages=erased.messages,
             user_errors=_mistakes(mistakes),
             client_mutation_id=input.client_mutation_id,
         )

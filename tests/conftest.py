@@ -23,6 +23,7 @@ from gql_server.settings import Settings
 from gql_server.store import indexes, installation, keys, sources, workspaces
 from resolvers.view import View
 from tests.driver import DRIVER, opened, settings_for
+from tests.no_numbers import logs_with_numbers
 
 ALL_SCOPES = frozenset(auth.SCOPES)
 
@@ -30,6 +31,23 @@ ALL_SCOPES = frozenset(auth.SCOPES)
 def pytest_report_header() -> str:
     """Which half of `make test-all` this is."""
     return f"driver of MongoDB: {DRIVER}"
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After the whole run, no log that any of its servers wrote holds a number: else the run has failed."""
+    if hasattr(
+        session.config, "workerinput"
+    ):  # one of several: the first process looks at the logs of all
+        return
+    factory: pytest.TempPathFactory | None = getattr(session.config, "_tmp_path_factory", None)
+    found = logs_with_numbers(factory.getbasetemp()) if factory is not None else []
+    if found:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter is not None:
+            reporter.write_line(
+                f"phone numbers in the logs of this run: {', '.join(found)}", red=True
+            )
 
 
 @pytest.fixture(scope="session")

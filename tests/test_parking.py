@@ -252,8 +252,9 @@ async def test_between_two_looks_at_everything_only_the_newest_are_read(
     await process.parking.sweep()
     looked_at: list[str | None] = []
 
-    async def look(arrivals: list[object]) -> None:
+    async def look(arrivals: list[object]) -> set[int]:
         looked_at.extend(arrival.key for arrival in arrivals)  # type: ignore[attr-defined]
+        return set()
 
     monkeypatch.setattr(process.ingestion, "look_for_messages", look)
     process.now += timedelta(minutes=11)

@@ -36,6 +36,10 @@ class Campaign:
     sent_at: datetime | None
     #: a receipt has come: times are clamped by `sent_at`, so that it may not move any more
     begun: bool = False
+    #: its messages are erased, or deleted, because their time is over: no recipient is added any more
+    closed: bool = False
+    #: its messages are deleted, and its figures are final
+    sealed: bool = False
 
 
 def state_of(*, sent_at: datetime | None, waiting: int, now: datetime) -> CampaignState:

@@ -26,12 +26,15 @@ class MessageCondition:
     def lets_through(self, message: Message, left: Iterable[Left] = ()) -> bool:
         """Whether a message meets it now, or met it in one of the states that it `left`.
 
-        Number, name and country are never others; status and code are those of one and the same state.
+        Number, name and country are never others, but that they are erased: who is told of such a message may have
+        found it by them. Status and code are those of one and the same state.
         """
         if self.country is not None and message.country != self.country:
             return False
-        if self.search is not None and not finds(
-            self.search, number=message.recipient, name=message.name
+        if (
+            self.search is not None
+            and not message.erased
+            and not finds(self.search, number=message.recipient, name=message.name)
         ):
             return False
         return self._allows((message.status, message.error_code)) or any(map(self._allows, left))

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from datetime import datetime
 from operator import attrgetter
+from typing import Final
 
 from gql_server.domain.receipt import History, HistoryEntry
 from gql_server.domain.record import record
 from gql_server.domain.status import DeliveryStatus
+
+ERASED: Final = "+••••"
+"""What stands in the place of a number that was erased; the same for everybody."""
 
 
 @record
@@ -29,6 +33,11 @@ class Message:
     error_reason: str | None
     provider: str | None
     operator: str | None
+
+    @property
+    def erased(self) -> bool:
+        """Whether nothing of the person is left whom it went to."""
+        return self.recipient == ERASED
 
 
 @dataclass(slots=True)

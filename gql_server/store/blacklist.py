@@ -59,6 +59,15 @@ async def remove(db: Database, workspace: str, entry: str) -> bool:
     return gone.deleted_count == 1
 
 
+async def forget(db: Database, workspace: str, number: str) -> bool:
+    """Take a number off the list because nothing of it shall be kept; False where it is not listed."""
+    with db.translated():
+        gone = await db.collection(COLLECTION).delete_one(
+            {"workspace": workspace, "number": number}
+        )
+    return gone.deleted_count == 1
+
+
 async def among(reads: Reads, workspace: str, numbers: Collection[str]) -> set[str]:
     """Those of these numbers that are listed."""
     rows = await reads.find(

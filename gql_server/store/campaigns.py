@@ -1,10 +1,10 @@
 """Campaigns: what was sent, when, and the next free position for a message."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pymongo import UpdateOne
+from pymongo import UpdateMany, UpdateOne
 
 from gql_server.database import Document, Reads, Transaction
 from gql_server.domain.campaign import Campaign, CampaignState, SmsType
@@ -133,7 +133,11 @@ async def sending(reads: Reads, sent_by: datetime) -> list[Campaign]:
     """Campaigns of which messages wait although they were sent by then."""
     rows = await reads.find(
         COLLECTION,
-        {"state": CampaignState.SENDING.value, "sentAt": {"$lte": sent_by}},
+        {
+            "state": CampaignState.SENDING.value,
+            "sentAt": {"$lte": sent_by},
+            "sealedAt": {"$exists": False},
+        },
     )
     return [campaign_of(row) for row in rows]
 
@@ -164,8 +168,62 @@ async def take_positions(tx: Transaction, campaign: str, count: int) -> int:
     return int(row["nextPosition"])
 
 
+async def close_ranks(tx: Transaction, campaigns: Collection[str]) -> None:
+    """Write these campaigns, and nothing in them: who registers in one of them meanwhile begins anew.
+
+    Under snapshot isolation a registration that looked for tombstones before one was put would else commit after an
+    erasure has looked for the number (docs/decisions/0013).
+    """
+    ids = list(campaigns)
+    await tx.write(COLLECTION, [UpdateMany({"_id": {"$in": ids}}, {"$inc": {"looked": 1}})])
+
+
+async def all_of(reads: Reads, workspace: str, *, batch: int) -> AsyncIterator[list[str]]:
+    """The ids of all campaigns of the workspace, in batches, in no order."""
+    async for rows in reads.scan(COLLECTION, {"workspace": workspace}, fields=["_id"], batch=batch):
+        yield [row["_id"] for row in rows]
+
+
+async def over(reads: Reads, workspace: str, before: datetime, done: Collection[str]) -> list[str]:
+    """Campaigns that were sent before then and are not retired in one of these ways, nor on their way; some of them."""
+    rows = await reads.find(
+        COLLECTION,
+        {
+            "workspace": workspace,
+            "sentAt": {"$lt": before},
+            "retired": {"$nin": list(done)},
+            "$or": [{"closedAt": {"$exists": False}}, {"retired": {"$ne": None}}],
+        },
+        sort=[("sentAt", 1)],
+        limit=100,
+        fields=["_id"],
+        hint="list_sent",
+    )
+    return [row["_id"] for row in rows]
+
+
+async def begun_to_go(reads: Reads, workspace: str) -> dict[str, datetime | None]:
+    """Campaigns whose messages are to be erased, or deleted (since when they are sealed), and are not yet."""
+    rows = await reads.find(
+        COLLECTION,
+        {"workspace": workspace, "closedAt": {"$exists": True}, "retired": None},
+        fields=["sealedAt"],
+    )
+    return {row["_id"]: row.get("sealedAt") for row in rows}
+
+
+async def sealed_among(reads: Reads, campaigns: Collection[str]) -> set[tuple[str, str]]:
+    """Those of these campaigns whose messages are deleted, as (workspace, id)."""
+    rows = await reads.find(
+        COLLECTION,
+        {"_id": {"$in": list(campaigns)}, "sealedAt": {"$exists": True}},
+        fields=["workspace"],
+    )
+    return {(row["workspace"], row["_id"]) for row in rows}
+
+
 async def change(tx: Transaction, changes: Mapping[str, Mapping[str, Any]]) -> None:
-    """Set some of `name`, `sent_at`, `state`, `begun`, `corrections`, by campaign."""
+    """Set some of a campaign's fields, by campaign; their names are those below."""
     await tx.write(
         COLLECTION,
         [
@@ -182,6 +240,9 @@ def _changed(fields: Mapping[str, Any]) -> Document:
         "state": "state",
         "begun": "begun",
         "corrections": "corrections",
+        "closed_at": "closedAt",
+        "sealed_at": "sealedAt",
+        "retired": "retired",
     }
     changed = {names[field]: value for field, value in fields.items()}
     if "name" in fields:
@@ -203,6 +264,8 @@ def campaign_of(row: Document) -> Campaign:
         # Python's own UTC, for it is compared with every receipt's time, and the driver's takes five times as long.
         sent_at=row["sentAt"] and row["sentAt"].replace(tzinfo=UTC),
         begun=row["begun"],
+        closed="closedAt" in row,
+        sealed="sealedAt" in row,
     )
 
 

@@ -64,6 +64,12 @@ async def forget(db: Database, dead: Collection[str]) -> int:
     return gone.deleted_count
 
 
+async def speaking_of(reads: Reads, workspace: str, digits: str) -> list[str]:
+    """The workspace's dead receipts in which these digits stand anywhere; there are few, if any."""
+    rows = await reads.find(COLLECTION, {"workspace": workspace})
+    return [dead for dead, _ in orphans.speaking(rows, digits)]
+
+
 async def count(reads: Reads) -> int:
     """How many there are."""
     rows = await reads.aggregate(COLLECTION, [{"$count": "n"}])

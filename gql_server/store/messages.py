@@ -1,12 +1,15 @@
 """Messages: one document per SMS to one recipient, its whole history inside."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
+from pymongo import DeleteMany
+
 from gql_server.database import Document, Reads, Transaction
-from gql_server.domain.message import Message, Standing
+from gql_server.domain.erasing import counted_keys, redacted, without_number, without_numbers
+from gql_server.domain.message import ERASED, Message, Standing
 from gql_server.domain.receipt import History
 from gql_server.domain.status import DeliveryStatus
 from gql_server.domain.tally import Counted
@@ -111,6 +114,53 @@ def _differing(message: Message, now: Standing, rank: int) -> Document:
     if now.operator != message.operator:
         fields["operator"] = now.operator
     return fields
+
+
+def erasure(kept: Kept, pseudonym: Callable[[str], str]) -> Update:
+    """The update that takes the person out of a message: number, name, keys, and numbers in the provider's words.
+
+    What it is counted by stays. `pseudonym`: see `erasing.without_number`. What makes it findable goes by `forget`.
+    """
+    history = kept.message.history
+    fields: Document = {
+        "recipient": ERASED,
+        "name": None,
+        "history": [entry_row(without_number(entry, pseudonym)) for entry in history],
+        "reason": redacted(kept.message.error_reason),
+    }
+    if kept.reports != history:
+        reports = without_numbers(kept.reports, pseudonym)
+        fields["reports"] = [entry_row(entry) for entry in reports]
+    if kept.keys:
+        fields["keys"] = counted_keys(kept.keys)
+    if kept.unknown_words:
+        fields["unknownWords"] = sorted({redacted(word) or "" for word in kept.unknown_words})
+    return (kept.message.id, {"$set": fields})
+
+
+async def forget(tx: Transaction, messages: Collection[str], keys: Sequence[ProviderKey]) -> None:
+    """Let nothing lead to these messages but their ids: no number, no name, no key."""
+    await recipients.remove(tx, messages)
+    await provider_keys.remove(tx, keys)
+
+
+async def remove(tx: Transaction, messages: Collection[str]) -> None:
+    """Delete messages, which nothing leads to any more."""
+    await tx.write(COLLECTION, [DeleteMany({"_id": {"$in": list(messages)}})] if messages else [])
+
+
+async def first_of(reads: Reads, campaign: str, *, limit: int) -> list[str]:
+    """The ids of the campaign's first messages."""
+    rows = await reads.find(
+        COLLECTION,
+        # "." follows "-": all ids of this campaign, no other
+        {"_id": {"$gt": f"{campaign}-", "$lt": f"{campaign}."}},
+        sort=[("_id", 1)],
+        limit=limit,
+        fields=["_id"],
+        hint="_id_",
+    )
+    return [row["_id"] for row in rows]
 
 
 async def bind(tx: Transaction, keys: Sequence[ProviderKey]) -> None:

@@ -14,6 +14,7 @@ from pymongo.errors import BulkWriteError, OperationFailure
 
 from gql_server.database import Database, Document
 from gql_server.domain.folding import folded
+from gql_server.domain.message import ERASED
 from gql_server.logs import log
 from gql_server.store import campaigns, messages, provider_keys, recipients
 
@@ -80,7 +81,11 @@ async def _copy_recipients(db: Database) -> None:
     async for rows in _all(db, messages.COLLECTION, ["workspace", "recipient", "name", "country"]):
         span = {"$gte": rows[0]["_id"], "$lte": rows[-1]["_id"]}
         there = {row["_id"] for row in await kept.find({"_id": span}, ["_id"]).to_list(None)}
-        missing = [_recipient(row) for row in rows if row["_id"] not in there]
+        missing = [
+            _recipient(row)
+            for row in rows
+            if row["_id"] not in there and row["recipient"] != ERASED
+        ]
         if missing:
             try:
                 await kept.insert_many(missing, ordered=False)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from pymongo import DeleteOne, UpdateOne
 
 from gql_server.database import Database, Document, Reads, Transaction
 from gql_server.domain import ids
+from gql_server.domain.erasing import redacted
 from gql_server.domain.receipt import DeliveryReceipt, to_milliseconds
 from gql_server.domain.status import DeliveryStatus
 from gql_server.store.messages import key_of
@@ -79,6 +80,75 @@ async def after(
         query["arrivedAt"] = {"$gte": since}
     rows = await reads.find(COLLECTION, query, sort=[("_id", 1)], limit=limit)
     return [orphan_of(row) for row in rows]
+
+
+async def speaking_of(
+    reads: Reads, workspace: str, digits: str, *, batch: int = 1000
+) -> AsyncIterator[list[tuple[str, bool]]]:
+    """Parked receipts of the workspace in which these digits stand, in batches: id, and whether they name it.
+
+    Those that do are found by a key that was made with the number (or by what else the provider called it); in the
+    others somebody wrote it among his own words.
+    """
+    fields = [*_NAMES, *_WORDS]
+    async for rows in reads.scan(COLLECTION, {"workspace": workspace}, fields=fields, batch=batch):
+        yield speaking(rows, digits)
+
+
+def speaking(rows: Sequence[Document], digits: str) -> list[tuple[str, bool]]:
+    """Which of these rows have the digits in them; see `speaking_of`."""
+    return [
+        (row["_id"], named)
+        for row in rows
+        if (named := _stands_in(row, _NAMES, digits)) or _stands_in(row, _WORDS, digits)
+    ]
+
+
+def _stands_in(row: Document, fields: Sequence[str], digits: str) -> bool:
+    return any(digits in (row.get(field) or "") for field in fields)
+
+
+_NAMES = ("key", "providerKey", "reference", "part")
+_WORDS = ("reason", "unknownWord", "code", "operator")
+
+
+async def drop(db: Database, workspace: str, orphans: Collection[str]) -> int:
+    """Forget these parked receipts; how many there were."""
+    return await drop_from(db, COLLECTION, workspace, orphans)
+
+
+async def drop_from(
+    db: Database, collection: str, workspace: str, receipts: Collection[str]
+) -> int:
+    """Forget these receipts, parked or dead; how many there were."""
+    if not receipts:
+        return 0
+    with db.translated():
+        gone = await db.collection(collection).delete_many(
+            {"_id": {"$in": list(receipts)}, "workspace": workspace}
+        )
+    return gone.deleted_count
+
+
+async def redact(db: Database, workspace: str, orphans: Collection[str]) -> None:
+    """Take what may be a number out of the provider's words in these."""
+    if not orphans:
+        return
+    rows = await db.latest.find(
+        COLLECTION, {"_id": {"$in": list(orphans)}, "workspace": workspace}, fields=list(_WORDS)
+    )
+    updates = [
+        UpdateOne({"_id": row["_id"]}, {"$set": {field: redacted(row[field]) for field in _WORDS}})
+        for row in rows
+    ]
+    if updates:
+        with db.translated():
+            await db.collection(COLLECTION).bulk_write(updates, ordered=False)
+
+
+def id_of(orphan: Orphan) -> str:
+    """The id under which a receipt is parked."""
+    return row_id(row_of(orphan))
 
 
 async def count_by_source(reads: Reads) -> dict[tuple[str, str | None], int]:

@@ -7,6 +7,8 @@ cluster a unique one could not be had.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from pymongo import DeleteMany
+
 from gql_server.database import Document, Reads, Transaction
 
 COLLECTION = "provider_keys"
@@ -36,6 +38,12 @@ async def add(tx: Transaction, keys: Sequence[ProviderKey]) -> None:
     await tx.insert(
         COLLECTION, [{"_id": _id(one.workspace, one.key), "message": one.message} for one in keys]
     )
+
+
+async def remove(tx: Transaction, keys: Sequence[ProviderKey]) -> None:
+    """Forget keys: their messages are found by them no more."""
+    ids = [_id(one.workspace, one.key) for one in keys]
+    await tx.write(COLLECTION, [DeleteMany({"_id": {"$in": ids}})] if ids else [])
 
 
 def _id(workspace: str, key: str) -> Document:

@@ -8,6 +8,8 @@ what two registrations of one number meet at.
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from pymongo import DeleteMany
+
 from gql_server.database import Document, Reads, Transaction
 from gql_server.domain import ids
 from gql_server.domain.folding import folded
@@ -37,6 +39,30 @@ def row_of(
 async def add(tx: Transaction, rows: Sequence[Document]) -> None:
     """Keep whom new messages go to; whoever has added one of the numbers meanwhile makes the transaction begin anew."""
     await tx.insert(COLLECTION, rows)
+
+
+async def remove(tx: Transaction, messages: Collection[str]) -> None:
+    """Forget whom these messages went to."""
+    await tx.write(COLLECTION, [DeleteMany({"_id": {"$in": list(messages)}})] if messages else [])
+
+
+async def of_number(reads: Reads, campaigns: Collection[str], number: str) -> list[str]:
+    """The messages of these campaigns to a number: one step in the index for each campaign, whatever their sizes."""
+    rows = await reads.find(
+        COLLECTION,
+        {"campaign": {"$in": list(campaigns)}, "number": number},
+        fields=["_id"],
+        hint="number",
+    )
+    return [row["_id"] for row in rows]
+
+
+async def first_of(reads: Reads, campaign: str, *, limit: int) -> list[str]:
+    """Some of the campaign's messages of which it is known whom they went to; none where it is of none."""
+    rows = await reads.find(
+        COLLECTION, {"campaign": campaign}, limit=limit, fields=["_id"], hint="number"
+    )
+    return [row["_id"] for row in rows]
 
 
 async def numbers_among(reads: Reads, campaign: str, numbers: Collection[str]) -> set[str]:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
 from gql_server.database import Database, Document, Reads
 from gql_server.domain.alerts import DEFAULT_PERCENT, Thresholds
+from gql_server.domain.retention import Retention, Then
 from gql_server.domain.status import DeliveryIndicator
 
 COLLECTION = "workspaces"
@@ -22,6 +23,7 @@ class Workspace:
     id: str
     credits_per_part: float
     thresholds: Thresholds
+    retention: Retention = field(default_factory=Retention)
 
 
 async def ensure(db: Database, workspace: str, *, now: datetime) -> None:
@@ -40,7 +42,10 @@ async def one(reads: Reads, workspace: str) -> Workspace | None:
     if row is None:
         return None
     return Workspace(
-        id=row["_id"], credits_per_part=row["creditsPerPart"], thresholds=_thresholds(row)
+        id=row["_id"],
+        credits_per_part=row["creditsPerPart"],
+        thresholds=_thresholds(row),
+        retention=_retention(row),
     )
 
 
@@ -53,6 +58,27 @@ async def set_thresholds(
     with db.translated():
         done = await db.collection(COLLECTION).update_one({"_id": workspace}, {"$set": changed})
     return done.matched_count > 0
+
+
+async def set_retention(db: Database, workspace: str, retention: Retention) -> bool:
+    """Keep what becomes of old messages; whether there is such a workspace."""
+    kept = {"days": retention.days, "then": retention.then.value}
+    with db.translated():
+        done = await db.collection(COLLECTION).update_one(
+            {"_id": workspace}, {"$set": {"retention": kept}}
+        )
+    return done.matched_count > 0
+
+
+async def retaining(reads: Reads) -> dict[str, Retention]:
+    """The workspaces that have ever said what becomes of old messages, and what they say now."""
+    rows = await reads.find(COLLECTION, {"retention": {"$exists": True}}, fields=["retention"])
+    return {row["_id"]: _retention(row) for row in rows}
+
+
+def _retention(row: Document) -> Retention:
+    kept = row.get("retention")
+    return Retention() if kept is None else Retention(kept["days"], Then(kept["then"]))
 
 
 def _thresholds(row: Document) -> Thresholds:

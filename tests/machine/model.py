@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from gql_server.arrivals import PARTED, Outcome
+from gql_server.arrivals import PARTED, UNKNOWN_WORDS_KEPT, Outcome
 from gql_server.domain import ids
 from gql_server.domain.message import registered, standing
 from gql_server.domain.parts import parts_of
@@ -22,7 +22,6 @@ from gql_server.domain.receipt import (
     to_milliseconds,
 )
 from gql_server.domain.status import DeliveryStatus
-from gql_server.ingestion import UNKNOWN_WORDS_KEPT
 from gql_server.intake import keys_of
 from gql_server.store.messages import Kept, bound_ids, key_of
 from gql_server.store.orphans import Orphan

@@ -1,0 +1,143 @@
+"""Erasure of a person: number, name and keys go from every collection of a workspace; what is counted stays.
+
+First a tombstone is put, so that nobody adds the person again; then everything is looked through. What a crash leaves
+undone is done by erasing once more: each step may be done any number of times, and none needs to know of another.
+
+A registration that has looked for tombstones before there was one may still be under way. It writes its campaign, and
+so does the look into that campaign: whoever of the two comes second sees what the first has done, or begins anew.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gql_server.commit import Clock, Committer
+from gql_server.database import Database, Transaction
+from gql_server.domain.condition import CampaignCondition
+from gql_server.errors import UserError
+from gql_server.metrics import ERASED
+from gql_server.numbers import read_number
+from gql_server.plan import Plan
+from gql_server.store import (
+    blacklist,
+    campaign_lists,
+    campaigns,
+    dead,
+    messages,
+    orphans,
+    recipients,
+)
+from gql_server.store.erased import Tombstones
+
+CAMPAIGNS_A_LOOK = 500
+"""Campaigns that one transaction looks into: some hundredths of a second, in which nobody registers there."""
+BATCH = 250
+"""Messages that one commit erases; each takes three documents or more."""
+PATIENCE = 10.0
+"""Seconds that a look may take: what registers in one of its campaigns goes first."""
+
+
+@dataclass(slots=True)
+class Erased:
+    """What went: messages that were erased now, and receipts that waited for one."""
+
+    messages: int = 0
+    receipts: int = 0
+    blacklisted: bool = False
+
+
+class Erasure:
+    """Erases persons."""
+
+    def __init__(self, db: Database, committer: Committer, *, clock: Clock) -> None:
+        self._db = db
+        self._committer = committer
+        self._clock = clock
+        self._tombstones = Tombstones(db)
+
+    async def campaigns(self, workspace: str) -> int:
+        """How many campaigns there are to look into; for the progress."""
+        return await campaign_lists.count(self._db.latest, workspace, CampaignCondition())
+
+    async def erase(
+        self, workspace: str, number: str, *, looked: Callable[[int], None] = lambda _: None
+    ) -> tuple[Erased, list[UserError]]:
+        """Erase who has this number, written as a caller writes it; what went, or what is wrong with the number.
+
+        `looked` is told the progress, in campaigns.
+
+        :raises Overloaded: the database did not answer; what is erased by then stays so, and the rest by once more.
+        """
+        read = read_number(number)
+        if read is None:
+            return Erased(), [invalid_number()]
+        await self._tombstones.put(workspace, read.e164, at=self._clock())
+        done = Erased()
+        async for page in campaigns.all_of(self._db.latest, workspace, batch=CAMPAIGNS_A_LOOK):
+            found = await self._db.transaction(
+                lambda tx, page=page: _look(tx, page, read.e164),  # type: ignore[misc]
+                patience=PATIENCE,
+            )
+            done.messages += await self._erase(workspace, found)
+            looked(len(page))
+        done.receipts = await self._drop_receipts(workspace, read.e164)
+        done.blacklisted = await blacklist.forget(self._db, workspace, read.e164)
+        return done, []
+
+    async def lift(self, workspace: str, number: str) -> tuple[bool, list[UserError]]:
+        """Let this number be added again; False where it was not erased, or what is wrong with it."""
+        read = read_number(number)
+        if read is None:
+            return False, [invalid_number()]
+        return await self._tombstones.lift(workspace, read.e164), []
+
+    async def _erase(self, workspace: str, found: list[str]) -> int:
+        erased = 0
+        for first in range(0, len(found), BATCH):
+            erased += await erase_messages(
+                self._committer, self._tombstones, workspace, found[first : first + BATCH]
+            )
+        return erased
+
+    async def _drop_receipts(self, workspace: str, number: str) -> int:
+        """Of messages that are not known: by a key that holds the number. They can never be joined any more."""
+        digits = number[1:]
+        dropped = 0
+        async for batch in orphans.speaking_of(self._db.latest, workspace, digits):
+            dropped += await orphans.drop(self._db, workspace, [o for o, named in batch if named])
+            await orphans.redact(self._db, workspace, [o for o, named in batch if not named])
+        found = await dead.speaking_of(self._db.latest, workspace, digits)
+        return dropped + await orphans.drop_from(self._db, dead.COLLECTION, workspace, found)
+
+
+async def erase_messages(
+    committer: Committer, tombstones: Tombstones, workspace: str, found: list[str]
+) -> int:
+    """Take the persons out of these messages (ids), in one commit; how many that were."""
+    pseudonym = await tombstones.pseudonyms(workspace)
+
+    async def prepare(tx: Transaction) -> Plan[int]:
+        plan = Plan(0)
+        for kept in (await messages.kept_by_id(tx, workspace, found)).values():
+            if not kept.message.erased:
+                plan.of(workspace, kept.message.campaign).erase(kept, pseudonym)
+                plan.result += 1
+        return plan
+
+    erased = await committer.commit(prepare)
+    ERASED.inc(erased)
+    return erased
+
+
+async def _look(tx: Transaction, page: list[str], number: str) -> list[str]:
+    """The messages of these campaigns to a number; whoever registers one meanwhile begins anew, or goes first."""
+    await campaigns.close_ranks(tx, page)
+    return await recipients.of_number(tx, page, number)
+
+
+def invalid_number() -> UserError:
+    """What was written is no number."""
+    return UserError(
+        ("number",),
+        "INVALID_NUMBER",
+        "This is no phone number; write it in international form, such as +33612345678.",
+    )
