@@ -24,7 +24,8 @@ from gql_server.domain.source import Source
 from gql_server.domain.status import DeliveryIndicator
 from gql_server.providers import PROVIDERS
 from gql_server.services import utc_now
-from gql_server.store import sources, workspaces
+from gql_server.store import audit, sources, workspaces
+from gql_server.store.audit import Action, Done
 
 sources_app = typer.Typer(
     help="Sources: provider accounts that post receipts.", no_args_is_help=True
@@ -65,6 +66,7 @@ def add_source(
     async def add(db: Database) -> None:
         await workspaces.ensure(db, workspace, now=utc_now())
         await sources.add(db, source, token_hash=token_hash, now=utc_now())
+        await _note(db, source.workspace, Action.SOURCE_ADDED, source.id)
 
     settings = settings_of()
     with clear_refusals():
@@ -151,9 +153,19 @@ def remove_source(workspace: Workspace, source_id: Id) -> None:
     Receipts that came before stay.
     """
     checked(workspace)
-    gone = with_database(settings_of(), lambda db: sources.remove(db, workspace, source_id))
-    if not gone:
+
+    async def remove(db: Database) -> bool:
+        gone = await sources.remove(db, workspace, source_id)
+        if gone:
+            await _note(db, workspace, Action.SOURCE_REMOVED, source_id)
+        return gone
+
+    if not with_database(settings_of(), remove):
         raise refused("This workspace has no source of this id; see `gql-server sources list`.")
+
+
+async def _note(db: Database, workspace: str, action: Action, source: str) -> None:
+    await audit.add(db, Done(workspace, audit.COMMAND, action, source), at=utc_now())
 
 
 _OPTIONS = {

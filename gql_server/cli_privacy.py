@@ -13,7 +13,8 @@ from gql_server.domain.retention import FEWEST_DAYS, MOST_DAYS, Retention, Then
 from gql_server.erasure import Erased, Erasure
 from gql_server.errors import UserError
 from gql_server.services import utc_now
-from gql_server.store import workspaces
+from gql_server.store import audit, workspaces
+from gql_server.store.audit import Action, Done
 
 Workspace = Annotated[str, typer.Option(help="The workspace.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -50,13 +51,19 @@ def erase_command(
         async with committing(db) as committer:
             erasure = Erasure(db, committer, clock=utc_now)
             if lift:
-                return await erasure.lift(workspace, wanted)
+                lifted, errors = await erasure.lift(workspace, wanted)
+                if lifted:
+                    await _note(db, workspace, Action.ERASURE_LIFTED)
+                return lifted, errors
             with progress_bar() as progress:
                 total = await erasure.campaigns(workspace)
                 task = progress.add_task("campaigns", total=total)
-                return await erasure.erase(
+                done, errors = await erasure.erase(
                     workspace, wanted, looked=lambda count: progress.advance(task, count)
                 )
+            if not errors:
+                await _note(db, workspace, Action.PERSON_ERASED)
+            return done, errors
 
     found = quietly(use)
     if found is None:
@@ -67,6 +74,10 @@ def erase_command(
         _tell_lifted(done, as_json)
     else:
         _tell_erased(done, as_json)
+
+
+async def _note(db: Database, workspace: str, action: Action, subject: str | None = None) -> None:
+    await audit.add(db, Done(workspace, audit.COMMAND, action, subject), at=utc_now())
 
 
 def _refuse(errors: list[UserError]) -> None:
@@ -127,6 +138,7 @@ def retention_command(
         kept = found.retention
         wanted = Retention(kept.days if days is None else days, kept.then if then is None else then)
         await workspaces.set_retention(db, workspace, wanted)
+        await _note(db, workspace, Action.RETENTION_SET, f"{wanted.days} days: {wanted.then.value}")
         return wanted
 
     found = quietly(use)

@@ -14,7 +14,8 @@ from gql_server.intake import LONGEST_KEY, MOST_AT_ONCE, Binding, NewRecipient, 
 from gql_server.providers import PROVIDERS
 from gql_server.providers.reading import LONGEST as LONGEST_WORD
 from gql_server.registration import NewCampaign
-from gql_server.store import messages
+from gql_server.store import audit, messages
+from gql_server.store.audit import Action, Done
 from resolvers.campaign import Campaign, shown_message
 from resolvers.context import Info, Reading
 from resolvers.inputs import (
@@ -184,7 +185,11 @@ class Mutation:
     async def erase_person(self, info: Info, input: ErasePersonInput) -> ErasePersonPayload:
         """Calls erasure."""
         viewer = info.context.asking("admin")
-        erased, mistakes = await info.context.services.erasure.erase(viewer.workspace, input.number)
+        services = info.context.services
+        erased, mistakes = await services.erasure.erase(viewer.workspace, input.number)
+        if not mistakes:
+            done = Done(viewer.workspace, viewer.key_id, Action.PERSON_ERASED, None)
+            await audit.add(services.db, done, at=services.clock())
         return ErasePersonPayload(
             erased_messages=erased.messages,
             user_errors=_mistakes(mistakes),

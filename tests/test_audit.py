@@ -220,3 +220,45 @@ async def test_what_could_not_be_written_is_added_with_the_next(
 
     [entry] = await audit.of_workspace(db.latest, "acme", since=LONG_AGO, limit=10)
     assert entry.count == 7
+
+
+async def test_what_is_done_with_keys_sources_and_people_is_in_the_trail(
+    api: Api, settings: Settings
+) -> None:
+    environment = driver.environment() | {
+        "GQL_MONGODB_URL": str(settings.mongodb_url),
+        "GQL_MONGODB_DATABASE": api.db.name,
+    }
+
+    async def run(*words: str) -> Any:
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "gql_server", *words, "--workspace", api.workspace),
+            env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        out, _ = await child.communicate()
+        assert child.returncode == 0, words
+        return json.loads(out) if "--json" in words else None
+
+    await api.new_campaign(1)
+    made = await run("keys", "create", "--json")
+    source = await run("sources", "add", "--provider", "twilio", "--json")
+    await run("sources", "remove", source["id"])
+    await run("keys", "revoke", made["id"])
+    await run("retention", "--days", "30", "--then", "anonymise", "--json")
+    await run("erase", "+33600000000", "--json")
+    await run("erase", "+33600000000", "--lift", "--json")
+    await api.ask('mutation { erasePerson(input: {number: "+33600000000"}) { erasedMessages } }')
+    await api.codes('mutation { erasePerson(input: {number: "12"}) { erasedMessages } }')
+
+    assert await trail(api) == sorted(
+        [
+            ("command", "KEY_CREATED", made["id"], 1),
+            ("command", "SOURCE_ADDED", source["id"], 1),
+            ("command", "SOURCE_REMOVED", source["id"], 1),
+            ("command", "KEY_REVOKED", made["id"], 1),
+            ("command", "RETENTION_SET", "30 days: anonymise", 1),
+            ("command", "PERSON_ERASED", "", 1),
+            ("command", "ERASURE_LIFTED", "", 1),
+            (key_id(api.key), "PERSON_ERASED", "", 1),
+        ]
+    )

@@ -169,6 +169,7 @@ async def test_nothing_is_kept_of_the_person_and_all_that_is_counted_stays(
 
 
 ANSWERS = {
+    "audit": "who did what, and never with whom",
     "blacklist": "the entry goes",
     "campaigns": "nothing of a recipient: name, text and sender are the same for all of them",
     "counters": "counts, by networks, codes and providers",
