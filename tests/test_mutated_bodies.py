@@ -1,4 +1,4 @@
-"""Any request is answered, with a status of 4xx and a code where it is wrong; none breaks anything, or leaves anything behind."""
+"""Any request is answered, with 4xx and a code where it is wrong; none breaks anything, or leaves anything."""
 
 import asyncio
 import contextlib
@@ -89,7 +89,18 @@ def wrong_request(key: str, chance: random.Random) -> Wrong:
         else:
             query = quote(json.dumps(asked))
         if chance.random() < 0.3:
-            odd = ("%", "%ff", "&&=", "&query", "=%00", "&variables={", "&extensions=[]", "+", "&" * 50, "%zz")
+            odd = (
+                "%",
+                "%ff",
+                "&&=",
+                "&query",
+                "=%00",
+                "&variables={",
+                "&extensions=[]",
+                "+",
+                "&" * 50,
+                "%zz",
+            )
             at = chance.randrange(len(query) + 1)
             query = query[:at] + chance.choice(odd) + query[at:]
         target = f"/graphql?{query}"
@@ -100,14 +111,29 @@ def wrong_request(key: str, chance: random.Random) -> Wrong:
         method = chance.choice(METHODS)
     authorization = f"Bearer {key}"
     if chance.random() < 0.1:
-        odd_keys = ("", "Bearer", f"Basic {key}", f"Bearer {key} ", f"bearer  {key}", "Bearer \xff", "Bearer gql_x_y", "Bearer " + "a.b.c", "x" * 5000)
+        odd_keys = (
+            "",
+            "Bearer",
+            f"Basic {key}",
+            f"Bearer {key} ",
+            f"bearer  {key}",
+            "Bearer \xff",
+            "Bearer gql_x_y",
+            "Bearer " + "a.b.c",
+            "x" * 5000,
+        )
         authorization = chance.choice(odd_keys)
     headers = [("host", "x"), ("connection", "close"), ("authorization", authorization)]
-    headers.append(("content-type", "application/json" if chance.random() < 0.7 else chance.choice(CONTENT_TYPES)))
+    headers.append(
+        (
+            "content-type",
+            "application/json" if chance.random() < 0.7 else chance.choice(CONTENT_TYPES),
+        )
+    )
     headers.append(("accept", chance.choice(ACCEPTS)))
     if not by_get:
         headers.append(("content-length", f"{len(body)}"))
-    whole = method not in ("get", "CONNECT")
+    whole = method not in ("get", "X", "CONNECT")
     if chance.random() < 0.3:
         more = chance.choice(HEADERS)
         whole = whole and more[0] not in FRAMING
@@ -133,7 +159,13 @@ async def told(api: Api, request: Wrong) -> tuple[int, dict[str, str], bytes] | 
     port = int(api.base.rsplit(":", 1)[1])
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     client = h11.Connection(h11.CLIENT, max_incomplete_event_size=10**6)
-    client.send(h11.Request(method="HEAD" if request.method == "HEAD" else "GET", target="/", headers=[("host", "x")]))
+    client.send(
+        h11.Request(
+            method="HEAD" if request.method == "HEAD" else "GET",
+            target="/",
+            headers=[("host", "x")],
+        )
+    )
     client.send(h11.EndOfMessage())
     status, headers, body = 0, dict[str, str](), b""
     try:
@@ -156,7 +188,9 @@ async def told(api: Api, request: Wrong) -> tuple[int, dict[str, str], bytes] | 
                     headers = {name.decode(): value.decode() for name, value in event.headers}
                 elif isinstance(event, h11.Data):
                     body += bytes(event.data)
-                    if headers.get("content-type", "").startswith(("text/event-stream", "multipart/mixed")):
+                    if headers.get("content-type", "").startswith(
+                        ("text/event-stream", "multipart/mixed")
+                    ):
                         return status, headers, body
                 elif isinstance(event, h11.EndOfMessage):
                     return status, headers, body
@@ -183,7 +217,7 @@ def judge(request: Wrong, answer: tuple[int, dict[str, str], bytes] | None, seen
         seen.wrong.append((status, body[:300], request))
     if headers.get("content-encoding") or request.method == "HEAD":
         return
-    if "json" not in headers.get("content-type", ""):
+    if not headers.get("content-type", "").startswith("application/"):
         # What is no HTTP is answered by the server below the application; and CORS answers by itself.
         if status >= 400 and request.whole:
             seen.wrong.append((status, headers, body[:300], request))
@@ -203,14 +237,16 @@ async def nothing_is_left(before: set[asyncio.Task[Any]]) -> None:
     left: set[asyncio.Task[Any]] = set()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(20):
-            while (left := asyncio.all_tasks() - before) or metrics.REGISTRY.get_sample_value("gql_connections"):
-                await asyncio.sleep(0.02)
+            while (  # noqa: ASYNC110 - no event tells of it
+                left := asyncio.all_tasks() - before
+            ) or metrics.REGISTRY.get_sample_value("gql_connections"):
+                await asyncio.sleep(0.02)  # no event tells of tasks
     assert left == set()
     assert not metrics.REGISTRY.get_sample_value("gql_connections")
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("count", [1000, pytest.param(5000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [5000])
 async def test_no_request_breaks_the_server_or_leaves_anything_behind(
     make_api: MakeApi, caplog: pytest.LogCaptureFixture, count: int
 ) -> None:
