@@ -7,6 +7,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,12 +26,12 @@ MakeApi = Callable[..., contextlib.AbstractAsyncContextManager[Api]]
 
 
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("count", [300, pytest.param(5000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [150, pytest.param(5000, marks=pytest.mark.long)])
 async def test_any_operation_of_the_schema_is_answered_in_time_and_with_codes(
     make_api: MakeApi,
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
-    record_property: Callable[[str, object], None],
+    tmp_path: Path,
     count: int,
 ) -> None:
     seconds: list[float] = []
@@ -73,7 +74,8 @@ async def test_any_operation_of_the_schema_is_answered_in_time_and_with_codes(
 
     # then nearly all are answered long before they would be given up
     p99 = sorted(seconds)[len(seconds) * 99 // 100]
-    record_property("figures", json.dumps({"p99_ms": round(p99 * 1000, 1), **kinds, **codes}))
+    figures = {"p99_ms": round(p99 * 1000, 1), **kinds, **codes}
+    (tmp_path / "figures.json").write_text(json.dumps(figures))
     assert p99 < settings.operation_seconds
     # and it was worth while
     assert len(seconds) >= count * 0.9
