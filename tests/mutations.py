@@ -65,7 +65,8 @@ def wrong_text(text: str, chance: random.Random) -> str:
     pieces = text.split(" ")
     at = chance.randrange(len(pieces))
     odd = ("{", "}", "(", ")", "...", "@", "$", '"', '"""', "\x00", "#", "99999999999999999999", "é", "query",
-           "@skip(if: 1)", "...{", "null", "\\u{110000}", "a" * 2000, "... on Campaign { id }", "__typename")  # fmt: skip
+           "@skip(if: 1)", "...{", "null", "\\u{110000}", "a" * 2000,
+           "... on Campaign { id }", "__typename")  # fmt: skip
     pieces[at : at + chance.randrange(2)] = [chance.choice(odd)] * chance.choice((1, 1, 1, 2, 30))
     return " ".join(pieces)
 

@@ -85,7 +85,7 @@ async def test_any_operation_of_the_schema_is_answered_in_time_and_with_codes(
     assert kinds["mutation"] > count / 20, kinds
 
 
-def _settings(count: int) -> Any:
+def _settings(count: int) -> examples:
     return examples(
         max_examples=count,
         deadline=None,
