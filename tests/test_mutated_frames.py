@@ -232,6 +232,26 @@ async def test_no_frame_breaks_the_server_or_leaves_anything_behind(
     assert len(fuzzer.codes) > 4, fuzzer.codes
 
 
+async def test_answers_on_their_way_to_a_socket_that_a_broken_frame_has_closed_are_no_errors(
+    api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "filters", [no_error_of_ours])
+    before = asyncio.all_tasks()
+    ping = framed(b'{"type":"ping"}', Opcode.TEXT)
+    query = {"id": "1", "type": "subscribe", "payload": {"query": COUNT}}
+    unknown = framed(b'{"type":"?"}', Opcode.TEXT)
+    broken = framed(b"\xff", Opcode.TEXT)
+    for good in (ping, framed(json.dumps(query).encode(), Opcode.TEXT), unknown):
+        async with acknowledged(api) as socket:
+            with caplog.at_level(logging.INFO):
+                # when what is to be answered, and what cannot be read, come together
+                _write(socket, good + broken)
+                # then that is why it is closed, and nothing else went wrong
+                assert await socket.closed() == 1007
+    await nothing_is_left(before)
+    nothing_went_wrong(caplog)
+
+
 @pytest.mark.skipif(
     sys.platform != "linux", reason="the peak of another process's memory is asked of /proc"
 )
