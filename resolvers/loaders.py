@@ -23,9 +23,17 @@ def shared(loading: Awaitable[T]) -> Awaitable[T]:
     """What several fields of an operation wait for.
 
     graphql-core cancels the siblings of a field that fails, and a future that is waited for is cancelled with its
-    waiter: so one field's error would be the end of all others that wait for the same.
+    waiter: so one field's error would be the end of all others that wait for the same. When all of them are gone, as
+    with a client that is, nobody asks how it ended: no word in the log about that.
     """
-    return asyncio.shield(loading)
+    future = asyncio.ensure_future(loading)
+    future.add_done_callback(_heard)
+    return asyncio.shield(future)
+
+
+def _heard(ended: "asyncio.Future[T]") -> None:
+    if not ended.cancelled():
+        ended.exception()
 
 
 class ReportLoaders:

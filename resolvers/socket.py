@@ -1,7 +1,6 @@
 """One websocket of graphql-transport-ws: Strawberry's handler, with the care that a server on the internet needs."""
 
 import asyncio
-import contextlib
 import json
 import time
 from typing import Any, cast
@@ -50,9 +49,9 @@ class Socket(ASGIWebSocketAdapter):
             await self.ws.send({"type": "websocket.send", "text": text})
         except WebSocketDisconnect as error:
             raise WebSocketDisconnected from error
-        except RuntimeError:
-            # Starlette's word for a frame after the goodbye.
-            if self.ws.application_state is WebSocketState.CONNECTED:
+        except RuntimeError as error:
+            # Starlette's word for a frame after the goodbye, and uvicorn's for one after its own.
+            if self.ws.application_state is WebSocketState.CONNECTED and not _has_closed(error):
                 raise
             raise WebSocketDisconnected from None
         finally:
@@ -63,8 +62,13 @@ class Socket(ASGIWebSocketAdapter):
         """Say goodbye, once."""
         if self.ws.application_state is WebSocketState.CONNECTED:
             # A reason has at most 123 bytes; a longer one breaks the frame.
-            with contextlib.suppress(WebSocketDisconnect):
+            try:
                 await self.ws.close(code=code, reason=reason.encode()[:123].decode(errors="ignore"))
+            except WebSocketDisconnect:
+                pass
+            except RuntimeError as error:
+                if not _has_closed(error):
+                    raise
 
 
 class Connection(BaseGraphQLTransportWSHandler[Context, None]):
@@ -197,6 +201,11 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
             await operation.send_initial_errors(result.errors)
         else:
             await operation.send_next(result)
+
+
+def _has_closed(error: RuntimeError) -> bool:
+    """Whether uvicorn has closed it by itself, for a frame that it could not read: we hear of that a moment later."""
+    return "after sending 'websocket.close'" in str(error)
 
 
 def _is_message(message: Any) -> bool:
