@@ -27,6 +27,8 @@ def shared(loading: Awaitable[T]) -> Awaitable[T]:
     with a client that is, nobody asks how it ended: no word in the log about that.
     """
     future = asyncio.ensure_future(loading)
+    if future.done():
+        return future
     future.add_done_callback(_heard)
     return asyncio.shield(future)
 

@@ -12,7 +12,7 @@ from resolvers.view import INIT_TIMEOUT, OPERATIONS_PER_CONNECTION
 TEXT = (Path(__file__).parent.parent / "docs/subscribing.md").read_text("utf-8")
 FOLDER = Path(__file__).parent / "clients"
 # These are told on the command line what to do, and tell what they saw: nobody's recipe.
-OF_TESTS = {"main.mjs", "persisted.mjs", "urql.mjs"}
+OF_TESTS = {"audit.mjs", "main.mjs", "persisted.mjs", "urql.mjs"}
 OUR_CODES = {
     connections.GOING_AWAY,
     connections.TRY_AGAIN,

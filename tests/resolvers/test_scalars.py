@@ -117,8 +117,8 @@ async def test_what_is_no_instant_is_refused_and_nothing_is_made(
     (error,) = answer["errors"]
     assert error["extensions"] == {"code": "BAD_USER_INPUT"}
     if literal:
-        # what the document itself holds is shown with its place
-        assert f"encountered error '{reason}'; found: " in error["message"]
+        # what the document itself holds is told by its place
+        assert error["message"].endswith(f"encountered error '{reason}'.")
         assert error["locations"]
     else:
         assert error["message"] == f"Variable '$i.sentAt' has an invalid value. {reason}"

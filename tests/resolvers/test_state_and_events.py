@@ -169,6 +169,15 @@ async def a_name_that_is_refused(world: World) -> AsyncIterator[None]:
     await act(world.api, "updateCampaign", {"id": world.campaign, "name": ""}, "__typename")
 
 
+@case("erasePerson")
+async def a_person_is_erased(world: World) -> AsyncIterator[None]:
+    yield
+    erased = await act(
+        world.api, "erasePerson", {"number": NUMBERS[0]}, "erasedMessages userErrors { code }"
+    )
+    assert erased == {"erasedMessages": 1, "userErrors": []}
+
+
 @case("addRecipients")
 async def new_recipients(world: World) -> AsyncIterator[None]:
     yield
