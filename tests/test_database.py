@@ -103,6 +103,8 @@ class Mongod:
     def frozen(self) -> Iterator[None]:
         """It does nothing, like a machine that is cut off."""
         os.kill(self.process, signal.SIGSTOP)
+        while "State:\tT" not in Path(f"/proc/{self.process}/status").read_text():
+            time.sleep(0.001)  # its threads may run on for a moment
         try:
             yield
         finally:
