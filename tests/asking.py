@@ -76,10 +76,10 @@ def inputs() -> dict[str, GraphQLInputType]:
     return found
 
 
-def paths(kind: str, *, first: Sequence[str] = ()) -> dict[str, list[str]]:
+def paths(kind: str, *, first: Sequence[str] = (), only: str | None = None) -> dict[str, list[str]]:
     """The shortest way from the root to each field that can be reached: the names of the fields on it.
 
-    `first`: the fields of the root that are tried before the others.
+    `first`: the fields of the root that are tried before the others. `only`: the one that is tried.
     """
     begin = root(kind)
     found: dict[str, list[str]] = {}
@@ -88,9 +88,9 @@ def paths(kind: str, *, first: Sequence[str] = ()) -> dict[str, list[str]]:
     while waiting:
         parent, way = waiting.popleft()
         for each in possible(parent):
-            names = (
-                sorted(each.fields, key=lambda name: name not in first) if not way else each.fields
-            )
+            names = list(each.fields)
+            if not way:
+                names = [only] if only else sorted(names, key=lambda name: name not in first)
             for name in names:
                 inner = get_named_type(each.fields[name].type)
                 found.setdefault(f"{each.name}.{name}", [*way, name])
@@ -98,6 +98,17 @@ def paths(kind: str, *, first: Sequence[str] = ()) -> dict[str, list[str]]:
                     entered.add(inner.name)
                     entered.update(one.name for one in possible(inner))
                     waiting.append((inner, [*way, name]))
+    return found
+
+
+def places_on(kind: str, way: Sequence[str]) -> list[str]:
+    """The fields on a way, by their places."""
+    found: list[str] = []
+    parent: GraphQLNamedType = root(kind)
+    for name in way:
+        whose = next(each for each in possible(parent) if name in each.fields)
+        found.append(f"{whose.name}.{name}")
+        parent = get_named_type(whose.fields[name].type)
     return found
 
 
