@@ -24,7 +24,7 @@ from gql_server.domain import cursor, ids
 from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.condition import CampaignCondition
 from gql_server.services import Services, utc_now
-from gql_server.store import counters, keys
+from gql_server.store import campaigns, counters, keys
 from gql_server.store.campaign_lists import CampaignOrder
 from gql_server.store.keys import Key
 from gql_server.store.walk import Walk
@@ -248,6 +248,11 @@ async def test_no_picture_of_a_campaign_is_another_workspaces(world: World) -> N
     assert [look is not None for look in await pictures.read_looks(db, mixed)] == [
         *(False, True, False)
     ]
+    # and of several that are asked for by several at once each has its own alone
+    second = ids.read_campaign(world.tenant.campaigns["COMPLETED"])
+    assert second is not None
+    both = {("stranger", campaign), (own, second)}
+    assert {*await campaigns.of_workspaces(db.latest, both)} == {second}
     # what was missed is read for who has seen a picture of the campaign: its messages are looked up anew all the same
     place = dict.fromkeys(await _versions(db, campaign), 0)
     for workspace, there in (("stranger", False), (own, True)):
