@@ -20,9 +20,11 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from gql_server.app import create_app
 from gql_server.domain import ids
+from gql_server.domain.blacklist import BlacklistReason
 from gql_server.metrics import ANSWERS
+from gql_server.services import utc_now
 from gql_server.settings import Settings
-from gql_server.store import indexes
+from gql_server.store import blacklist, indexes
 from resolvers.view import View
 from tests.asking import LEFT_OUT, Document, in_place, inputs, paths, root
 from tests.conftest import Api, serving_api
@@ -73,6 +75,7 @@ FED: Mapping[str, Values] = {
     "RecipientInput.providerMessageIds": {"RecipientInput.provider": "twilio"},
     "ProviderMessageInput.messageId": {},
     "ProviderMessageInput.providerMessageIds": {},
+    "ErasePersonInput.number": {},
     "ReceiptInput.messageId": {},
     "ReceiptInput.providerMessageId": {
         "ReceiptInput.messageId": LEFT_OUT,
@@ -90,10 +93,13 @@ WORDS = frozenset(
         *("RecipientInput.provider", "ProviderMessageInput.provider", "ReceiptInput.provider"),
         *("CreateCampaignInput.clientMutationId", "UpdateCampaignInput.clientMutationId"),
         *("AddRecipientsInput.clientMutationId", "BindProviderMessagesInput.clientMutationId"),
-        "RecordReceiptsInput.clientMutationId",
+        *("RecordReceiptsInput.clientMutationId", "ErasePersonInput.clientMutationId"),
     }
 )
 """Where a caller writes words of its own, which are kept or given back and never looked up."""
+
+NUMBERS = frozenset({"RecipientInput.number", "ErasePersonInput.number"})
+"""Where it must be one to be looked at."""
 
 OF_A_CAMPAIGN = frozenset(
     {"Query.campaign(id:)", "Query.node(id:)", "Subscription.messagesUpdated(campaignId:)"}
@@ -212,6 +218,7 @@ class Scene:
             "UpdateCampaignInput.name": "Still mine",
             "AddRecipientsInput.campaignId": self.campaign,
             "RecipientInput.number": f"{FRENCH}96000000",
+            "ErasePersonInput.number": f"{FRENCH}95000000",
             "ProviderMessageInput.messageId": self.message,
             "ProviderMessageInput.provider": "twilio",
             "ProviderMessageInput.providerMessageIds": [f"own-{secrets.token_hex(8)}"],
@@ -264,7 +271,7 @@ def tries(scene: Scene, kind: str, how: str) -> Iterator[Try]:
         for place in sorted(there & FED.keys()):
             forms: set[tuple[str, bool]] = set()
             for thing in scene.things:
-                if place == "RecipientInput.number" and not thing.foreign.startswith("+"):
+                if place in NUMBERS and not thing.foreign.startswith("+"):
                     continue  # whether that is a number at all hangs on its letters
                 own = thing.place is not None and place.startswith(f"{thing.place}(")
                 known = (thing.form, own) in forms
@@ -439,13 +446,20 @@ async def test_a_mutation_is_answered_as_of_what_nobody_has(scene: Scene, how: s
 
 async def test_a_number_that_is_blacklisted_elsewhere_is_not_here(scene: Scene) -> None:
     await scene.fresh()
-    values = {**scene.base(), "RecipientInput.number": scene.other.blacklisted}
-    document = Document.whole("mutation", "addRecipients", values)
+    # Not the one that is tried everywhere: that was erased here, among other things.
+    number = f"{FRENCH}94000000"
+    reason = next(iter(BlacklistReason))
+    api = scene.other.api
+    entry = await blacklist.add(api.db, api.workspace, number, reason=reason, since=utc_now())
+    document = Document.whole(
+        "mutation", "addRecipients", {**scene.base(), "RecipientInput.number": number}
+    )
 
-    answer = await scene.stranger.post(document, "blacklisted", written=scene.other.blacklisted)
+    answer = await scene.stranger.post(document, "blacklisted", written=number)
 
     (message,) = answer.json()["data"]["addRecipients"]["messages"]
-    assert (message["recipient"], message["status"]) == (scene.other.blacklisted, "WAITING")
+    assert (message["recipient"], message["status"]) == (number, "WAITING")
+    assert await blacklist.remove(api.db, api.workspace, entry.id)
 
 
 async def first_frame(socket: Socket, document: Document) -> Any:
