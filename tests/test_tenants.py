@@ -294,7 +294,9 @@ def _in_queries(place: str) -> bool:
     )
 
 
-each_and_all = pytest.mark.parametrize("how", ["each", pytest.param("all", marks=pytest.mark.long)])
+each_and_all = pytest.mark.parametrize(
+    "how", ["each", pytest.param("all", marks=[pytest.mark.long, pytest.mark.timeout(600)])]
+)
 
 
 @pytest.fixture(scope="module")
