@@ -7,6 +7,7 @@ from gql_server.database import Database, Reads
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.condition import Left, MessageCondition
 from gql_server.domain.message import Message
+from gql_server.domain.statistics import Statistics, all_statuses
 from gql_server.store import campaigns, counters, messages, outbox
 from gql_server.store.counters import Figures
 
@@ -81,11 +82,19 @@ class Missed:
 
 
 async def pictures_of(at: Reads, workspace: str, wanted: Collection[str]) -> dict[str, Picture]:
-    """Those of these campaigns that the workspace has and of which anything is counted, by id."""
+    """Those of these campaigns that the workspace has, by id."""
     if len(wanted) > FEW:
-        return {it.campaign.id: it for it in await _pictures(at, workspace, wanted)}
-    found = await campaigns.with_figures(at, workspace, wanted)
-    return {it.id: Picture(it, figures) for it, figures in found if figures is not None}
+        kept = await campaigns.of_workspace(at, workspace, wanted)
+        figures = await counters.figures(at, kept) if kept else {}
+        found = [(one, figures.get(key)) for key, one in kept.items()]
+    else:
+        found = await campaigns.with_figures(at, workspace, wanted)
+    return {one.id: Picture(one, counted or _nothing(one)) for one, counted in found}
+
+
+def _nothing(campaign: Campaign) -> Figures:
+    """The figures of a campaign of which nothing was counted yet."""
+    return Figures(Statistics(0, campaign.created_at, all_statuses({})), versions={})
 
 
 async def read_pictures(db: Database, workspace: str, wanted: Collection[str]) -> list[Picture]:
@@ -96,10 +105,9 @@ async def read_pictures(db: Database, workspace: str, wanted: Collection[str]) -
 
 async def read_looks(db: Database, wanted: Sequence[tuple[str, str]]) -> list[Look | None]:
     """The campaigns of these (workspace, id); None where the workspace has no such campaign."""
-    ids = {campaign for _, campaign in wanted}
     async with db.snapshot() as at:
-        found = await campaigns.some(at, ids)
-        figures = await counters.figures(at, ids)
+        found = await campaigns.of_workspaces(at, {*wanted})
+        figures = await counters.figures(at, found) if found else {}
     return [
         Look(Picture(kept, figures[campaign]), None)
         if (kept := found.get(campaign)) is not None
@@ -216,7 +224,7 @@ def merged(
 
 async def _pictures(at: Reads, workspace: str, wanted: Collection[str]) -> list[Picture]:
     found = await campaigns.of_workspace(at, workspace, wanted)
-    figures = await counters.figures(at, found)
+    figures = await counters.figures(at, found) if found else {}
     return [Picture(found[key], figures[key]) for key in sorted(figures)]
 
 

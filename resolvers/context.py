@@ -133,6 +133,10 @@ class Reading:
         self._campaigns.prime(picture.campaign.id, picture.campaign)
         self._figures.prime(picture.campaign.id, picture.figures)
 
+    def miss(self) -> None:
+        """Something that was asked for is not there. It may be tomorrow, so that the answer cannot be kept."""
+        self._campaigns_read = None
+
     def again(self) -> None:
         """What was asked for is asked once more: count its rows anew."""
         self._rows = 0
@@ -146,14 +150,14 @@ class Reading:
     async def _load_campaigns(self, ids: Sequence[str]) -> Sequence[Campaign | None]:
         found = await campaigns.of_workspace(self.of(ids), self.workspace, ids)
         if len(found) < len(ids):
-            self._campaigns_read = None  # it may be there tomorrow
+            self.miss()
         return [found.get(key) for key in ids]
 
     async def _load_messages(self, ids: Sequence[str]) -> Sequence[Message | None]:
         found = await messages.some(self._at, self.workspace, ids)
         self.of(message.campaign for message in found.values())
         if len(found) < len(ids):
-            self._campaigns_read = None
+            self.miss()
         return [found.get(key) for key in ids]
 
     async def _load_figures(self, ids: Sequence[str]) -> Sequence[Figures | None]:

@@ -57,7 +57,7 @@ class ReportLoaders:
         self._delivery: DataLoader[str, Mapping[int, int]] = DataLoader(self._load_delivery)
 
     async def picture(self, workspace: str, campaign: str) -> Picture | None:
-        """A campaign of the workspace with its figures; None where there is none, or nothing counted of it."""
+        """A campaign of the workspace with its figures; None where there is none."""
         return await shared(self._pictures.load((campaign, workspace)))
 
     async def timeline(self, campaign: str, finest: TimelineInterval) -> Buckets:

@@ -54,7 +54,8 @@ class Query:
         # Hardly anybody asks for one campaign without its figures.
         picture = await reading.report.picture(reading.workspace, campaign)
         if picture is None:
-            return await _campaign(reading, id)
+            reading.miss()
+            return None
         reading.know(picture)
         return Campaign.of(picture.campaign, reading)
 

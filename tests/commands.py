@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bson.codec_options import CodecOptions, DatetimeConversion
+from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -69,10 +70,16 @@ class Commands(CommandListener):
 
 
 @contextlib.asynccontextmanager
-async def listening(db: Database, mongo_url: str) -> AsyncIterator[tuple[Database, Commands]]:
+async def listening(
+    db: Database, mongo_url: str, driver: str = "pymongo"
+) -> AsyncIterator[tuple[Database, Commands]]:
     """The same database by a driver of which every command is seen."""
     commands = Commands()
-    client = AsyncMongoClient[dict[str, Any]](mongo_url, tz_aware=True, event_listeners=[commands])
+    client: Any
+    if driver == "motor":
+        client = AsyncIOMotorClient(mongo_url, tz_aware=True, event_listeners=[commands])
+    else:
+        client = AsyncMongoClient(mongo_url, tz_aware=True, event_listeners=[commands])
     heard = Database(client, db.name)
     try:
         yield heard, commands
