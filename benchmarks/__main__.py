@@ -15,8 +15,10 @@ from pathlib import Path
 import uvicorn
 
 from benchmarks import (
+    against,
     age,
     fanout,
+    floods,
     latency,
     page,
     processes,
@@ -50,6 +52,7 @@ ROWS = (
     "latency",
     "age",
     "subscribers",
+    "floods",
 )
 HOT = {"receipts", "singles", "processes"}
 """Of these, the rows of the hot campaign."""
@@ -135,6 +138,12 @@ def main() -> None:
         "--profile", action="store_true", help="also sample where our server spends its time"
     )
     parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="CHECKOUT",
+        help="instead: beside the server of another checkout of this repository",
+    )
+    parser.add_argument(
         "--soak",
         type=float,
         metavar="SECONDS",
@@ -157,7 +166,10 @@ def main() -> None:
     loop_factory = uvicorn.Config(main, log_config=None).get_loop_factory()
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            if given.soak:
+            if given.against:
+                rows = runner.run(_against(given.against.resolve(), amounts, path))
+                held = all(held for row in rows for held in row.checks.values())
+            elif given.soak:
                 held = runner.run(_soak(given.soak, amounts.messages))
             else:
                 profiles = path if given.profile else None
@@ -253,11 +265,43 @@ async def _rows(
     it = amounts.watched
     if name == "latency":
         return await latency.measure(env, many, it.spread, it.seconds, it.runs, bar(name, it.runs))
+    if name == "floods":
+        return await floods.measure(env, it.seconds, pairs, lambda kind: bar(kind, turns))
     if name == "age":
         return await age.measure(env, it.hot, it.seconds, it.runs, bar(name, it.runs))
     return await subscribers.measure(
         env, many, it.subscribers, it.seconds, it.runs, bar(name, it.runs)
     )
+
+
+async def _against(other: Path, amounts: Amounts, path: Path) -> list[Row]:
+    logs.configure("warning")
+    needed = receipts.messages_needed(2 * (amounts.in_bodies + amounts.alone), amounts.pairs)
+    sizes = Sizes(large=max(amounts.messages, needed), paged=page.MESSAGES, watched=1_000)
+    with shown() as progress:
+        seeding = progress.add_task("messages", total=sizes.all)
+
+        def bar(name: str) -> Callable[[], None]:
+            task = progress.add_task(name, total=2 * (amounts.pairs + 1))
+            return lambda: progress.advance(task)
+
+        async with environment(sizes, lambda count: progress.advance(seeding, count)) as env:
+            spare_the_collector()
+            about = report.machine(env.data.mongod_version)
+            rows = await against.measure(
+                env,
+                (Hot(env.data), Walk(env.data.watched.messages)),
+                other,
+                seconds=amounts.seconds,
+                pairs=amounts.pairs,
+                receipts={receipts.BODY: amounts.in_bodies, 1: amounts.alone},
+                events=amounts.events,
+                subscribers=amounts.subscribers,
+                bar=bar,
+            )
+    report.show(rows, about)
+    report.write(rows, about, path)
+    return rows
 
 
 async def _soak(seconds: float, messages: int) -> bool:

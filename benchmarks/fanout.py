@@ -174,6 +174,18 @@ async def measure(
     return rows
 
 
+async def once(
+    env: Environment, steps: Walk, server: Server, key: str, subscribers: int, events: int
+) -> Sample:
+    """One run of a server of ours whose subscribers come for it, and go after it."""
+    script = _script(env, watching.document(), key)
+    with _crowd(subscribers) as crowd:
+        webhook = env.data.webhook(server)
+        side = _Side("server", server, crowd, _receipts(env, steps, webhook))
+        await _subscribe(side, [script] * subscribers)
+        return await _run(env, side, events)
+
+
 async def measure_selections(
     env: Environment, steps: Walk, subscribers: int, events: int, pairs: int, bar: Bar
 ) -> list[Row]:
@@ -242,10 +254,11 @@ def _crowd(size: int, *, same: bool = True) -> Iterator[Crowd]:
         crowd.close()
 
 
-def _receipts(env: Environment, steps: Walk) -> Iterator[bytes]:
+def _receipts(env: Environment, steps: Walk, webhook: str | None = None) -> Iterator[bytes]:
     """Our events: a receipt each, that changes a message."""
     while True:
-        yield from walk.posts(env.webhook, steps.take(1000), body=1)
+        # not one more than was asked for: what is left of them would be nobody's
+        yield from walk.posts(webhook or env.webhook, steps.take(1), body=1)
 
 
 def _published(env: Environment, server: Server) -> Iterator[bytes]:
@@ -262,7 +275,7 @@ def _script(env: Environment, document: str, key: str | None = None) -> Script:
 async def _subscribe(side: _Side, scripts: Sequence[Script]) -> bytes:
     """Open all subscriptions of ours; the present state, with which each begins."""
     side.crowd.expect()
-    await side.crowd.open(watching.address(side.server), scripts, protocol=watching.PROTOCOL)
+    await side.crowd.open(watching.address(side.server.base), scripts, protocol=watching.PROTOCOL)
     return await side.crowd.wave()
 
 
@@ -271,7 +284,7 @@ async def _subscribe_peer(side: _Side, scripts: Sequence[Script]) -> None:
 
     :raises Failed: one was not accepted.
     """
-    await side.crowd.open(watching.address(side.server), scripts, protocol=watching.PROTOCOL)
+    await side.crowd.open(watching.address(side.server.base), scripts, protocol=watching.PROTOCOL)
     request = http_load.request(f"{side.server.base}/subscribers")
     async with http_load.asking(side.server.base) as ask:
         for _ in range(100):

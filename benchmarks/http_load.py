@@ -79,10 +79,11 @@ async def load(
     connections: int,
     again: bool = False,
     patience: float = PATIENCE,
+    told: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Send these requests, each connection its next one as soon as it has the answer to the last.
 
-    With `again` one that is not answered 200 is sent once more, until it is.
+    With `again` one that is not answered 200 is sent once more, until it is. `told` is given each answer's status.
 
     :raises Failed: a connection broke, or it took far too long.
     """
@@ -103,6 +104,8 @@ async def load(
 
     def answered(connection: _Connection, status: bytes, body: bytes) -> None:
         outcome.take(status, time.perf_counter() - connection.sent)
+        if told is not None:
+            told(status.decode())
         if again and status != b"200":
             connection.send(connection.message)
         else:

@@ -134,7 +134,7 @@ class _Turn:
         with closing(Heavy()) as heavy:
             script = _script(self.filled, watching.document(HEAVY))
             await heavy.open(
-                watching.address(self.server), [script] * stalled, protocol=watching.PROTOCOL
+                watching.address(self.server.base), [script] * stalled, protocol=watching.PROTOCOL
             )
             found.reading = await self._post(math.ceil(RATE * seconds))
             if heavy.broken or heavy.frames < stalled:

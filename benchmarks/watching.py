@@ -48,9 +48,9 @@ subscription Live($id: ID!, $interval: Int) {{
 """
 
 
-def address(server: Server) -> str:
-    """Where it takes websockets."""
-    return server.base.replace("http", "ws", 1) + "/graphql"
+def address(base: str) -> str:
+    """Where the server at this address takes websockets."""
+    return base.replace("http", "ws", 1) + "/graphql"
 
 
 def init(key: str | None = None) -> bytes:
@@ -109,7 +109,7 @@ class Watch:
 
     async def open(self, server: Server, scripts: Iterable[Script]) -> None:
         """Open a socket for each script; they are numbered in this order, on from those that are open."""
-        await self._listeners.open(address(server), scripts, protocol=PROTOCOL)
+        await self._listeners.open(address(server.base), scripts, protocol=PROTOCOL)
 
     def close(self) -> None:
         """Leave."""

@@ -253,6 +253,22 @@ async def test_answers_on_their_way_to_a_socket_that_a_broken_frame_has_closed_a
     nothing_went_wrong(caplog)
 
 
+async def test_what_cannot_be_read_and_a_goodbye_in_one_packet_are_no_error(
+    api: Api, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("uvicorn.error"), "filters", [no_error_of_ours])
+    before = asyncio.all_tasks()
+    async with acknowledged(api) as socket:
+        with caplog.at_level(logging.INFO):
+            # when the connection is closing already as what cannot be read is looked at
+            goodbye = framed((1000).to_bytes(2, "big"), Opcode.CLOSE)
+            _write(socket, framed(b"\xff", Opcode.TEXT) + goodbye)
+            # then the goodbye is answered
+            assert await socket.closed() == 1000
+    await nothing_is_left(before)
+    nothing_went_wrong(caplog)
+
+
 @pytest.mark.skipif(
     sys.platform != "linux", reason="the peak of another process's memory is asked of /proc"
 )
