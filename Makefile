@@ -12,7 +12,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell scripts/find-python)
 RUN := .venv/bin/python -m
 # A mongod for each; the tests of one file stay together, for they share what is slow to make.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 DRIVER ?= motor
 CHAOS_RUNS ?= 50
 SOAK_SECONDS ?= 600

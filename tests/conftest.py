@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
@@ -26,11 +27,60 @@ from tests.driver import DRIVER, opened, settings_for
 from tests.no_numbers import logs_with_numbers
 
 ALL_SCOPES = frozenset(auth.SCOPES)
+LONGEST = frozenset(
+    f"test_{name}"
+    for name in (
+        *(
+            "machine",
+            "cli",
+            "keys",
+            "tokens",
+            "scopes",
+            "connections",
+            "database",
+            "events",
+            "embedded",
+            "attacks",
+        ),
+        *(
+            "tenants",
+            "documents",
+            "two_servers",
+            "keeping",
+            "floods",
+            "demo",
+            "clients",
+            "attempts",
+            "erasure",
+        ),
+        *(
+            "chaos",
+            "kill",
+            "recount",
+            "stalled_readers",
+            "browser",
+            "mutated_frames",
+            "event_source",
+            "flow",
+        ),
+    )
+)
+"""The files that take half a minute and more."""
 
 
 def pytest_report_header() -> str:
     """Which half of `make test-all` this is."""
     return f"driver of MongoDB: {DRIVER}"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: tests wait for sockets and servers as often as they compute."""
+    return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that take longest begin first, so that none of them is alone at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
