@@ -192,11 +192,12 @@ def key_of(env: Environment, **tree: str) -> str:
     :raises Failed: none was made.
     """
     command = [sys.executable, "-m", "gql_server", "keys", "create", "--workspace", WORKSPACE]
+    here = {"PYTHONPATH": str(Path(__file__).parent.parent)}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GQL_")}
     where = {"GQL_MONGODB_URL": env.data.mongodb_url, "GQL_MONGODB_DATABASE": DATABASE}
     made = subprocess.run(
         [*command, "--json"],
-        env={**inherited, **where, **tree},
+        env={**inherited, **where, **here, **tree},
         cwd=env.data.folder,
         capture_output=True,
         text=True,
