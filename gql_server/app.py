@@ -21,13 +21,14 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from gql_server import embedded, health
 from gql_server.compression import Compression
-from gql_server.connections import Connections
+from gql_server.connections import connections_of
 from gql_server.database import Database, open_database
 from gql_server.fetching import Fetcher
 from gql_server.headers import SecurityHeaders
 from gql_server.logs import log
+from gql_server.origins import origin_pattern
 from gql_server.services import Services, running
-from gql_server.settings import Settings, origin_pattern
+from gql_server.settings import Settings
 from gql_server.tokens import tokens_of
 from gql_server.webhooks import Webhooks
 
@@ -92,9 +93,7 @@ def create_app(settings: Settings, *, graphql: Endpoint, db: Database | None = N
     :raises StartError: the settings name an identity provider, but not as it must be.
     """
     tokens = tokens_of(settings)
-    connections = Connections(
-        most=settings.most_connections, most_of_a_key=settings.most_connections_of_a_key
-    )
+    connections = connections_of(settings)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:

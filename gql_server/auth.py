@@ -26,7 +26,7 @@ SCOPES = {
     "contacts:read": "see phone numbers in clear",
     "campaigns:write": "create and change campaigns, add recipients, bind provider ids",
     "receipts:write": "record delivery receipts by GraphQL",
-    "admin": "erase persons, and everything else that is to come: keys, sources",
+    "admin": "erase persons; look at the schema, where only admins may",
 }
 DEFAULT_SCOPES = frozenset(SCOPES) - {"admin"}
 

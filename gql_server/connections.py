@@ -20,6 +20,7 @@ from gql_server.endings import ended
 from gql_server.errors import Overloaded, PublicError, Unauthenticated
 from gql_server.logs import kind, log
 from gql_server.metrics import CONNECTIONS, DROPPED
+from gql_server.settings import Settings
 
 GOING_AWAY = 1012
 TRY_AGAIN = 1013
@@ -45,6 +46,12 @@ WAVES = 20
 
 class TooManyConnections(PublicError):
     """There is no room for one more, of this key or at all, or the server is about to go."""
+
+
+class TooManyOperations(PublicError):
+    """There is no room for one more operation on a websocket, of this key or at all."""
+
+    code = "TOO_MANY_OPERATIONS"
 
 
 class Connection(Protocol):
@@ -76,9 +83,21 @@ class Connection(Protocol):
 class Connections:
     """The open connections of this process."""
 
-    def __init__(self, *, most: int, most_of_a_key: int) -> None:
+    def __init__(
+        self,
+        *,
+        most: int,
+        most_of_a_key: int,
+        most_operations: int,
+        most_operations_of_a_key: int,
+    ) -> None:
         self._most = most
         self._most_of_a_key = most_of_a_key
+        self._most_operations = most_operations
+        self._most_operations_of_a_key = most_operations_of_a_key
+        self._strangers = 0
+        self._running: Counter[str] = Counter()
+        self._all_running = 0
         self._open: dict[Connection, None] = {}
         self._of_key: Counter[str] = Counter()
         self._authenticator: Authenticator | None = None
@@ -105,8 +124,8 @@ class Connections:
         """Stop looking."""
         await ended(self._tasks)
 
-    def enter(self, connection: Connection) -> None:
-        """One more.
+    def enter(self, connection: Connection, *, is_known: bool = False) -> None:
+        """One more; `is_known`: who it is was found out already, and is said next.
 
         :raises TooManyConnections: there is no room for it; it is not counted.
         """
@@ -114,10 +133,14 @@ class Connections:
             raise TooManyConnections("The server is about to stop.", "UNAVAILABLE")
         if len(self._open) >= self._most:
             raise TooManyConnections("There are too many connections.", "TOO_MANY_CONNECTIONS")
+        # Who shows a key always finds room, however many there are who show none.
+        if not is_known and self._strangers >= max(1, self._most // 2):
+            raise TooManyConnections("Too many have not said who they are.", "TOO_MANY_CONNECTIONS")
         now = time.monotonic()
         connection.heard_at = now
         connection.ping_at = now + PING_EVERY
         self._open[connection] = None
+        self._strangers += 1
         CONNECTIONS.set(len(self._open))
 
     def known(self, connection: Connection, viewer: Viewer, authorization: str | None) -> None:
@@ -129,6 +152,7 @@ class Connections:
             raise TooManyConnections("This key has too many connections.", "TOO_MANY_CONNECTIONS")
         if connection.viewer is None:
             self._of_key[viewer.key_id] += 1
+            self._strangers -= 1
         connection.viewer, connection.authorization = viewer, authorization
 
     def leave(self, connection: Connection) -> None:
@@ -137,11 +161,25 @@ class Connections:
             return
         del self._open[connection]
         CONNECTIONS.set(len(self._open))
-        if connection.viewer is not None:
-            key = connection.viewer.key_id
-            self._of_key[key] -= 1
-            if not self._of_key[key]:
-                del self._of_key[key]
+        if connection.viewer is None:
+            self._strangers -= 1
+        else:
+            _count(self._of_key, connection.viewer.key_id, -1)
+
+    def check_operation(self, viewer: Viewer) -> None:
+        """See that there is room for one more operation of this key.
+
+        :raises TooManyOperations: there is none.
+        """
+        if self._running[viewer.key_id] >= self._most_operations_of_a_key:
+            raise TooManyOperations("This key runs too many operations at once.")
+        if self._all_running >= self._most_operations:
+            raise TooManyOperations("There are too many operations at once; come again later.")
+
+    def runs(self, viewer: Viewer, more: int) -> None:
+        """So many more operations of this key run on its websockets; fewer, where it is less than none."""
+        self._all_running += more
+        _count(self._running, viewer.key_id, more)
 
     async def drain(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> None:
         """Send all away, one after the other in so many seconds; nobody comes in any more.
@@ -231,7 +269,7 @@ class Connections:
                 self._forbid(connections)
                 continue
             except Overloaded:
-                return
+                continue  # of a token whose keys are not to be had just now; the others are looked at
             expired = _has_ended(viewer, now)
             # Other rights: it comes back, and then has them.
             self._forbid(c for c in connections if expired or c.viewer != viewer)
@@ -240,6 +278,22 @@ class Connections:
         for connection in connections:
             if connection in self._open:
                 self._say(connection, FORBIDDEN, "Forbidden")
+
+
+def connections_of(settings: Settings) -> Connections:
+    """None yet, and as many as may be."""
+    return Connections(
+        most=settings.most_connections,
+        most_of_a_key=settings.most_connections_of_a_key,
+        most_operations=settings.most_operations,
+        most_operations_of_a_key=settings.most_operations_of_a_key,
+    )
+
+
+def _count(counter: Counter[str], key: str, more: int) -> None:
+    counter[key] += more
+    if not counter[key]:
+        del counter[key]
 
 
 def _has_ended(viewer: Viewer | None, now: datetime) -> bool:

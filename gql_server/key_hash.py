@@ -12,7 +12,8 @@ class KeyHashes:
     """HMAC-SHA256 of an API key, by a key derived (HKDF, RFC 5869) from the installation's secret and GQL_SECRET.
 
     A secret half has 256 random bits, so no slow hash is needed; the keyed one keeps who has stolen the database from
-    checking what he finds elsewhere, and who can write to it from giving one key the hash of another.
+    checking what he finds elsewhere. Who can write to it can make himself a key: the plain hashes of earlier versions
+    still count.
     """
 
     def __init__(self, installation_secret: bytes, secrets: Sequence[str] = ()) -> None:

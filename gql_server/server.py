@@ -11,10 +11,9 @@ from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.exceptions import InvalidState
 
 from gql_server.errors import StartError
+from gql_server.wire import Frames, Requests
 
 LARGEST_FRAME = 256 * 1024
 """Bytes of a websocket message: a thousand recipients fit."""
@@ -26,15 +25,6 @@ GOODBYE = 5
 
 Hurry = Callable[[], bool]
 """Whether somebody has asked a second time for the end."""
-
-
-class Frames(WebSocketsSansIOProtocol):
-    """uvicorn's way with websockets, without an exception for what comes together with a goodbye."""
-
-    def send_receive_event_to_app(self) -> None:
-        """Hand on a message. Where it cannot be read, uvicorn says goodbye, which it can do only once."""
-        with contextlib.suppress(InvalidState):
-            super().send_receive_event_to_app()
 
 
 class Server(uvicorn.Server):
@@ -177,6 +167,7 @@ def make_server(
         server_header=False,
         timeout_graceful_shutdown=GOODBYE,
         timeout_keep_alive=IDLE,
+        http=Requests,
         ws=Frames,
         ws_max_size=LARGEST_FRAME,
         # deflate doubles the memory of a connection

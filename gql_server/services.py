@@ -11,7 +11,7 @@ from gql_server.audit import Audit
 from gql_server.auth import Authenticator
 from gql_server.budgets import Budgets
 from gql_server.commit import Clock, Committer
-from gql_server.connections import Connections
+from gql_server.connections import Connections, connections_of
 from gql_server.database import Database
 from gql_server.erasure import Erasure
 from gql_server.events import Events
@@ -92,9 +92,7 @@ async def running(
         clock=clock,
     )
     if connections is None:
-        connections = Connections(
-            most=settings.most_connections, most_of_a_key=settings.most_connections_of_a_key
-        )
+        connections = connections_of(settings)
     services = Services(
         settings=settings,
         db=db,

@@ -2,8 +2,7 @@
 
 import dataclasses
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from ipaddress import ip_network
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gql_server.errors import StartError
+from gql_server.origins import check_origins
 
 PREFIX = "GQL_"
 
@@ -158,6 +158,14 @@ class Settings:
     most_connections_of_a_key: int = _setting(
         10_000, "How many of these, in one process, may have been opened with the same key."
     )
+    most_operations: int = _setting(
+        100_000,
+        "Subscriptions and other operations that run at once on all websockets of one process; one more is told so.",
+    )
+    most_operations_of_a_key: int = _setting(
+        20_000,
+        "How many of these, in one process, may be of the same key. On each websocket they are 50.",
+    )
     drain_seconds: int = _setting(
         5,
         "Seconds over which a server that shall stop sends its subscribers away, so that they do not all come back "
@@ -243,13 +251,7 @@ class Settings:
         self._check_operations()
         self._check_connections()
         self._check_access()
-        for origin in self.allowed_origins:
-            parts = urlsplit(origin)
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.path:
-                raise StartError(
-                    "GQL_ALLOWED_ORIGINS holds something that is no origin: write scheme, host and port "
-                    "only, e.g. https://app.example.com"
-                )
+        check_origins(self.allowed_origins)
         if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
             raise StartError("GQL_PUBLIC_URL must begin with http:// or https://")
         return self
@@ -291,19 +293,16 @@ class Settings:
             )
 
     def _check_connections(self) -> None:
-        for name in ("most_connections", "most_connections_of_a_key"):
+        for name in (
+            "most_connections",
+            "most_connections_of_a_key",
+            "most_operations",
+            "most_operations_of_a_key",
+        ):
             if not 1 <= getattr(self, name) <= MOST_CONNECTIONS:
                 raise StartError(f"{PREFIX}{name.upper()} must be 1 to {MOST_CONNECTIONS}")
         if not 0 <= self.drain_seconds <= MOST_DRAIN:
             raise StartError(f"GQL_DRAIN_SECONDS must be 0 to {MOST_DRAIN}")
-
-
-def origin_pattern(origins: Sequence[str]) -> re.Pattern[str] | None:
-    """What an allowed origin looks like; `http://localhost:*` allows any port. None where none is."""
-    if not origins:
-        return None
-    # The usual port of its scheme is not written in an origin.
-    return re.compile("|".join(re.escape(o).replace(r":\*", r"(:\d+)?") for o in origins))
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

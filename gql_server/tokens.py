@@ -30,6 +30,10 @@ MOST_VERIFIED = 50_000
 _PUBLIC = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 _SHARED = {"HS256": 32, "HS384": 48, "HS512": 64}
 """Algorithms with a shared secret, and how many bytes it has at least (RFC 7518, 3.2)."""
+_NEED_KEYS = tuple(
+    f"jwt_{name}"
+    for name in ("issuer", "audience", "algorithms", "workspace_claim", "scopes_claim")
+)
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 _TIMES = (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError)
 _OTHERS = (jwt.InvalidAudienceError, jwt.InvalidIssuerError)
@@ -175,10 +179,11 @@ def tokens_of(settings: Settings) -> Tokens | None:
     :raises StartError: one is set, but not as it must be.
     """
     if settings.jwt_jwks_url is None and settings.jwt_key_file is None:
-        if settings.jwt_issuer is not None or settings.jwt_audience is not None:
+        usual = Settings()
+        if given := [one for one in _NEED_KEYS if getattr(settings, one) != getattr(usual, one)]:
             raise StartError(
-                "GQL_JWT_ISSUER and GQL_JWT_AUDIENCE need GQL_JWT_JWKS_URL or GQL_JWT_KEY_FILE: without keys no token "
-                "can be verified"
+                f"GQL_{given[0].upper()} needs GQL_JWT_JWKS_URL or GQL_JWT_KEY_FILE: without keys no token can be "
+                "verified"
             )
         return None
     return Tokens(settings)

@@ -24,7 +24,7 @@ from gql_server.errors import Overloaded
 from resolvers.admission import note_shown, pay, refused
 from resolvers.context import Context
 from resolvers.limits import RateLimited
-from resolvers.media import NEVER, media_type
+from resolvers.media import NEVER, accepted, media_type
 from resolvers.results import Result
 from resolvers.schema import Schema
 
@@ -85,7 +85,7 @@ async def answered(
         kept = Kept(Result.of(result).encoded, basis, context.shown)
         answers.keep(key, kept)
     if by_get:
-        media = media_type(request.headers.get("accept", ""))
+        media = media_type(accepted(request.headers))
         etag = _etag(key, media, context.services.installation.epoch, kept.basis)
         response.headers.update(
             {"ETag": etag, "Cache-Control": _ASK_FIRST, "Vary": "Accept, Authorization"}

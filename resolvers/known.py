@@ -28,8 +28,8 @@ class Known:
         self.document = document
         #: None: not validated yet
         self.errors: list[GraphQLError] | None = None
-        #: None: not weighed yet
-        self.weights: Weights | PublicError | None = None
+        #: None: not weighed yet; a text: what is told, with TOO_COMPLEX
+        self.weights: Weights | str | None = None
 
 
 class Documents:
@@ -53,9 +53,10 @@ class Documents:
             try:
                 found.weights = Weights(schema, found.document)
             except PublicError as refusal:
-                found.weights = refusal
-        if isinstance(found.weights, PublicError):
-            raise found.weights
+                found.weights = refusal.message
+        if isinstance(found.weights, str):
+            # A new one each time: an exception keeps the frames that it went through, and so all that was asked.
+            raise PublicError(found.weights, "TOO_COMPLEX")
         return found.weights
 
     def known(self, text: str, options: ParseOptions) -> Known:

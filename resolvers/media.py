@@ -28,9 +28,14 @@ _CODES = {
 _BY_CODE = {"RATE_LIMITED": 429, "UNAVAILABLE": 503, "TIMEOUT": 503, "INTERNAL_ERROR": 500}
 
 
+LONGEST_ACCEPT = 1000
+"""Characters of the header that are read: what was read of many is kept."""
+
+
 def accepted(headers: Mapping[str, str]) -> str:
-    """The header of this name, in any case."""
-    return next((text for name, text in headers.items() if name.lower() == "accept"), "")
+    """What the client takes, by its header, whose name may be in any case."""
+    found = next((text for name, text in headers.items() if name.lower() == "accept"), "")
+    return found[:LONGEST_ACCEPT]
 
 
 @lru_cache(1024)

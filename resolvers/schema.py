@@ -140,8 +140,13 @@ class Schema(strawberry.Schema):
         """
         if not query:
             return None
-        weights = self.documents.weighed(self._schema, query, {"max_tokens": MOST_TOKENS})
-        asked = weights.of(name, variables)
+        try:
+            weights = self.documents.weighed(self._schema, query, {"max_tokens": MOST_TOKENS})
+            asked = weights.of(name, variables)
+        except (PublicError, GraphQLError):
+            if context is not None and context.viewer is not None:
+                await pay(context, 1)  # to be refused, again and again, is not for nothing
+            raise
         if asked is not None and asked.introspects and context and not context.introspects:
             raise introspection_disabled()
         if context is not None and context.viewer is not None:
@@ -184,7 +189,7 @@ class Schema(strawberry.Schema):
         }
         shared = (
             self.shapes.shared(query, operation_name, variable_values)
-            if allowed and not operation_extensions and context is not None
+            if allowed and asked is not None and not operation_extensions and context is not None
             else None
         )
         if shared is None or context is None or not _may_share(context):

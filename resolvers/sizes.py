@@ -5,6 +5,7 @@ from typing import Any
 
 from graphql import (
     FieldNode,
+    FloatValueNode,
     GraphQLField,
     GraphQLInterfaceType,
     GraphQLNamedType,
@@ -13,15 +14,21 @@ from graphql import (
     IntValueNode,
     ListValueNode,
     ObjectValueNode,
+    OperationDefinitionNode,
     ValueNode,
     VariableNode,
     is_composite_type,
+    value_from_ast_untyped,
 )
 
 from resolvers.page import DEFAULT_SIZE
 
 UNKNOWN_SIZE = 100
 """Rows that are counted for a report whose size is known only when it is read; what it really has is counted then."""
+
+OF_INTROSPECTION = {"__schema": 2_000, "__type": 200}
+"""Rows that are counted for what the schema tells of itself: it is answered at one go, while all others wait, and
+takes as long as so many rows."""
 
 LONGEST_INT = 11
 """Characters of a number of 32 bits, with its sign."""
@@ -41,6 +48,8 @@ def size_of(
     """How many rows a field is: a number, or one that hangs on the variables; None where it is no row."""
     if definition is None or named is None or not is_composite_type(named):
         return None
+    if node.name.value in OF_INTROSPECTION:
+        return OF_INTROSPECTION[node.name.value]
     given = {argument.name.value: argument.value for argument in node.arguments or ()}
     if parent is schema.mutation_type:
         return _sum_of(given.values())
@@ -125,3 +134,21 @@ def _items_of(value: object) -> int:
     if isinstance(value, dict):
         return sum(map(_items_of, value.values()))
     return 0
+
+
+def defaults_of(operation: OperationDefinitionNode) -> Variables:
+    """What the variables are that are not given."""
+    return {
+        variable.variable.name.value: value_from_ast_untyped(variable.default_value)
+        for variable in operation.variable_definitions or ()
+        if variable.default_value is not None and _is_readable(variable.default_value)
+    }
+
+
+def _is_readable(value: ValueNode) -> bool:
+    """Whether Python reads it: numbers longer than any of GraphQL's it may refuse. What is one is told later."""
+    if isinstance(value, ListValueNode):
+        return all(map(_is_readable, value.values))
+    if isinstance(value, ObjectValueNode):
+        return all(_is_readable(inner.value) for inner in value.fields)
+    return not isinstance(value, IntValueNode | FloatValueNode) or len(value.value) <= LONGEST_INT

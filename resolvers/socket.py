@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 from graphql import GraphQLError
@@ -20,6 +21,7 @@ from gql_server.connections import (
     TRY_AGAIN,
     Connections,
     TooManyConnections,
+    TooManyOperations,
 )
 from gql_server.errors import Overloaded, TooManyAttempts
 from gql_server.logs import kind, log
@@ -28,6 +30,9 @@ from resolvers.documents import RefusedDocument, TrustedDocuments, names_one
 from resolvers.results import Result
 
 SIGN_IN_TIMEOUT = 5.0
+FIRST_PAUSE = 0.005
+LONGEST_PAUSE = 1.0
+"""Seconds that a websocket is not read after an operation that was refused, twice as many each time until one is not."""
 
 
 class Socket(ASGIWebSocketAdapter):
@@ -71,6 +76,26 @@ class Socket(ASGIWebSocketAdapter):
                     raise
 
 
+class _Running(dict[str, Operation[Context, None]]):
+    """The operations of one websocket, counted with those of all."""
+
+    def __init__(self, count: Callable[[int], None]) -> None:
+        super().__init__()
+        self._count = count
+
+    def __setitem__(self, id_: str, operation: Operation[Context, None]) -> None:
+        self._count(id_ not in self)
+        super().__setitem__(id_, operation)
+
+    def __delitem__(self, id_: str) -> None:
+        super().__delitem__(id_)
+        self._count(-1)
+
+    def pop(self, id_: str, *default: Any) -> Any:
+        self._count(-(id_ in self))
+        return super().pop(id_, *default)
+
+
 class Connection(BaseGraphQLTransportWSHandler[Context, None]):
     """One websocket. A mistake in one operation ends that operation, and leaves its siblings alone."""
 
@@ -84,6 +109,8 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         self.context.sign_in = self.sign_in
         self.documents: TrustedDocuments = cast("Any", self.view).documents
         self._connections: Connections = self.context.services.connections
+        self.operations = _Running(self._runs)
+        self._refused = 0
         self._task: asyncio.Task[Any] | None = None
         self._dropped = False
 
@@ -135,6 +162,9 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
     async def handle_message(self, message: Any) -> None:
         """Answer one message; what is none of the protocol closes with 4400."""
         self.heard_at = time.monotonic()
+        if self._refused:
+            # Not read meanwhile: what is sent on and on, only to be refused, would else take the time of all others.
+            await asyncio.sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._refused))
         if not _is_message(message):
             await self.handle_invalid_message("This is no message of graphql-transport-ws")
             return
@@ -146,14 +176,29 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
         # One that is not signed in learns nothing, and one that is at fault more is told that.
         if self.connection_acknowledged and message["id"] not in self.operations:
             try:
+                self._check_room()
                 found = self.documents.text_of(payload)
-            except RefusedDocument as error:
+            except (RefusedDocument, TooManyOperations) as error:
+                self._refused += 1
                 told = {"message": error.message, "extensions": {"code": error.code}}
                 refusal = {"id": message["id"], "type": "error", "payload": [told]}
                 await self.websocket.send_json(refusal)
                 return
             message = {**message, "payload": {**payload, "query": found.text or ""}}
         await super().handle_subscribe(message)
+
+    def _check_room(self) -> None:
+        if len(self.operations) >= cast("int", self.max_subscriptions_per_connection):
+            raise TooManyOperations(
+                f"A websocket runs at most {self.max_subscriptions_per_connection} operations at once."
+            )
+        assert self.viewer is not None
+        self._connections.check_operation(self.viewer)
+
+    def _runs(self, more: int) -> None:
+        assert self.viewer is not None
+        if more:
+            self._connections.runs(self.viewer, more)
 
     async def handle_connection_init(self, message: Any) -> None:
         """Let it in, or close: 4403 without a good key, 1013 where we cannot tell just now, or have no room."""
@@ -191,6 +236,7 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
                 # By a JSON encoder: an id is the client's own text, and must not end its string.
                 head = f'{{"id":{json.dumps(operation.id)},"type":"next","payload":'
             if not operation.completed:
+                self._refused = 0
                 await self.websocket.send(f"{head}{result.text}}}")
 
     async def _send_otherwise(
@@ -198,6 +244,7 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
     ) -> None:
         """What is no event: an error before anything was executed."""
         if result.errors and first:
+            self._refused += 1
             await operation.send_initial_errors(result.errors)
         else:
             await operation.send_next(result)

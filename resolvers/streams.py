@@ -101,7 +101,7 @@ class Stream(StreamingResponse):
         self._task: asyncio.Task[None] | None = None
         self._ended = False
         self._begun = self._complete = False
-        connections.enter(self)
+        connections.enter(self, is_known=True)
         try:
             connections.known(self, viewer, authorization)
         except BaseException:

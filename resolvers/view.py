@@ -32,8 +32,10 @@ from strawberry.types.unset import UNSET, UnsetType
 from gql_server.connections import TooManyConnections
 from gql_server.errors import Overloaded, TooManyAttempts, Unauthenticated
 from gql_server.logs import log
+from gql_server.origins import origin_pattern
 from gql_server.services import Services
-from gql_server.settings import LARGEST_BODY, Settings, origin_pattern
+from gql_server.settings import LARGEST_BODY, Settings
+from resolvers.bodies import decoded
 from resolvers.context import Context
 from resolvers.disconnects import Gone, given_up_when_gone
 from resolvers.documents import (
@@ -53,6 +55,8 @@ from resolvers.streams import Encoded, Multipart, ResumableSSE, Stream
 
 INIT_TIMEOUT = timedelta(seconds=10)
 OPERATIONS_PER_CONNECTION = 50
+SOON = "5"
+"""Seconds after which a client that was told 503 may come again."""
 
 _NO_PAYLOAD: UnsetType = UNSET
 
@@ -110,10 +114,10 @@ class View(GraphQL[Context, None]):
             response.headers["Retry-After"] = f"{error.retry_after}"
         except TooManyConnections as error:
             response = refusal(503, error.message, error.code)
-            response.headers["Retry-After"] = "5"
+            response.headers["Retry-After"] = SOON
         except Overloaded:
             response = refusal(503, "Try again in a moment.", "UNAVAILABLE")
-            response.headers["Retry-After"] = "5"
+            response.headers["Retry-After"] = SOON
         except RefusedDocument as error:
             # Apollo's client looks for its words in an answer of 200.
             response = refusal(200 if error.code in _APQ else 400, error.message, error.code)
@@ -286,14 +290,8 @@ class View(GraphQL[Context, None]):
         return allowed
 
     def decode_json(self, data: str | bytes) -> object:
-        """Strict: bad UTF-8, NaN, huge integers and deep nesting are no JSON, as the caller is told."""
-        try:
-            decoded = orjson.loads(data)
-        except orjson.JSONDecodeError:
-            raise json.JSONDecodeError("not JSON", "", 0) from None
-        if not isinstance(decoded, dict | list):
-            raise json.JSONDecodeError("not an object", "", 0)
-        return decoded
+        """Strict, as the caller is told."""
+        return decoded(data)
 
     def encode_json(self, data: object) -> str:
         """Text: as bytes it would become a binary frame, which clients do not expect."""
@@ -309,13 +307,13 @@ def _head(
     result: ExecutionResult | PreExecutionError, request: Request, response: Response
 ) -> None:
     """The status and the headers of an answer."""
-    response.media_type = media_type(request.headers.get("accept", ""))
+    response.media_type = media_type(accepted(request.headers))
     if isinstance(result, Answered):
         return
     response.status_code = status_of(result, response.media_type)
-    if response.status_code == 429:
-        assert result.errors
-        response.headers["Retry-After"] = str((result.errors[0].extensions or {})["retryAfter"])
+    if response.status_code in (429, 503):
+        told = (result.errors[0].extensions if result.errors else None) or {}
+        response.headers["Retry-After"] = str(told.get("retryAfter", SOON))
 
 
 def _limited(receive: Receive) -> Receive:
@@ -343,7 +341,7 @@ def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
     for name in ("variables", "extensions"):
         if name in asked:
             try:
-                asked[name] = orjson.loads(asked[name])
-            except orjson.JSONDecodeError:
-                raise HTTPException(400, f"The parameter {name} is no JSON") from None
+                asked[name] = None if asked[name].strip() == "null" else decoded(asked[name])
+            except json.JSONDecodeError:
+                raise HTTPException(400, f"The parameter {name} is no JSON object") from None
     return asked

@@ -9,9 +9,11 @@ with one, and costs nothing of its own.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from graphql import (
+    DirectiveNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -51,7 +53,7 @@ from resolvers.limits import (
     MOST_SPREADS,
     too_many_rows,
 )
-from resolvers.sizes import Size, Variables, size_of
+from resolvers.sizes import Size, Variables, defaults_of, size_of
 
 CONTACTS = frozenset({("Message", "recipient"), ("Message", "contactName")})
 """The fields that show a number or a name: in clear, to whom may see them."""
@@ -134,6 +136,19 @@ class Asked:
     subject: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """One of a document."""
+
+    name: str | None
+    kind: OperationType
+    weight: Weight
+    #: what stands for the id that its first field is about
+    about: ValueNode | None
+    #: of its variables
+    defaults: Variables
+
+
 class Weights:
     """The operations of one document.
 
@@ -146,38 +161,55 @@ class Weights:
             d.name.value: d for d in document.definitions if isinstance(d, FragmentDefinitionNode)
         }
         self._known: dict[str, Weight] = {}
-        self._operations: list[tuple[str | None, OperationType, Weight, ValueNode | None]] = []
+        self._operations: list[_Operation] = []
         self._spreads = 0
         _at_most(MOST_FRAGMENTS, len(self._fragments), "fragments")
         operations = len(document.definitions) - len(self._fragments)
         _at_most(MOST_OPERATIONS, operations, "operations in its document")
         for definition in document.definitions:
             if isinstance(definition, OperationDefinitionNode):
-                name = definition.name.value if definition.name else None
-                kind = OperationType(definition.operation.value)
-                weight = self._operation(definition)
-                self._operations.append((name, kind, weight, _subject(definition)))
+                self._operations.append(
+                    _Operation(
+                        definition.name.value if definition.name else None,
+                        OperationType(definition.operation.value),
+                        self._operation(definition),
+                        _subject(definition),
+                        defaults_of(definition),
+                    )
+                )
 
     def of(self, name: str | None, variables: Variables | None) -> Asked | None:
         """What the operation of this name asks for; None where the document has none, or several without a name.
 
         :raises PublicError: TOO_MANY_ROWS.
         """
-        found = [operation for operation in self._operations if not name or operation[0] == name]
+        found = [operation for operation in self._operations if not name or operation.name == name]
         if len(found) != 1:
             return None
-        _, kind, weight, about = found[0]
-        rows = weight.rows_with(variables or {}, {})
+        [operation] = found
+        given = {**operation.defaults, **(variables or {})}
+        weight = operation.weight
+        rows = weight.rows_with(given, {})
         if rows > MOST_ROWS:
             raise too_many_rows()
         return Asked(
-            kind, 1 + rows, weight.shows_contacts, weight.introspects, _text(about, variables or {})
+            operation.kind,
+            1 + rows,
+            weight.shows_contacts,
+            weight.introspects,
+            _text(operation.about, given),
         )
 
     def _operation(self, operation: OperationDefinitionNode) -> Weight:
         root = self._schema.get_root_type(operation.operation)
         weight = self._selection(operation.selection_set, root)
         weight.directives += len(operation.directives or ())
+        _check_directives(operation.directives)
+        for variable in operation.variable_definitions or ():
+            if variable.default_value is not None:
+                _check_literal(variable.default_value)
+            weight.directives += len(variable.directives or ())
+            _check_directives(variable.directives)
         for what, there, most in (
             (LEVELS, weight.depth, MOST_DEPTH),
             ("fields", weight.fields, MOST_FIELDS),
@@ -198,6 +230,7 @@ class Weights:
         weight = Weight()
         for node in selections.selections:
             weight.directives += len(node.directives or ())
+            _check_directives(node.directives)
             if isinstance(node, FieldNode):
                 self._field(node, parent, weight, level)
             elif isinstance(node, InlineFragmentNode):
@@ -223,6 +256,7 @@ class Weights:
                 inner = self._schema.get_type(fragment.type_condition.name.value)
                 known.add(self._selection(fragment.selection_set, inner))
                 known.directives += len(fragment.directives or ())
+                _check_directives(fragment.directives)
         return known
 
     def _field(
@@ -259,6 +293,12 @@ def _text(value: ValueNode | None, variables: Variables) -> str | None:
         given = variables.get(value.name.value)
         return given if isinstance(given, str) else None
     return value.value if isinstance(value, StringValueNode) else None
+
+
+def _check_directives(directives: Sequence[DirectiveNode] | None) -> None:
+    for directive in directives or ():
+        for argument in directive.arguments or ():
+            _check_literal(argument.value)
 
 
 def _check_literal(value: ValueNode, level: int = 0) -> None:

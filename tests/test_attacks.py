@@ -5,6 +5,7 @@ the project promises (20 ms). Without our own walk through the document, several
 hundred years.
 """
 
+import asyncio
 import contextlib
 import json
 import time
@@ -126,6 +127,10 @@ BODIES: dict[str, tuple[bytes, int]] = {
         b'{"query":"{__typename}","variables":{"a":' + b"[" * 5000 + b"]" * 5000 + b"}}",
         400,
     ),
+    "JSON that can be read, but not written": (
+        b'{"query":"{__typename}","variables":{"a":' + b"[" * 300 + b"]" * 300 + b"}}",
+        400,
+    ),
     "a huge integer": (b'{"query":"{__typename}","variables":{"a":' + b"9" * 5000 + b"}}", 400),
     "a batch": (b'[{"query":"{__typename}"},{"query":"{__typename}"}]', 400),
     "a batch of a thousand": (b"[" + b",".join([b'{"query":"{__typename}"}'] * 1000) + b"]", 400),
@@ -169,9 +174,58 @@ async def test_a_body_that_does_not_say_how_long_it_is_is_not_read_to_its_end(ap
     assert await api.ask("{ __typename }") == {"__typename": "Query"}
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /graphql HTTP/1.1\r\nHost: a\r\nX-A: " + b"a" * 200_000,
+        b"GET /graphql?query=" + b"a" * 200_000,
+        b"GET /graphql HTTP/1.1\r\nHost: a\r\n" + b"X-A: a\r\n" * 20_000,
+        b"POST /graphql HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        b"2\r\n{}\r\n0\r\nX-A: " + b"a" * 200_000,
+    ],
+    ids=["a header", "an address", "headers", "headers behind the body"],
+)
+async def test_headers_without_an_end_are_not_read_to_it(api: Api, head: bytes) -> None:
+    port = int(api.base.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reading = asyncio.create_task(reader.read())
+    for first in range(0, len(head), 20_000):
+        writer.write(head[first : first + 20_000])
+        # slowly, so that it comes in several packets, and until it is answered
+        await asyncio.wait({reading}, timeout=0.01)
+        if reading.done():
+            break
+
+    told = await reading
+    assert b"HTTP/1.1 431 " in told
+    assert told.endswith(b'"extensions":{"code":"TOO_LARGE"}}]}')
+    assert first < len(head) / 2
+    writer.close()
+    assert await api.ask("{ __typename }") == {"__typename": "Query"}
+
+
+async def test_a_body_in_many_small_pieces_is_taken(api: Api) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        body = json.dumps({"query": "{ __typename }", "variables": {"a": "a" * 100_000}}).encode()
+        for first in range(0, len(body), 10):
+            yield body[first : first + 10]
+
+    headers = {"authorization": f"Bearer {api.key}", "content-type": "application/json"}
+    answer = await api.http.post(f"{api.base}/graphql", content=pieces(), headers=headers)
+
+    assert answer.json()["data"] == {"__typename": "Query"}
+
+
 FRAMES: dict[str, tuple[Any, int]] = {
     "16 MB": ('{"type":"ping","payload":{"a":"' + "x" * 16_000_000 + '"}}', 1009),
     "deep JSON": ('{"type":"ping","payload":' + '{"a":' * 5000 + "1" + "}" * 5001, 4400),
+    "JSON that can be read, but not written": (
+        '{"id":"1","type":"subscribe","payload":{"query":"{__typename}","variables":{"a":'
+        + "[" * 300
+        + "]" * 300
+        + "}}}",
+        4400,
+    ),
     "a huge integer": ('{"type":"ping","payload":{"a":' + "9" * 5000 + "}}", 4400),
     "a batch": (json.dumps([{"type": "ping"}] * 1000), 4400),
     "binary": (b'{"type":"ping"}', 4400),

@@ -19,12 +19,13 @@ from websockets.frames import Frame, Opcode
 from gql_server import auth, connections, metrics
 from gql_server.app import create_app
 from gql_server.auth import Authenticator, Viewer
-from gql_server.connections import Connections, TooManyConnections
+from gql_server.connections import Connections, TooManyConnections, connections_of
 from gql_server.database import Database
 from gql_server.errors import Overloaded
 from gql_server.logs import no_error_of_ours
 from gql_server.server import LARGEST_FRAME
 from gql_server.services import utc_now
+from gql_server.settings import Settings
 from gql_server.store import keys
 from resolvers import view as view_module
 from tests.conftest import ALL_SCOPES, Api
@@ -197,12 +198,67 @@ async def test_a_socket_has_at_most_50_operations_at_once(api: Api) -> None:
             await socket.subscribe(f"{number}", HISTORY)
             await socket.next()
         await socket.subscribe("50", HISTORY)
-        frame = await socket.receive()
-        assert (frame["id"], frame["type"]) == ("50", "error")
+        refused(await socket.receive(), "50")
 
         await socket.send({"id": "0", "type": "complete"})
         await socket.subscribe("51", HISTORY)
         assert await socket.next() == {"campaignsUpdated": []}
+
+
+def refused(frame: Any, id_: str) -> None:
+    """An operation was told that there is no room for it."""
+    assert (frame["id"], frame["type"]) == (id_, "error")
+    assert [e["extensions"]["code"] for e in frame["payload"]] == ["TOO_MANY_OPERATIONS"]
+
+
+async def test_one_more_operation_than_a_key_may_run_is_told_so_and_another_key_has_room(
+    make_api: MakeApi,
+) -> None:
+    async with make_api(most_operations_of_a_key=3, most_operations=5) as api:
+        other = await api.new_key()
+        async with acknowledged(api) as one, acknowledged(api) as two:
+            # given three of one key, on two websockets
+            for socket, id_ in ((one, "1"), (one, "2"), (two, "3")):
+                await socket.subscribe(id_, HISTORY)
+                await socket.next()
+
+            # then there is no fourth
+            await two.subscribe("4", HISTORY)
+            refused(await two.receive(), "4")
+            # another key has room, as long as there is any
+            async with acknowledged(api, other) as third:
+                for id_ in ("1", "2"):
+                    await third.subscribe(id_, HISTORY)
+                    await third.next()
+                await third.subscribe("3", HISTORY)
+                refused(await third.receive(), "3")
+
+            # what ends by itself, by its client, or with its socket leaves its room
+            await one.send({"id": "1", "type": "complete"})
+            await two.subscribe("5", "{ __typename }")
+            assert await two.next() == {"__typename": "Query"}
+            assert (await two.receive())["type"] == "complete"
+            await one.connection.close()
+            await until(lambda: gauge("gql_connections") == 1)
+            for id_ in ("6", "7"):
+                await two.subscribe(id_, HISTORY)
+                await two.next()
+            await two.subscribe("8", HISTORY)
+            refused(await two.receive(), "8")
+
+
+async def test_who_shows_no_key_takes_half_of_the_room_at_most(make_api: MakeApi) -> None:
+    async with make_api(most_connections=4) as api, contextlib.AsyncExitStack() as stack:
+        for _ in range(2):
+            await stack.enter_async_context(raw(api))
+        await until(lambda: gauge("gql_connections") == 2)
+
+        async with raw(api) as late:
+            assert await late.closed() == 1013
+
+        # a stream shows its key at once
+        async with watching(api, SSE), watching(api, SSE):
+            assert gauge("gql_connections") == 4
 
 
 # Whose they are
@@ -266,6 +322,35 @@ async def test_nobody_is_sent_away_because_the_database_is(
         seen = {"campaignsUpdated": [{"id": campaign, "name": "Spring"}]}
         assert await socket.next() == seen
         assert await stream.next() == seen
+
+
+@pytest.mark.usefixtures("quick")
+async def test_a_token_of_which_nothing_can_be_told_just_now_keeps_no_revoked_key_connected(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given three who watch, of whom the first has a token whose key cannot be fetched
+    first, second = await api.new_key(), await api.new_key()
+    found = Authenticator.viewer
+
+    async def viewer(self: Authenticator, authorization: str | None) -> Viewer:
+        if authorization == f"Bearer {first}":
+            raise Overloaded("the identity provider is away")
+        return await found(self, authorization)
+
+    async with (
+        watching(api, "websocket", first) as unknown,
+        watching(api, "websocket", second) as revoked,
+    ):
+        monkeypatch.setattr(Authenticator, "viewer", viewer)
+
+        # when another one's key is taken back
+        assert await keys.remove(api.db, api.workspace, second.split("_")[1])
+
+        # then that one goes, and the first one stays
+        assert isinstance(revoked, Socket)
+        assert await revoked.closed() == 4403
+        campaign = await api.new_campaign()
+        assert await unknown.next() == {"campaignsUpdated": [{"id": campaign, "name": "Spring"}]}
 
 
 async def test_a_database_that_answers_late_keeps_no_silent_socket_alive(
@@ -371,7 +456,7 @@ async def test_who_asks_a_second_time_for_the_end_does_not_wait_for_the_waves(
 
 
 async def test_without_anybody_there_is_nothing_to_wait_for() -> None:
-    none = Connections(most=1, most_of_a_key=1)
+    none = connections_of(Settings(most_connections=1))
     async with asyncio.timeout(5):
         await none.drain(600)
     with pytest.raises(TooManyConnections, match="about to stop"):

@@ -623,7 +623,7 @@ URL = {"jwt_jwks_url": "https://id.example.com/jwks"}
     [
         (URL, "need GQL_JWT_ISSUER and GQL_JWT_AUDIENCE"),
         ({**URL, "jwt_issuer": ISSUER}, "need GQL_JWT_ISSUER and GQL_JWT_AUDIENCE"),
-        (GOOD, "need GQL_JWT_JWKS_URL or GQL_JWT_KEY_FILE"),
+        (GOOD, "GQL_JWT_ISSUER needs GQL_JWT_JWKS_URL or GQL_JWT_KEY_FILE"),
         ({**GOOD, **URL, "jwt_key_file": "x"}, "not both"),
         ({**GOOD, **URL, "jwt_algorithms": ("none",)}, "'none' is none of them"),
         ({**GOOD, **URL, "jwt_algorithms": ("RS256", "HS256")}, "must not name HS256 with"),

@@ -163,7 +163,7 @@ async def test_a_query_in_the_address_is_answered_and_what_it_holds_that_is_no_j
     for name in ("variables", "extensions"):
         status, answer = await got(**{name: "{"})
         (error,) = answer["errors"]
-        assert (status, error["message"]) == (400, f"The parameter {name} is no JSON")
+        assert (status, error["message"]) == (400, f"The parameter {name} is no JSON object")
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,22 @@ def refusal(document: str, variables: dict[str, Any] | None = None) -> PublicErr
         ("query($n: Int) { campaigns(first: $n) { nodes { id } } }", {}, 51),
         ("query($n: Int) { campaigns(first: $n) { nodes { id } } }", {"n": -5}, 1),
         ("query($n: Int) { campaigns(first: $n) { nodes { id } } }", {"n": "7"}, 51),
+        # what is not given is what the document says that it is then
+        ("query($n: Int = 7) { campaigns(first: $n) { nodes { id } } }", {}, 8),
+        ("query($n: Int = 7) { campaigns(first: $n) { nodes { id } } }", {"n": 3}, 4),
+        ("query($n: Int = 7) { campaigns(first: $n) { nodes { id } } }", {"n": None}, 51),
+        ("query($n: Int = " + "9" * 5000 + ") { campaigns(first: $n) { nodes { id } } }", {}, 51),
+        (
+            (
+                'query($i: [ID!]! = ["a", "b", "c"]) { nodes(ids: $i) '
+                "{ ... on Campaign { messages(first: 100) { nodes { id } } } } }"
+            ),
+            {},
+            1 + 3 * (1 + 100),
+        ),
+        # the schema is answered at one go
+        ("{ __schema { types { name } } }", {}, 2_001),
+        ('{ __type(name: "Campaign") { name } }', {}, 201),
         # pages within pages multiply
         ("{ campaigns(first: 10) { nodes { messages(first: 10) { nodes { id } } } } }", {}, 111),
         (
@@ -120,6 +136,30 @@ def test_exactly_as_many_rows_as_one_may_ask_for() -> None:
     assert refusal(most, {"n": 100}).code == "TOO_MANY_ROWS"
 
 
+def test_what_a_document_says_of_its_variables_is_looked_at_as_well() -> None:
+    within = "query($n: Int = 100) { campaigns(first: $n) { nodes { messages(first: $n) { nodes { id } } } } }"
+    wide = ", ".join(f"a{n}: 1" for n in range(320))
+
+    assert refusal(within).code == "TOO_MANY_ROWS"
+    for document in (
+        f"mutation($i: CreateCampaignInput = {{{wide}}}) {{ createCampaign(input: $i) {{ __typename }} }}",
+        f"{{ __typename @skip(if: {{{wide}}}) }}",
+        f"query($i: Int @a(b: {{{wide}}})) {{ __typename }}",
+        f"query @a(b: {{{wide}}}) {{ __typename }}",
+        f"{{ ...F }} fragment F on Query @a(b: {{{wide}}}) {{ __typename }}",
+        f"{{ ... @a(b: {{{wide}}}) {{ __typename }} }}",
+    ):
+        assert refusal(document).code == "TOO_COMPLEX", document
+
+
+def test_the_schema_can_be_asked_for_once_or_twice_but_not_twenty_times() -> None:
+    once = "__schema { types { fields { type { name } } } }"
+    twenty = " ".join(f"a{n}: {once}" for n in range(20))
+
+    assert cost(f"{{ {once} }}") == 2_001
+    assert refusal(f"{{ {twenty} }}").code == "TOO_MANY_ROWS"
+
+
 def _down(levels: int) -> str:
     """So many levels of `ofType`, one within the other."""
     text = "{ name }"
@@ -165,7 +205,7 @@ def test_one_more_than_is_allowed_is_refused(allowed: str, refused: str) -> None
 
 
 def test_what_graphiql_asks_of_the_schema_is_allowed() -> None:
-    assert cost(get_introspection_query()) == 1
+    assert cost(get_introspection_query()) == 2_001
 
 
 def test_fragments_that_spread_themselves_are_left_to_the_rules_of_graphql() -> None:

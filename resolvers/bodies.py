@@ -1,0 +1,42 @@
+"""What is read of a caller's JSON: strictly, and no deeper than anybody asks."""
+
+import json
+from typing import Any
+
+import orjson
+
+MOST_NESTED = 64
+"""Levels of lists and objects within each other; an input of ours has 5."""
+
+
+def decoded(data: str | bytes) -> dict[str, Any] | list[Any]:
+    """The object or list that this JSON holds.
+
+    Strict: bad UTF-8, NaN, huge integers and deep nesting are no JSON. What reads on and writes it again (a key of
+    what is kept, a subscription's) may then go down without looking how far.
+
+    :raises json.JSONDecodeError: it is none, as Strawberry expects it to be said.
+    """
+    try:
+        value = orjson.loads(data)
+    except orjson.JSONDecodeError:
+        raise json.JSONDecodeError("not JSON", "", 0) from None
+    if not isinstance(value, dict | list):
+        raise json.JSONDecodeError("not an object", "", 0)
+    if is_nested(value, MOST_NESTED):
+        raise json.JSONDecodeError(f"more than {MOST_NESTED} levels", "", 0)
+    return value
+
+
+def is_nested(value: object, most: int) -> bool:
+    """Whether there are more than so many levels in it; each is looked at once, and the last is nobody's stack."""
+    level = [value]
+    for _ in range(most):
+        level = [inner for each in level for inner in _within(each) if type(inner) in (dict, list)]
+        if not level:
+            return False
+    return True
+
+
+def _within(value: Any) -> Any:
+    return value.values() if type(value) is dict else value
