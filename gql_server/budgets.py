@@ -28,8 +28,15 @@ _PREFIX = "gql_server:budget:"
 class Budgets:
     """The buckets, one a key."""
 
-    def __init__(self, *, points_a_minute: int, broadcast_url: str = "memory://") -> None:
-        """`points_a_minute`: 0 sets no limit."""
+    def __init__(
+        self,
+        *,
+        points_a_minute: int,
+        documents_a_minute: int = 0,
+        broadcast_url: str = "memory://",
+    ) -> None:
+        """Of both 0 sets no limit. Documents are counted by this process alone, which reads them."""
+        self._documents = _of_documents(documents_a_minute) if documents_a_minute else None
         self._capacity = points_a_minute
         self._own: Throttled | None = None
         self._shared: asynchronous.Throttled | None = None
@@ -66,12 +73,11 @@ class Budgets:
             return None
         # What costs more than a bucket holds would never go through.
         result = await self._asked(key, min(points, self._capacity))
-        if not result.limited:
-            return None
-        THROTTLED.inc()
-        # Never at once: a bucket is filled by whole seconds.
-        seconds: float = max(1.0, result.state.retry_after)
-        return seconds
+        return _told(result)
+
+    def take_document(self, key: str) -> float | None:
+        """This process is to read a document that it does not know; as `take`."""
+        return None if self._documents is None else _told(self._documents.limit(key))
 
     async def _asked(self, key: str, points: int) -> Any:
         assert self._own is not None
@@ -87,3 +93,19 @@ class Budgets:
         """Close what is open to Redis."""
         if self._redis is not None:
             await self._redis._backend.get_client().connection_pool.disconnect()
+
+
+def _of_documents(a_minute: int) -> Throttled:
+    """Of an app's documents all are new after a start, and later none; a quarter of a minute's at once."""
+    quota = per_duration(timedelta(minutes=1), limit=a_minute, burst=max(1, a_minute // 4))
+    store = MemoryStore(options={"MAX_SIZE": MOST_REMEMBERED})
+    return Throttled(using=RateLimiterType.TOKEN_BUCKET.value, quota=quota, store=store)
+
+
+def _told(result: Any) -> float | None:
+    if not result.limited:
+        return None
+    THROTTLED.inc()
+    # Never at once: a bucket is filled by whole seconds.
+    seconds: float = max(1.0, result.state.retry_after)
+    return seconds

@@ -111,7 +111,9 @@ async def running(
         answers=Answers(db, most_bytes=settings.answer_cache_mb * MEGABYTE),
         audit=Audit(db, clock=clock),
         budgets=Budgets(
-            points_a_minute=settings.cost_per_minute, broadcast_url=settings.broadcast_url
+            documents_a_minute=settings.new_documents_per_minute,
+            points_a_minute=settings.cost_per_minute,
+            broadcast_url=settings.broadcast_url,
         ),
     )
     slots.start(committer.slots)

@@ -4,12 +4,11 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
+from gql_server.buses import check_bus
 from gql_server.errors import StartError
 from gql_server.origins import check_origins
 
@@ -18,6 +17,7 @@ PREFIX = "GQL_"
 MOST_LANES = 16
 MOST_DRAIN = 600
 MOST_CONNECTIONS = 1_000_000
+MOST_DOCUMENTS = 1_000_000
 """Far more than one process can serve."""
 
 MOST_HOURS = 24 * 366
@@ -31,17 +31,6 @@ SHORTEST_SECRET = 32
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request to /graphql; a thousand recipients are a fifth of it."""
-
-BUSES = {
-    "memory": None,
-    "redis": ("redis", "'gql-server[redis]'"),
-    "rediss": ("redis", "'gql-server[redis]'"),
-    "redis-stream": ("redis", "'gql-server[redis]'"),
-    "postgres": ("asyncpg", "asyncpg"),
-    "postgresql": ("asyncpg", "asyncpg"),
-    "kafka": ("aiokafka", "aiokafka"),
-}
-"""The schemes of broadcaster 0.3.1: the package that each needs, and what pip is told to have it."""
 
 OTHERS = {"GQL_API_KEY"}
 """Variables with the prefix that are read elsewhere: by commands which are clients of a server."""
@@ -202,6 +191,12 @@ class Settings:
         "Beyond that it is answered RATE_LIMITED, with Retry-After. Counted for all processes together where the bus "
         "is Redis. 0: no limit.",
     )
+    new_documents_per_minute: int = _setting(
+        1_200,
+        "Documents of one key that a process reads anew in a minute, a quarter of them at once. Each takes as long as "
+        "a page of 100, and pushes out one that is known. Apps have some dozens; who writes values into documents, and "
+        "not as variables, has more. Beyond that it is answered RATE_LIMITED. 0: no limit.",
+    )
     compression: str = _setting(
         "on",
         "`on`: answers of 1 KiB and more are compressed (zstd, br, gzip); `off`: where a proxy in front does it.",
@@ -230,7 +225,7 @@ class Settings:
         """
         if self.mongo_driver not in ("motor", "pymongo"):
             raise StartError("GQL_MONGO_DRIVER must be motor or pymongo")
-        _check_bus(self.broadcast_url)
+        check_bus(self.broadcast_url)
         if self.compression not in ("on", "off"):
             raise StartError("GQL_COMPRESSION must be on or off")
         if self.log_level not in ("debug", "info", "warning", "error"):
@@ -274,6 +269,10 @@ class Settings:
             raise StartError(f"GQL_OPERATION_SECONDS must be 1 to {MOST_SECONDS}")
         if not 0 <= self.cost_per_minute <= MOST_POINTS:
             raise StartError(f"GQL_COST_PER_MINUTE must be 1 to {MOST_POINTS}, or 0 for no limit")
+        if not 0 <= self.new_documents_per_minute <= MOST_DOCUMENTS:
+            raise StartError(
+                f"GQL_NEW_DOCUMENTS_PER_MINUTE must be 1 to {MOST_DOCUMENTS}, or 0 for no limit"
+            )
 
     def _check_access(self) -> None:
         for proxy in self.trusted_proxies:
@@ -309,27 +308,6 @@ def unknown_variables(environment: Mapping[str, str]) -> list[str]:
     """Variables with our prefix that are no settings: a typing mistake, or another version's."""
     known = {PREFIX + item.name.upper() for item in dataclasses.fields(Settings)} | OTHERS
     return sorted(name for name in environment if name.startswith(PREFIX) and name not in known)
-
-
-def _check_bus(url: str) -> None:
-    """Refuse what would fail only after the start, and then again every few seconds."""
-    scheme, colon, _ = url.partition("://")
-    if not colon or scheme not in BUSES:
-        raise StartError(
-            f"GQL_BROADCAST_URL must begin with one of {', '.join(f'{name}://' for name in BUSES)}"
-        )
-    needs = BUSES[scheme]
-    if needs is not None and find_spec(needs[0]) is None:
-        raise StartError(
-            f"GQL_BROADCAST_URL asks for {scheme}://, which needs: pip install {needs[1]}"
-        )
-    if scheme.startswith("redis"):
-        try:
-            _ = urlsplit(url).port
-        except ValueError:
-            raise StartError(
-                f"GQL_BROADCAST_URL cannot be read: write it like {scheme}://host:6379"
-            ) from None
 
 
 def _read(variable: str, default: Any, text: str) -> Any:

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Mapping
 from contextlib import nullcontext
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLSchema
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
@@ -15,10 +15,57 @@ from gql_server.errors import Overloaded, PublicError
 from gql_server.store.audit import Action
 from resolvers.context import Context
 from resolvers.errors import coded
-from resolvers.limits import RateLimited, too_slow
+from resolvers.known import Documents
+from resolvers.limits import MOST_TOKENS, RateLimited, introspection_disabled, too_slow
 from resolvers.weighing import Asked
 
 T = TypeVar("T")
+
+HELD_SECONDS = 0.25
+MOST_HELD = 1_000
+"""Refusals that wait at once; more are told at once, so that they do not pile up."""
+
+_held = 0
+
+
+class Documented(Protocol):
+    """What has a schema, and remembers documents."""
+
+    documents: Documents
+    _schema: GraphQLSchema
+
+
+async def admitted(
+    schema: Documented,
+    context: Context | None,
+    query: str | None,
+    name: str | None,
+    variables: dict[str, Any] | None,
+) -> Asked | None:
+    """What an operation asks for, once its key has paid for it; None where others say what is wrong with it.
+
+    First the tokens, then what takes one walk through the document; the rules of GraphQL come after it.
+
+    :raises GraphQLError: it is no document, or too long a one.
+    :raises PublicError: TOO_COMPLEX, TOO_MANY_ROWS, RATE_LIMITED.
+    """
+    if not query:
+        return None
+    payer = context if context is not None and context.viewer is not None else None
+    if payer is not None and not schema.documents.knows(query):
+        pay_for_document(payer)
+    try:
+        weights = schema.documents.weighed(schema._schema, query, {"max_tokens": MOST_TOKENS})
+        asked = weights.of(name, variables)
+    except (PublicError, GraphQLError):
+        if payer is not None:
+            await pay(payer, 1)  # to be refused, again and again, is not for nothing
+        raise
+    if asked is not None and asked.introspects and context and not context.introspects:
+        raise introspection_disabled()
+    if payer is not None:
+        await pay(payer, 1 if asked is None else asked.cost)
+    return asked
 
 
 async def pay(context: Context, points: int) -> None:
@@ -30,6 +77,29 @@ async def pay(context: Context, points: int) -> None:
     retry_after = await context.services.budgets.take(context.viewer.key_id, points)
     if retry_after is not None:
         raise RateLimited(retry_after)
+
+
+def pay_for_document(context: Context) -> None:
+    """Take one of the documents that the viewer may have read anew.
+
+    :raises RateLimited: there were too many.
+    """
+    assert context.viewer is not None
+    retry_after = context.services.budgets.take_document(context.viewer.key_id)
+    if retry_after is not None:
+        raise RateLimited(retry_after, documents=True)
+
+
+async def hold_back() -> None:
+    """Answer a little later: whoever does not wait as told, and comes at once, comes no more often than this."""
+    global _held  # noqa: PLW0603 - of this process
+    if _held >= MOST_HELD:
+        return
+    _held += 1
+    try:
+        await asyncio.sleep(HELD_SECONDS)
+    finally:
+        _held -= 1
 
 
 async def note_shown(context: Context, messages: Mapping[str, int]) -> None:

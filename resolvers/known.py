@@ -42,6 +42,10 @@ class Documents:
         """How many were not known."""
         self.validated = 0
 
+    def knows(self, text: str) -> bool:
+        """Whether it need not be read anew."""
+        return text in self._known
+
     def weighed(self, schema: GraphQLSchema, text: str, options: ParseOptions) -> Weights:
         """What the operations of the document of this text ask for.
 

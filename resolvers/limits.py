@@ -40,11 +40,19 @@ class RateLimited(PublicError):
 
     code = "RATE_LIMITED"
 
-    def __init__(self, retry_after: float) -> None:
+    def __init__(self, retry_after: float, *, documents: bool = False) -> None:
         self.retry_after = math.ceil(retry_after)
+        of_what, less = (
+            (
+                "sent more new documents",
+                "write values as variables, so that a document stays the same",
+            )
+            if documents
+            else ("asked for more", "ask for fewer rows")
+        )
+        setting = "GQL_NEW_DOCUMENTS_PER_MINUTE" if documents else "GQL_COST_PER_MINUTE"
         super().__init__(
-            "This key has asked for more than it may in a minute (GQL_COST_PER_MINUTE); ask again in "
-            f"{self.retry_after} s, or for fewer rows."
+            f"This key has {of_what} than it may in a minute ({setting}); ask again in {self.retry_after} s, or {less}."
         )
 
 

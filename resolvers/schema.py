@@ -15,12 +15,20 @@ from strawberry.types.graphql import OperationType
 
 from gql_server.errors import Overloaded, PublicError, SnapshotTooOld
 from gql_server.pace import Pace
-from resolvers.admission import cost_of, in_time, note_shown, note_watching, pay, refused
+from resolvers.admission import (
+    admitted,
+    cost_of,
+    hold_back,
+    in_time,
+    note_shown,
+    note_watching,
+    refused,
+)
 from resolvers.context import Context
 from resolvers.errors import coded, without_hint
 from resolvers.executor import Executor
 from resolvers.known import Documents, Knowing
-from resolvers.limits import MOST_TOKENS, introspection_disabled
+from resolvers.limits import MOST_TOKENS, RateLimited
 from resolvers.meanings import MEANINGS
 from resolvers.message import Message
 from resolvers.mutation import Mutation
@@ -94,7 +102,7 @@ class Schema(strawberry.Schema):
         try:
             if context_value is not None:
                 context = await context_value.for_operation()
-            asked = await self._admitted(context, query, operation_name, variable_values)
+            asked = await admitted(self, context, query, operation_name, variable_values)
             result = await in_time(
                 super().execute(
                     query,
@@ -119,39 +127,12 @@ class Schema(strawberry.Schema):
             return coded_result
         except (PublicError, Overloaded, GraphQLError) as error:
             # A key that was revoked, or more than is executed, before anything was begun; or what took too long.
+            if isinstance(error, RateLimited):
+                await hold_back()
             return refused(error)
         finally:
             if context is not None:
                 await context.close()
-
-    async def _admitted(
-        self,
-        context: Context | None,
-        query: str | None,
-        name: str | None,
-        variables: dict[str, Any] | None,
-    ) -> Asked | None:
-        """What an operation asks for, once its key has paid for it; None where others say what is wrong with it.
-
-        First the tokens, then what takes one walk through the document; the rules of GraphQL come after it.
-
-        :raises GraphQLError: it is no document, or too long a one.
-        :raises PublicError: TOO_COMPLEX, TOO_MANY_ROWS, RATE_LIMITED.
-        """
-        if not query:
-            return None
-        try:
-            weights = self.documents.weighed(self._schema, query, {"max_tokens": MOST_TOKENS})
-            asked = weights.of(name, variables)
-        except (PublicError, GraphQLError):
-            if context is not None and context.viewer is not None:
-                await pay(context, 1)  # to be refused, again and again, is not for nothing
-            raise
-        if asked is not None and asked.introspects and context and not context.introspects:
-            raise introspection_disabled()
-        if context is not None and context.viewer is not None:
-            await pay(context, 1 if asked is None else asked.cost)
-        return asked
 
     async def stream(  # type: ignore[override]
         self,
@@ -168,7 +149,7 @@ class Schema(strawberry.Schema):
         try:
             # Of this operation alone: one websocket has one context for all that run on it.
             context = await context_value.for_operation() if context_value is not None else None
-            asked = await self._admitted(context, query, operation_name, variable_values)
+            asked = await admitted(self, context, query, operation_name, variable_values)
             if context is not None and asked is not None:
                 await note_watching(context, asked)
         except (PublicError, Overloaded, GraphQLError) as error:

@@ -30,9 +30,11 @@ from resolvers.documents import RefusedDocument, TrustedDocuments, names_one
 from resolvers.results import Result
 
 SIGN_IN_TIMEOUT = 5.0
+REFUSED_AT_ONCE = 20
+"""Operations in a row."""
 FIRST_PAUSE = 0.005
 LONGEST_PAUSE = 1.0
-"""Seconds that a websocket is not read after an operation that was refused, twice as many each time until one is not."""
+"""Seconds that a websocket is not read after each that is refused beyond these, twice as many each time."""
 
 
 class Socket(ASGIWebSocketAdapter):
@@ -162,9 +164,10 @@ class Connection(BaseGraphQLTransportWSHandler[Context, None]):
     async def handle_message(self, message: Any) -> None:
         """Answer one message; what is none of the protocol closes with 4400."""
         self.heard_at = time.monotonic()
-        if self._refused:
+        if self._refused > REFUSED_AT_ONCE:
             # Not read meanwhile: what is sent on and on, only to be refused, would else take the time of all others.
-            await asyncio.sleep(min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._refused))
+            doubled = 2 ** min(self._refused - REFUSED_AT_ONCE, 20)
+            await asyncio.sleep(min(LONGEST_PAUSE, FIRST_PAUSE * doubled))
         if not _is_message(message):
             await self.handle_invalid_message("This is no message of graphql-transport-ws")
             return

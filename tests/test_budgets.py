@@ -97,3 +97,15 @@ async def test_whoever_has_no_redis_any_more_counts_alone_and_nobody_waits_for_i
             assert asyncio.get_running_loop().time() - began < 0.5
     finally:
         await budgets.close()
+
+
+async def test_documents_are_counted_beside_points_and_a_quarter_of_a_minutes_at_once() -> None:
+    budgets = Budgets(points_a_minute=0, documents_a_minute=40)
+
+    told = [budgets.take_document("a") for _ in range(11)]
+
+    assert told[:10] == [None] * 10
+    assert told[10] is not None
+    assert 1 <= told[10] <= 2
+    assert budgets.take_document("b") is None
+    assert await budgets.take("a", 10**9) is None

@@ -17,12 +17,13 @@ import pytest
 import typer
 from broadcaster import Broadcast
 
+from gql_server.buses import BUSES
 from gql_server.cli_run import address_here, clear_refusals
 from gql_server.database import Database
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Overloaded, StartError
-from gql_server.settings import BUSES, Settings
+from gql_server.settings import Settings
 from gql_server.store import dead, messages
 from gql_server.store.orphans import Orphan
 from tests import driver

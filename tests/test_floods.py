@@ -1,6 +1,7 @@
 """Floods by one key: what is too much is refused, the others are served, and the server stays as large as it was."""
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from itertools import islice
@@ -39,6 +40,7 @@ async def running(db: Database, mongo_url: str, tmp_path: Path) -> AsyncIterator
         GQL_MOST_CONNECTIONS=str(IN_ALL),
         GQL_MOST_CONNECTIONS_OF_A_KEY=str(OF_A_KEY),
         GQL_COST_PER_MINUTE=str(POINTS),
+        GQL_NEW_DOCUMENTS_PER_MINUTE="0",
     )
     async with serving(env, log) as child, httpx.AsyncClient(timeout=60) as http:
         api = Running(f"http://127.0.0.1:{port}", db, http, pid=child.pid)
@@ -137,16 +139,17 @@ async def test_subscriptions_on_one_connection(running: Running) -> None:
                 await socket.subscribe(str(number), HISTORY)
 
         asking = asyncio.create_task(asked())
-        refused = 0
-        while refused < 5_000 - 50:
-            frame = await socket.receive()
-            told[frame["type"]] += 1
-            refused += frame["type"] == "error"
-        await asking
+        # all that are refused beyond the first few are read ever more slowly
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(6):
+                while True:
+                    told[(await socket.receive())["type"]] += 1
 
-        assert told["error"] == 5_000 - 50
+        assert told["next"] == 50
+        assert 25 <= told["error"] <= 200
         assert running.memory() - before < GROWTH
         await others_are_served(running)
+        asking.cancel()
     await running.nobody_is_left()
 
 

@@ -256,7 +256,7 @@ async def test_no_request_breaks_the_server_or_leaves_anything_behind(
 ) -> None:
     # given a server that sets no limit to how often one asks, or fails to sign in
     seen, chance = Seen(), random.Random(SEED)
-    async with make_api(cost_per_minute=0, sign_in_attempts=0) as api:
+    async with make_api(cost_per_minute=0, new_documents_per_minute=0, sign_in_attempts=0) as api:
         await api.new_campaign(3)
         assert await api.ask(COUNT) == {"campaigns": {"totalCount": 1}}
         before = asyncio.all_tasks()

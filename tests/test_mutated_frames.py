@@ -208,7 +208,7 @@ async def test_no_frame_breaks_the_server_or_leaves_anything_behind(
 ) -> None:
     # given a server, and one who watches with it
     monkeypatch.setattr(logging.getLogger("uvicorn.error"), "filters", [no_error_of_ours])
-    async with make_api(cost_per_minute=0, sign_in_attempts=0) as api:
+    async with make_api(cost_per_minute=0, new_documents_per_minute=0, sign_in_attempts=0) as api:
         await api.new_campaign(3)
         before = asyncio.all_tasks()
         async with acknowledged(api) as watcher:

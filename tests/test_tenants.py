@@ -304,7 +304,7 @@ async def standing(mongo_url: str) -> AsyncIterator[Api]:
     """A real server of which nobody is ever asked to wait."""
     database = await opened(mongo_url, f"tenants_{secrets.token_hex(6)}")
     await indexes.ensure(database, outbox_hours=24)
-    settings = replace(settings_for(mongo_url), cost_per_minute=0)
+    settings = replace(settings_for(mongo_url), cost_per_minute=0, new_documents_per_minute=0)
     async with serving_api(settings, database) as api:
         yield api
     await database.drop()

@@ -204,7 +204,12 @@ def shape(value: Any) -> Any:
 @contextlib.asynccontextmanager
 async def asking_of(db: Database, commands: Commands, other: Tenant) -> AsyncIterator[Asking]:
     """One who asks by way of this database's driver."""
-    settings = replace(settings_for("mongodb://unused"), cost_per_minute=0, answer_cache_mb=0)
+    settings = replace(
+        settings_for("mongodb://unused"),
+        cost_per_minute=0,
+        new_documents_per_minute=0,
+        answer_cache_mb=0,
+    )
     async with running(settings, db) as services:
         viewer = Viewer(f"w{secrets.token_hex(6)}", frozenset(SCOPES), "nobody")
         asking = Asking(make_schema(), services, viewer, other, commands, "")

@@ -38,7 +38,7 @@ async def test_any_operation_of_the_schema_is_answered_in_time_and_with_codes(
     kinds: Counter[str] = Counter()
     codes: Counter[str] = Counter()
     # given a server that sets no limit to how much is asked in a minute
-    async with make_api(cost_per_minute=0) as api:
+    async with make_api(cost_per_minute=0, new_documents_per_minute=0) as api:
         campaigns = [await api.new_campaign(7) for _ in range(2)]
         known = campaigns + [m["id"] for m in await api.add(campaigns[0], ["+33611111111"])]
 

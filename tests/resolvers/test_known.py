@@ -64,6 +64,30 @@ async def test_to_be_refused_costs_a_point(make_api: Make, document: str) -> Non
     assert codes[3:] == ["RATE_LIMITED"] * 2
 
 
+async def test_documents_that_are_not_known_are_read_so_many_times_a_minute_for_a_key(
+    make_api: Make,
+) -> None:
+    # given a server that reads eight new ones a minute, two at once
+    def document(n: int) -> str:
+        return f"query Q{n} {{ __typename }}"
+
+    async with make_api(new_documents_per_minute=8) as api:
+        assert [await api.codes(document(n)) for n in range(2)] == [[], []]
+
+        # then a third one waits, and says why
+        answer = await api.post(document(2))
+        assert answer.status_code == 429
+        [error] = answer.json()["errors"]
+        assert error["extensions"]["code"] == "RATE_LIMITED"
+        assert "write values as variables" in error["message"]
+        assert 1 <= error["extensions"]["retryAfter"] <= 8
+
+        # a known one goes on, and so does what another key sends
+        assert await api.codes(document(1)) == []
+        assert await api.codes(document(2), key=await api.new_key()) == []
+        assert await api.codes(document(2)) == []
+
+
 async def test_the_name_of_an_operation_that_is_not_there_is_not_kept() -> None:
     schema = make_schema()
     document = "subscription A { campaignsUpdated { id } }"
