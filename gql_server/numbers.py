@@ -45,7 +45,10 @@ def read_number(text: str) -> Number | None:
 
 
 def masked(e164: str) -> str:
-    """The number with all but its country code and its last three digits hidden: +33••••••678."""
+    """The number with all but its country code and its last digits hidden: +33••••••678.
+
+    Three of eight and more, fewer of those few that are shorter: at least half of what follows the code is hidden.
+    """
     digits = e164[1:]
     code = next(
         (
@@ -55,5 +58,6 @@ def masked(e164: str) -> str:
         ),
         1,
     )
-    hidden = len(digits) - code - _SHOWN_AT_THE_END
-    return f"+{digits[:code]}{HIDDEN * hidden}{digits[-_SHOWN_AT_THE_END:]}"
+    after = len(digits) - code
+    shown = min(_SHOWN_AT_THE_END, (after + 1) // 3)
+    return f"+{digits[:code]}{HIDDEN * (after - shown)}{digits[len(digits) - shown :]}"

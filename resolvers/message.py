@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import strawberry
 
 from gql_server.domain import ids, message
+from gql_server.domain.erasing import redacted
 from gql_server.domain.status import INDICATOR_OF, STATUS_LABEL
 from gql_server.numbers import masked
 from resolvers.enums import DeliveryIndicator, DeliveryStatus
@@ -55,7 +56,9 @@ class Message(Node):
     error_code: str | None = strawberry.field(
         description="The provider's own error code, as it came."
     )
-    error_reason: str | None = strawberry.field(description="The provider's own words.")
+    error_reason: str | None = strawberry.field(
+        description="The provider's own words; a number in them is masked without `contacts:read`."
+    )
     provider: str | None = strawberry.field(description="Who carries it, and reports on it.")
     country: str | None = strawberry.field(
         description="ISO 3166-1 code of the number's country or region."
@@ -114,6 +117,13 @@ class _Shown(Message):
         return True
 
 
+def _reason_of(it: _Shown) -> str | None:
+    """The provider's words, which may name the number: then they are shown to whom may see it."""
+    told = it.record.error_reason
+    hidden = redacted(told)
+    return told if hidden == told or it.in_clear() else hidden
+
+
 _SHOWN: dict[str, Callable[[_Shown], Any]] = {
     "id": lambda it: ids.to_global("Message", it.record.id),
     "reference": lambda it: it.record.id,
@@ -126,7 +136,7 @@ _SHOWN: dict[str, Callable[[_Shown], Any]] = {
     "indicator": lambda it: INDICATOR_OF[it.record.status],
     "status_at": lambda it: it.record.status_at,
     "error_code": lambda it: it.record.error_code,
-    "error_reason": lambda it: it.record.error_reason,
+    "error_reason": _reason_of,
     "provider": lambda it: it.record.provider,
     "country": lambda it: it.record.country,
     "operator": lambda it: it.record.operator,

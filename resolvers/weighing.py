@@ -55,8 +55,10 @@ from resolvers.limits import (
 )
 from resolvers.sizes import Size, Variables, defaults_of, size_of
 
-CONTACTS = frozenset({("Message", "recipient"), ("Message", "contactName")})
-"""The fields that show a number or a name: in clear, to whom may see them."""
+CONTACTS = frozenset(
+    {("Message", "recipient"), ("Message", "contactName"), ("Message", "errorReason")}
+)
+"""The fields that show a number or a name, or may do so: in clear, to whom may see them."""
 
 INTROSPECTION = frozenset({"__schema", "__type"})
 
@@ -173,7 +175,7 @@ class Weights:
                         definition.name.value if definition.name else None,
                         OperationType(definition.operation.value),
                         self._operation(definition),
-                        _subject(definition),
+                        self._subject(definition.selection_set),
                         defaults_of(definition),
                     )
                 )
@@ -219,6 +221,21 @@ class Weights:
         ):
             _at_most(most, there, what)
         return weight
+
+    def _subject(
+        self, selections: SelectionSetNode, seen: frozenset[str] = frozenset()
+    ) -> ValueNode | None:
+        """What stands for the id that the first field is about, which may stand in a fragment."""
+        for node in selections.selections:
+            if isinstance(node, FieldNode):
+                given = {argument.name.value: argument.value for argument in node.arguments or ()}
+                return given.get("campaignId") or given.get("id")
+            if isinstance(node, InlineFragmentNode):
+                return self._subject(node.selection_set, seen)
+            name = node.name.value if isinstance(node, FragmentSpreadNode) else ""
+            if name in self._fragments and name not in seen:
+                return self._subject(self._fragments[name].selection_set, seen | {name})
+        return None
 
     def _selection(
         self,
@@ -277,15 +294,6 @@ class Weights:
         into.count(inner, below=1)
         size = size_of(node, definition, named, parent, self._schema)
         into.repeat(1 if size is None else size, inner, is_row=size is not None)
-
-
-def _subject(operation: OperationDefinitionNode) -> ValueNode | None:
-    """What stands for the id that the first field is about."""
-    for node in operation.selection_set.selections:
-        if isinstance(node, FieldNode):
-            given = {argument.name.value: argument.value for argument in node.arguments or ()}
-            return given.get("campaignId") or given.get("id")
-    return None
 
 
 def _text(value: ValueNode | None, variables: Variables) -> str | None:

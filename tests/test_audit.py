@@ -119,6 +119,61 @@ async def test_each_who_begins_to_watch_numbers_is_written_down_though_all_share
     }
 
 
+@pytest.mark.parametrize("field", ["recipient", "contactName", "errorReason"])
+async def test_the_trail_names_the_campaign_that_is_watched_wherever_it_stands(
+    api: Api, field: str
+) -> None:
+    campaign = await api.new_campaign()
+    watch = f"{{ messages {{ {field} }} }}"
+    documents = (
+        f'subscription($c: ID! = "{campaign}") {{ messagesUpdated(campaignId: $c) {watch} }}',
+        f"subscription {{ ...F }} "
+        f'fragment F on Subscription {{ messagesUpdated(campaignId: "{campaign}") {watch} }}',
+    )
+    keys_ = [await api.new_key() for _ in documents]
+    for document, key in zip(documents, keys_, strict=True):
+        async with acknowledged(api, key) as socket:
+            await socket.subscribe("1", document)
+            await socket.next()
+
+    subject = ids.read_campaign(campaign)
+    assert await summed(api) == {(key_id(key), "CONTACTS_WATCHED", subject): 1 for key in keys_}
+
+
+async def test_the_providers_words_show_a_number_to_whom_may_see_it_and_that_is_written_down(
+    api: Api,
+) -> None:
+    # given two messages, of which a provider has said why, of one with its number
+    campaign = await api.new_campaign(2)
+    query = "query($c: ID!) { campaign(id: $c) { messages(first: 9) { nodes { reference errorReason } } } }"
+    shown = (await api.ask(query, {"c": campaign}))["campaign"]["messages"]["nodes"]
+    words = {
+        shown[0]["reference"]: "The 'To' number +33 6 00 00 00 00 is not valid",
+        shown[1]["reference"]: "Absent subscriber (27)",
+    }
+    given = [
+        {"messageId": reference, "status": "UNKNOWN_PERMANENT_ERROR", "errorReason": reason}
+        for reference, reason in words.items()
+    ]
+    await api.ask(
+        "mutation($r: [ReceiptInput!]!) { recordReceipts(input: {receipts: $r}) { applied } }",
+        {"r": given},
+    )
+
+    async def reasons(key: str) -> dict[str, str]:
+        answer = await api.ask(query, {"c": campaign}, key=key)
+        return {n["reference"]: n["errorReason"] for n in answer["campaign"]["messages"]["nodes"]}
+
+    # when others ask why
+    masked = await api.new_key(scopes=MASKED)
+    hidden = words | {shown[0]["reference"]: "The 'To' number •••• is not valid"}
+
+    # then only who may see numbers sees this one, and is counted with what holds one
+    assert await reasons(masked) == hidden
+    assert await reasons(api.key) == words
+    assert await summed(api) == {(key_id(api.key), "CONTACTS_READ", ids.read_campaign(campaign)): 1}
+
+
 async def test_without_a_trail_nothing_is_shown(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     campaign = await api.new_campaign(1)
     other = await api.new_key()

@@ -300,6 +300,26 @@ async def test_a_receipt_that_knows_the_number_alone_is_not_kept(
     assert await process.revision(made) == revision
 
 
+async def test_words_that_are_parked_lose_whatever_may_be_a_number(
+    process: Quiet, erasure: Erasure, db: Database
+) -> None:
+    # given receipts of nobody knows which messages, whose words name the person in many ways
+    written = (NUMBER, "06 12 34 56 78", "0612345678", "+33\u202f6\u202f12\u202f34\u202f56\u202f78")
+    for n, number in enumerate(written):
+        await park(
+            process, receipt(S.SENT, key=f"SM{n}", error_reason=f"to {number}", provider="twilio")
+        )
+    await park(process, receipt(S.SENT, key="SM9", error_reason="absent (27)", provider="twilio"))
+
+    await erase(erasure)
+
+    waiting = await orphans.after(db.latest, "", limit=9)
+    assert sorted((it.receipt.key, it.receipt.error_reason) for it in waiting) == [
+        *((f"SM{n}", "to ••••") for n in range(len(written))),
+        ("SM9", "absent (27)"),
+    ]
+
+
 async def test_a_receipt_that_was_parked_meanwhile_goes_with_the_next_sweep(
     process: Quiet, erasure: Erasure, db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,13 +37,33 @@ def test_any_text_is_a_number_or_none_and_never_an_error(text: str) -> None:
     assert found is None or found.e164.startswith("+")
 
 
-@given(st.integers(10_000_000, 999_999_999_999_999))
-def test_a_masked_number_shows_its_country_code_and_three_digits(digits: int) -> None:
+@given(st.integers(10_000, 999_999_999_999_999))
+def test_a_masked_number_shows_its_country_code_and_at_most_three_digits(digits: int) -> None:
     number = f"+{digits}"
 
     shown = masked(number)
 
     assert len(shown) == len(number)
-    assert shown[-3:] == number[-3:]
-    assert 1 <= len(shown.split(HIDDEN)[0].lstrip("+")) <= 3
-    assert set(shown[4:-3]) <= {HIDDEN}
+    code, _, end = (shown.partition(HIDDEN)[0], HIDDEN, shown.rpartition(HIDDEN)[2])
+    assert number.startswith(code)
+    assert number.endswith(end)
+    assert len(end) <= 3
+    hidden = len(number) - len(code) - len(end)
+    assert shown == code + HIDDEN * hidden + end
+    # at least half of what makes it this one
+    assert hidden >= len(end)
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("+33612345678", "+33••••••678"),
+        ("+12025550123", "+1•••••••123"),
+        ("+4512345678", "+45•••••678"),
+        ("+50051234", "+500•••34"),
+        ("+6834001", "+683•••1"),
+        ("+4912", "+49•2"),
+    ],
+)
+def test_of_short_numbers_less_is_shown(number: str, shown: str) -> None:
+    assert masked(number) == shown

@@ -17,7 +17,9 @@ FEWEST_DIGITS = 7
 _MOST_DIGITS = 15
 """Of a number in E.164."""
 
-_WRITTEN = re.compile(rf"\+?\d(?:[ ./()\u00a0-]{{0,2}}\d){{{FEWEST_DIGITS - 1},}}")
+_BETWEEN = r"[\s\u2010-\u2015_./()-]{0,3}"
+"""What people and programs write between the digits: spaces of any width, dashes, dots."""
+_WRITTEN = re.compile(rf"\+?\d(?:{_BETWEEN}\d){{{FEWEST_DIGITS - 1},}}")
 _RUN = re.compile(r"\d+")
 
 

@@ -100,7 +100,10 @@ def speaking(rows: Sequence[Document], digits: str) -> list[tuple[str, bool]]:
     return [
         (row["_id"], named)
         for row in rows
-        if (named := _stands_in(row, _NAMES, digits)) or _stands_in(row, _WORDS, digits)
+        if (named := _stands_in(row, _NAMES, digits))
+        or _stands_in(row, _WORDS, digits)
+        # In words a number may be written in any way: whatever may be one is taken out of them.
+        or any(redacted(row.get(field)) != row.get(field) for field in _WORDS)
     ]
 
 

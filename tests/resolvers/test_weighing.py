@@ -160,6 +160,35 @@ def test_the_schema_can_be_asked_for_once_or_twice_but_not_twenty_times() -> Non
     assert refusal(f"{{ {twenty} }}").code == "TOO_MANY_ROWS"
 
 
+@pytest.mark.parametrize(
+    ("document", "variables", "subject"),
+    [
+        ('subscription { messagesUpdated(campaignId: "x") { cursor } }', {}, "x"),
+        ("subscription($c: ID!) { messagesUpdated(campaignId: $c) { cursor } }", {"c": "x"}, "x"),
+        ('subscription($c: ID! = "x") { messagesUpdated(campaignId: $c) { cursor } }', {}, "x"),
+        (
+            'subscription { ...F } fragment F on Subscription { messagesUpdated(campaignId: "x") { cursor } }',
+            {},
+            "x",
+        ),
+        (
+            'subscription { ... on Subscription { ... { messagesUpdated(campaignId: "x") { cursor } } } }',
+            {},
+            "x",
+        ),
+        ("subscription { ...F } fragment F on Subscription { ...F }", {}, None),
+        ("subscription { campaignsUpdated { id } }", {}, None),
+    ],
+)
+def test_what_an_operation_is_about_is_known_however_it_is_said(
+    document: str, variables: dict[str, Any], subject: str | None
+) -> None:
+    asked = Weights(SCHEMA, parse(document)).of(None, variables)
+
+    assert asked is not None
+    assert asked.subject == subject
+
+
 def _down(levels: int) -> str:
     """So many levels of `ofType`, one within the other."""
     text = "{ name }"
