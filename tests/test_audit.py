@@ -127,8 +127,10 @@ async def test_the_trail_names_the_campaign_that_is_watched_wherever_it_stands(
     watch = f"{{ messages {{ {field} }} }}"
     documents = (
         f'subscription($c: ID! = "{campaign}") {{ messagesUpdated(campaignId: $c) {watch} }}',
-        f"subscription {{ ...F }} "
-        f'fragment F on Subscription {{ messagesUpdated(campaignId: "{campaign}") {watch} }}',
+        (
+            "subscription { ...F } "
+            f'fragment F on Subscription {{ messagesUpdated(campaignId: "{campaign}") {watch} }}'
+        ),
     )
     keys_ = [await api.new_key() for _ in documents]
     for document, key in zip(documents, keys_, strict=True):
@@ -152,7 +154,12 @@ async def test_the_providers_words_show_a_number_to_whom_may_see_it_and_that_is_
         shown[1]["reference"]: "Absent subscriber (27)",
     }
     given = [
-        {"messageId": reference, "status": "UNKNOWN_PERMANENT_ERROR", "errorReason": reason}
+        {
+            "messageId": reference,
+            "status": "ABSENCE_TEMPORARY_ERROR",
+            "at": "2026-11-23T08:00:00Z",
+            "errorReason": reason,
+        }
         for reference, reason in words.items()
     ]
     await api.ask(
