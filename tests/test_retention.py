@@ -13,7 +13,7 @@ from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.retention import Retention, Then
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import MessagesExpired
-from gql_server.intake import NewRecipient
+from gql_server.intake import Binding, NewRecipient
 from gql_server.live import Live
 from gql_server.pace import Interval
 from gql_server.recount import Recount, recount
@@ -160,6 +160,51 @@ async def test_to_be_deleted_a_campaign_is_sealed_first_and_its_figures_are_fina
     revision = await process.revision(made)
     await retaining.retain()
     assert await process.revision(made) == revision
+
+
+async def test_a_message_of_a_sealed_campaign_is_bound_to_no_ids_and_its_figures_stay(
+    process: Quiet, retaining: Retaining, db: Database
+) -> None:
+    made, sent = await some_messages(process)
+    process.now = NOW + 31 * DAY
+    young = await process.campaign()
+    (other,) = await process.register(young, NUMBERS[0])
+    await want(db, Then.DELETE)
+    await retaining.retain()
+    counted, revision = await all_that_is_counted(db, made), await process.revision(made)
+
+    bindings = [Binding(message, "twilio", (f"SM-{message}",)) for message in (sent[2], other)]
+    bound = await process.registration.bind(WORKSPACE, bindings)
+
+    assert [(error.field, error.code) for error in bound.errors] == [
+        (("messages", "0", "messageId"), "MESSAGES_EXPIRED")
+    ]
+    assert bound.bound == 1
+    assert await all_that_is_counted(db, made) == counted
+    assert await process.revision(made) == revision
+    assert (await process.kept(sent[2])).message.bound_to == "sinch"
+
+
+async def test_what_is_sealed_while_it_is_looked_for_what_expires_does_not_expire(
+    process: Quiet, retaining: Retaining, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, sent = await some_messages(process)
+    process.now = NOW + 31 * DAY
+    await want(db, Then.DELETE)
+    waiting = messages.waiting
+
+    async def and_then_sealed(*given: Any, **more: Any) -> list[str]:
+        found = await waiting(*given, **more)
+        await retaining.retain()
+        return found
+
+    monkeypatch.setattr(messages, "waiting", and_then_sealed)
+    counted = await all_that_is_counted(db, made)
+
+    assert await process.expiry.expire() == 0
+
+    assert await all_that_is_counted(db, made) == counted
+    assert (await process.kept(sent[2])).message.status is S.WAITING
 
 
 async def test_a_parked_receipt_of_a_sealed_campaign_is_dropped(
