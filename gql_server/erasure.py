@@ -18,6 +18,7 @@ from gql_server.metrics import ERASED
 from gql_server.numbers import read_number
 from gql_server.plan import Plan
 from gql_server.store import (
+    audit,
     blacklist,
     campaign_lists,
     campaigns,
@@ -26,6 +27,7 @@ from gql_server.store import (
     orphans,
     recipients,
 )
+from gql_server.store.audit import Done
 from gql_server.store.erased import Tombstones
 
 CAMPAIGNS_A_LOOK = 500
@@ -110,17 +112,31 @@ class Erasure:
 
 
 async def erase_messages(
-    committer: Committer, tombstones: Tombstones, workspace: str, found: list[str]
+    committer: Committer,
+    tombstones: Tombstones,
+    workspace: str,
+    found: list[str],
+    *,
+    noted: Done | None = None,
 ) -> int:
-    """Take the persons out of these messages (ids), in one commit; how many that were."""
+    """Take the persons out of these messages (ids), in one commit; how many that were.
+
+    `noted`: as what it is written into the audit trail, by the same commit.
+    """
     pseudonym = await tombstones.pseudonyms(workspace)
 
     async def prepare(tx: Transaction) -> Plan[int]:
         plan = Plan(0)
+        left = set(found)
         for kept in (await messages.kept_by_id(tx, workspace, found)).values():
             if not kept.message.erased:
                 plan.of(workspace, kept.message.campaign).erase(kept, pseudonym)
                 plan.result += 1
+                left.discard(kept.message.id)
+        # Whom a message went to that is erased already, or is no more, is nobody's to know either.
+        await recipients.remove(tx, left)
+        if noted is not None:
+            await audit.add_to(tx, noted, plan.result, at=committer.clock())
         return plan
 
     erased = await committer.commit(prepare)

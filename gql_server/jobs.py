@@ -75,6 +75,7 @@ class Jobs:
             (self.recount_sample, SAMPLE_EVERY, True),
             (self.roll_up, ROLL_UP_EVERY, True),
             (self.retain, RETAIN_EVERY, True),
+            (self.measure, RETAIN_EVERY, False),
         ):
             first = seconds if job == self.recount_sample else 0.0
             self._tasks.append(asyncio.create_task(self._every(seconds, job, first, alone=alone)))
@@ -117,6 +118,10 @@ class Jobs:
     async def retain(self) -> None:
         """Erase or delete the messages whose time is over."""
         await self._retaining.retain()
+
+    async def measure(self) -> None:
+        """Count what is late, for the metrics of each process."""
+        await self._retaining.measure()
 
     async def recount_sample(self) -> None:
         """Recount one of the campaigns that changed last."""

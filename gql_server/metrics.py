@@ -91,6 +91,12 @@ REMOVED = Counter(
     "Messages that were deleted because their time was over.",
     registry=REGISTRY,
 )
+RETENTION_OVERDUE = Gauge(
+    "gql_retention_overdue",
+    "Campaigns whose time was over more than a day ago and whose messages are still there, in the whole database: of "
+    "several processes take max, not sum. Expected 0.",
+    registry=REGISTRY,
+)
 RECOUNTED = Counter("gql_recounts", "Campaigns that were recounted.", registry=REGISTRY)
 DIFFERENCE = Counter(
     "gql_recount_difference",

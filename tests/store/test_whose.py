@@ -23,7 +23,7 @@ from gql_server.database import Database, Reads, Transaction
 from gql_server.domain import cursor, ids
 from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.condition import CampaignCondition
-from gql_server.domain.retention import Retention
+from gql_server.domain.retention import Retention, Then
 from gql_server.services import Services, utc_now
 from gql_server.store import campaigns, counters, keys
 from gql_server.store.campaign_lists import CampaignOrder
@@ -189,7 +189,7 @@ class World:
             "keep": 0,
             "batch": 100,
             "before": datetime(2090, 1, 1, tzinfo=UTC),
-            "done": [],
+            "then": Then.ANONYMISE,
             "digits": self.tenant.mark,
             "orphans": self.orphans,
             "receipts": self.orphans,
