@@ -13,11 +13,12 @@ from gql_server.endings import ended
 from gql_server.errors import Overloaded, SnapshotTooOld
 from gql_server.expiry import Expiry
 from gql_server.logs import kind, log
+from gql_server.metrics import ERASURES_UNFINISHED
 from gql_server.parking import Parking
 from gql_server.recount import recount, recount_all
 from gql_server.retention import Retaining
 from gql_server.rollup import roll_up
-from gql_server.store import campaigns, leases, outbox, unclean
+from gql_server.store import campaigns, erased, leases, outbox, unclean
 from gql_server.store.unclean import UncleanEnd
 
 SETTLE_EVERY = 1.0
@@ -121,6 +122,7 @@ class Jobs:
 
     async def measure(self) -> None:
         """Count what is late, for the metrics of each process."""
+        ERASURES_UNFINISHED.set(await erased.count_unfinished(self._db.latest))
         await self._retaining.measure()
 
     async def recount_sample(self) -> None:

@@ -86,6 +86,12 @@ ERASED = Counter(
     "Messages whose recipient was erased, on request or because their time was over.",
     registry=REGISTRY,
 )
+ERASURES_UNFINISHED = Gauge(
+    "gql_erasures_unfinished",
+    "Erasures of persons that were begun and have not ended, in the whole database: of several processes take max, not "
+    "sum. Expected 0.",
+    registry=REGISTRY,
+)
 REMOVED = Counter(
     "gql_removed_messages",
     "Messages that were deleted because their time was over.",

@@ -55,7 +55,7 @@ def erasure(process: Quiet, db: Database) -> Erasure:
 
 
 async def erase(erasure: Erasure, number: str = NUMBER, workspace: str = WORKSPACE) -> Erased:
-    erased, errors = await erasure.erase(workspace, number)
+    erased, errors = await erasure.erase(workspace, number, by="k")
     assert errors == []
     return erased
 
@@ -221,7 +221,7 @@ async def test_what_is_no_number_is_refused_and_erases_nothing(
 ) -> None:
     _, message = await a_person(process)
 
-    erased, (error,) = await erasure.erase(WORKSPACE, "12")
+    erased, (error,) = await erasure.erase(WORKSPACE, "12", by="k")
 
     assert (erased, error.field, error.code) == (Erased(), ("number",), "INVALID_NUMBER")
     assert not (await process.kept(message)).message.erased
@@ -247,8 +247,8 @@ async def test_the_number_is_refused_from_then_on_until_that_is_lifted(
     assert await kept_of(db, DIGITS) == {}
 
     # when it is lifted
-    assert await erasure.lift(WORKSPACE, NUMBER) == (True, [])
-    assert await erasure.lift(WORKSPACE, NUMBER) == (False, [])
+    assert await erasure.lift(WORKSPACE, NUMBER, by="k") == (True, [])
+    assert await erasure.lift(WORKSPACE, NUMBER, by="k") == (False, [])
 
     # then it is added like any other, and the erased message stays as it is
     (again,), refused = await add(process, made, NewRecipient(NUMBER, NAME))
@@ -479,7 +479,7 @@ async def test_what_a_crash_leaves_undone_the_next_erasure_does(
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        await erasure.erase(WORKSPACE, NUMBER, looked=looked)
+        await erasure.erase(WORKSPACE, NUMBER, by="k", looked=looked)
 
     # then half is done, and nobody is added any more
     left = await recipients.of_number(db.latest, made, NUMBER)

@@ -283,14 +283,14 @@ async def test_what_was_done_is_in_the_audit_trail_once_for_each_campaign_whatev
     process.now = NOW + 31 * DAY
     await want(db, Then.ANONYMISE)
     monkeypatch.setattr("gql_server.retention.BATCH", 2)
-    erase, times = retention_module.erase_messages, 0
+    times = 0
 
     async def ending(*given: Any, **more: Any) -> int:
         nonlocal times
         times += 1
         if times == 3:
             raise Crash
-        return await erase(*given, **more)
+        return await erase_messages(*given, **more)
 
     monkeypatch.setattr(retention_module, "erase_messages", ending)
     with pytest.raises(Crash):
@@ -442,12 +442,11 @@ async def test_between_two_batches_receipts_have_their_time(
     process.now = NOW + 31 * DAY
     await want(db, Then.ANONYMISE)
     monkeypatch.setattr("gql_server.retention.BATCH", 2)
-    erase = retention_module.erase_messages
     spans: list[tuple[float, float]] = []
 
     async def timed(*given: Any, **more: Any) -> int:
         began = time.monotonic()
-        erased = await erase(*given, **more)
+        erased = await erase_messages(*given, **more)
         spans.append((began, time.monotonic()))
         return erased
 

@@ -57,6 +57,8 @@ OF_ALL: dict[str, str] = {
     **dict.fromkeys(
         ("messages.remove", "recipients.remove"), "messages of a campaign that is being retired"
     ),
+    "audit.add_to": "what is written down says whose it is",
+    "erased.count_unfinished": "a number for the metrics",
     "workspaces.retaining": "the retention's own round; it says of each whose it is",
     "recipients.add": "rows that `row_of` makes, which takes the workspace",
     "campaigns.change": "by campaign, each looked up with its workspace",
@@ -204,7 +206,10 @@ BEGINS = {"blacklist.add", "workspaces.ensure", "workspaces.set_thresholds"}
 """What makes something of a workspace's own, whatever else there is."""
 
 
-NOTHING = {"audit.of_workspace", "dead.speaking_of", "campaigns.begun_to_go"}
+NOTHING = {
+    *("audit.of_workspace", "dead.speaking_of", "campaigns.begun_to_go"),
+    *("campaigns.over", "campaigns.overdue", "erased.unfinished"),
+}
 """What the tenant has nothing of."""
 
 
