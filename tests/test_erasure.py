@@ -228,6 +228,27 @@ async def test_what_is_no_number_is_refused_and_erases_nothing(
     assert await db.collection("erased").count_documents({}) == 0
 
 
+async def test_a_number_without_its_country_code_erases_and_lifts_nobody_it_may_be_read_as(
+    process: Quiet, erasure: Erasure, db: Database
+) -> None:
+    """612345678 is how a Frenchman writes his own; with a + before it is an Australian's."""
+    made = await process.campaign()
+    (australian,) = await process.register(made, "+612345678")
+
+    erased, (error,) = await erasure.erase(WORKSPACE, "612345678", by="k")
+
+    assert (erased, error.field, error.code) == (Erased(), ("number",), "COUNTRY_CODE_REQUIRED")
+    assert not (await process.kept(australian)).message.erased
+    assert await db.collection("erased").count_documents({}) == 0
+    assert await db.collection("audit").count_documents({}) == 0
+
+    await erase(erasure, "00612345678")
+    assert (await process.kept(australian)).message.erased
+    lifted, (error,) = await erasure.lift(WORKSPACE, "612345678", by="k")
+    assert (lifted, error.code) == (False, "COUNTRY_CODE_REQUIRED")
+    assert await add(process, made, NewRecipient("+612345678")) == ([], ["ERASED_RECIPIENT"])
+
+
 async def test_the_number_is_refused_from_then_on_until_that_is_lifted(
     process: Quiet, erasure: Erasure, db: Database
 ) -> None:
@@ -372,6 +393,10 @@ async def test_it_is_in_lists_by_position_and_in_none_by_number(api: Any, db: Da
     assert refused["erasedMessages"] == 0
     assert [(e["field"], e["code"]) for e in refused["userErrors"]] == [
         (["number"], "INVALID_NUMBER")
+    ]
+    refused = (await api.ask(query, {"i": {"number": "33600000001"}}))["erasePerson"]
+    assert [(e["field"], e["code"]) for e in refused["userErrors"]] == [
+        (["number"], "COUNTRY_CODE_REQUIRED")
     ]
     page = """query($c: ID!, $o: MessageOrder, $f: MessageFilter) { campaign(id: $c) { recipientCount
       messages(orderBy: $o, filter: $f) { totalCount nodes { id recipient contactName country status } } } }"""
