@@ -106,8 +106,9 @@ async def rotate(
             expires_at = successor.created_at + (old.expires_at - old.created_at)
         made = replace(successor, scopes=old.scopes, expires_at=expires_at)
         await tx.insert(COLLECTION, [_row(made)])
-        await audit.add_to(tx, Done(workspace, by, Action.KEY_ROTATED, key_id), 1, at=now)
+        # Of one time: what was written first is shown first, where the newest is.
         await audit.add_to(tx, Done(workspace, by, Action.KEY_CREATED, made.id), 1, at=now)
+        await audit.add_to(tx, Done(workspace, by, Action.KEY_ROTATED, key_id), 1, at=now)
         return made
 
     return await db.transaction(exchange)

@@ -57,7 +57,6 @@ OF_ALL: dict[str, str] = {
     **dict.fromkeys(
         ("messages.remove", "recipients.remove"), "messages of a campaign that is being retired"
     ),
-    "audit.add_to": "what is written down says whose it is",
     "erased.count_unfinished": "a number for the metrics",
     "workspaces.retaining": "the retention's own round; it says of each whose it is",
     "recipients.add": "rows that `row_of` makes, which takes the workspace",
@@ -199,6 +198,7 @@ class World:
             "retention": Retention(),
             "entry": self.entry,
             "reason": BlacklistReason.MANUAL,
+            "by": "command",
         }
 
 
