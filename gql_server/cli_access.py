@@ -65,8 +65,8 @@ def add_source(
 
     async def add(db: Database) -> None:
         await workspaces.ensure(db, workspace, now=utc_now())
-        await sources.add(db, source, token_hash=token_hash, now=utc_now())
         await _note(db, source.workspace, Action.SOURCE_ADDED, source.id)
+        await sources.add(db, source, token_hash=token_hash, now=utc_now())
 
     settings = settings_of()
     with clear_refusals():
@@ -155,10 +155,11 @@ def remove_source(workspace: Workspace, source_id: Id) -> None:
     checked(workspace)
 
     async def remove(db: Database) -> bool:
-        gone = await sources.remove(db, workspace, source_id)
-        if gone:
-            await _note(db, workspace, Action.SOURCE_REMOVED, source_id)
-        return gone
+        found = await sources.of_workspace(db.latest, workspace)
+        if not any(source.id == source_id for source in found):
+            return False
+        await _note(db, workspace, Action.SOURCE_REMOVED, source_id)
+        return await sources.remove(db, workspace, source_id)
 
     if not with_database(settings_of(), remove):
         raise refused("This workspace has no source of this id; see `gql-server sources list`.")

@@ -22,9 +22,10 @@ def audit_trail(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="The newest so many.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
-    """Show who was shown numbers and names in clear, and who made keys and sources or erased people; newest first.
+    """Show who saw numbers and names in clear, who made keys and sources or erased people, and what retention did.
 
-    What was read is one line a minute for each key and campaign, with the number of messages that were shown.
+    The newest first. What was read is one line a minute for each key and campaign, with the number of messages that
+    were shown; what retention erased or deleted is one line for each campaign.
     """
     checked(workspace)
     since = utc_now() - timedelta(days=days)
@@ -46,13 +47,13 @@ def audit_trail(
         typer.echo(json.dumps(rows))
     for row in () if as_json else rows:
         typer.echo(
-            f"{row['at']}  {row['actor']:<16}  {row['action']:<16}  {row['count']:>6}  {row['subject'] or ''}".rstrip()
+            f"{row['at']}  {row['actor']:<16}  {row['action']:<19}  {row['count']:>6}  {row['subject'] or ''}".rstrip()
         )
 
 
 def _subject(entry: Entry) -> str | None:
     """A campaign by the id that clients know."""
     subject = entry.done.subject
-    if subject and entry.done.action.value.startswith("CONTACTS_"):
+    if subject and entry.done.action.value.startswith(("CONTACTS_", "MESSAGES_")):
         return ids.to_global("Campaign", subject)
     return subject

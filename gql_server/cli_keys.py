@@ -64,8 +64,8 @@ def create_key(
             workspace, wanted, now=now, hashes=await _hashes(db, settings), expires_at=expires_at
         )
         await workspaces.ensure(db, workspace, now=now)
-        await keys.add(db, key)
         await _note(db, workspace, Action.KEY_CREATED, key.id)
+        await keys.add(db, key)
         return text, key
 
     text, key = with_database(settings, add)
@@ -119,10 +119,10 @@ def rotate_key(
             hashes=await _hashes(db, settings),
             expires_at=expires_at,
         )
-        made = await keys.rotate(db, workspace, key_id, successor=key, until=until, now=now)
+        made = await keys.rotate(
+            db, workspace, key_id, successor=key, until=until, now=now, by=audit.COMMAND
+        )
         if made is not None:
-            await _note(db, workspace, Action.KEY_ROTATED, key_id)
-            await _note(db, workspace, Action.KEY_CREATED, made.id)
             return text, made
         old = await keys.one(db.latest, key_id)
         if old is None or old.workspace != workspace:
@@ -151,10 +151,11 @@ def revoke_key(workspace: Workspace, key_id: Id, as_json: AsJson = False) -> Non
     checked(workspace)
 
     async def revoke(db: Database) -> bool:
-        gone = await keys.remove(db, workspace, key_id)
-        if gone:
-            await _note(db, workspace, Action.KEY_REVOKED, key_id)
-        return gone
+        found = await keys.one(db.latest, key_id)
+        if found is None or found.workspace != workspace:
+            return False
+        await _note(db, workspace, Action.KEY_REVOKED, key_id)
+        return await keys.remove(db, workspace, key_id)
 
     if not with_database(settings_of(), revoke):
         raise refused(_NO_KEY)

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from gql_server.cli_database import committing, progress_bar, quietly
-from gql_server.cli_run import refused
+from gql_server.cli_run import refused, say, written
 from gql_server.database import Database
 from gql_server.domain.retention import FEWEST_DAYS, MOST_DAYS, Retention, Then
 from gql_server.erasure import Erased, Erasure
 from gql_server.errors import UserError
 from gql_server.services import utc_now
-from gql_server.store import audit, workspaces
+from gql_server.store import audit, erased, workspaces
 from gql_server.store.audit import Action, Done
 
 Workspace = Annotated[str, typer.Option(help="The workspace.")]
@@ -23,18 +23,25 @@ _NO_WORKSPACE = "There is no workspace of this name; the first key or source mak
 
 
 def erase_command(
+    workspace: Workspace,
     number: Annotated[
-        str,
+        str | None,
         typer.Argument(
             help="In international form, such as +33612345678; - reads it from standard input, so that "
             "no shell remembers it."
         ),
-    ],
-    workspace: Workspace,
+    ] = None,
     lift: Annotated[
         bool,
         typer.Option(
             "--lift", help="Let the number be added again: the person has opted in since."
+        ),
+    ] = False,
+    unfinished: Annotated[
+        bool,
+        typer.Option(
+            "--unfinished",
+            help="Show, without a number, which erasures were begun and have not ended.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -43,6 +50,13 @@ def erase_command(
 
     The number is refused from then on. Safe at any time, also while servers run; where it ends early, run it again.
     """
+    if unfinished and (number is not None or lift):
+        raise refused("--unfinished shows all of a workspace: it takes no number.")
+    if unfinished:
+        _show_unfinished(workspace, as_json)
+        return
+    if number is None:
+        raise refused("Whom? Give a number, such as +33612345678, or - to read it.")
     wanted = sys.stdin.readline() if number == "-" else number
 
     async def use(db: Database) -> Any:
@@ -51,19 +65,16 @@ def erase_command(
         async with committing(db) as committer:
             erasure = Erasure(db, committer, clock=utc_now)
             if lift:
-                lifted, errors = await erasure.lift(workspace, wanted)
-                if lifted:
-                    await _note(db, workspace, Action.ERASURE_LIFTED)
-                return lifted, errors
+                return await erasure.lift(workspace, wanted, by=audit.COMMAND)
             with progress_bar() as progress:
                 total = await erasure.campaigns(workspace)
                 task = progress.add_task("campaigns", total=total)
-                done, errors = await erasure.erase(
-                    workspace, wanted, looked=lambda count: progress.advance(task, count)
+                return await erasure.erase(
+                    workspace,
+                    wanted,
+                    by=audit.COMMAND,
+                    looked=lambda count: progress.advance(task, count),
                 )
-            if not errors:
-                await _note(db, workspace, Action.PERSON_ERASED)
-            return done, errors
 
     found = quietly(use)
     if found is None:
@@ -76,8 +87,27 @@ def erase_command(
         _tell_erased(done, as_json)
 
 
-async def _note(db: Database, workspace: str, action: Action, subject: str | None = None) -> None:
-    await audit.add(db, Done(workspace, audit.COMMAND, action, subject), at=utc_now())
+def _show_unfinished(workspace: str, as_json: bool) -> None:
+    async def use(db: Database) -> Any:
+        if await workspaces.one(db.latest, workspace) is None:
+            return None
+        return await erased.unfinished(db.latest, workspace)
+
+    found = quietly(use)
+    if found is None:
+        raise refused(_NO_WORKSPACE)
+    if as_json:
+        typer.echo(json.dumps([{"begunAt": written(at)} for at in found]))
+        return
+    for at in found:
+        typer.echo(f"{written(at)}  begun, and not ended")
+    if found:
+        say(
+            "those that do not run any more were cut off: run the same erasures once more, with their numbers, which "
+            "are not kept here; PERSON_ERASED in `gql-server audit` says who asked at that time"
+        )
+    else:
+        say("all erasures that were begun have ended")
 
 
 def _refuse(errors: list[UserError]) -> None:
@@ -106,6 +136,11 @@ def _tell_erased(done: Erased, as_json: bool) -> None:
         typer.echo(
             f"{done.messages:,} messages erased, {done.receipts:,} waiting receipts dropped; "
             "the number is refused from now on."
+        )
+    if not (done.messages or done.receipts or done.blacklisted):
+        say(
+            "nobody here had this number; was it in international form? It is refused from now on all the same, until "
+            "gql-server erase --lift"
         )
 
 
@@ -137,8 +172,10 @@ def retention_command(
             return None if found is None else found.retention
         kept = found.retention
         wanted = Retention(kept.days if days is None else days, kept.then if then is None else then)
+        words = f"{wanted.days} days: {wanted.then.value}"
+        done = Done(workspace, audit.COMMAND, Action.RETENTION_SET, words)
+        await audit.add(db, done, at=utc_now())
         await workspaces.set_retention(db, workspace, wanted)
-        await _note(db, workspace, Action.RETENTION_SET, f"{wanted.days} days: {wanted.then.value}")
         return wanted
 
     found = quietly(use)

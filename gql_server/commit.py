@@ -43,7 +43,8 @@ class Committer:
     ) -> None:
         self._db = db
         self._nudge = nudge
-        self._clock = clock
+        self.clock = clock
+        """Of all that is committed here."""
         self.slots = list(slots)
         """The slot of each lane; may be exchanged at any time."""
         # Two commits of one slot would meet on its stripe; in a queue each goes through at the first try.
@@ -89,7 +90,7 @@ class Committer:
             admitted.clear()
             seen.clear()
             plan = await prepare(tx)
-            now = self._clock()
+            now = self.clock()
             if plan.drafts:
                 await self._write(tx, self.slots[lane], plan.drafts, admitted, seen, now)
             return plan
@@ -155,7 +156,7 @@ class Committer:
         async with self._db.snapshot() as at:
             found = await campaigns.some(at, touched)
             waiting = await counters.waiting(at, touched)
-        now = self._clock()
+        now = self.clock()
         return [
             key
             for key, campaign in found.items()
@@ -167,7 +168,7 @@ class Committer:
         found = (await campaigns.some(tx, [campaign])).get(campaign)
         waiting = await counters.waiting(tx, [campaign])
         if found is not None:
-            state = _state(found.sent_at, waiting.get(campaign, 0), self._clock())
+            state = _state(found.sent_at, waiting.get(campaign, 0), self.clock())
             if state is not found.state:
                 plan.of(found.workspace, campaign).fields["state"] = state.value
         return plan

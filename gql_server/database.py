@@ -122,12 +122,20 @@ class Reads:
         return await self._read(ask)
 
     async def scan(
-        self, collection: str, query: Mapping[str, Any], *, fields: Sequence[str], batch: int = 1000
+        self,
+        collection: str,
+        query: Mapping[str, Any],
+        *,
+        fields: Sequence[str],
+        batch: int = 1000,
+        hint: str | None = None,
     ) -> AsyncIterator[list[Document]]:
         """All documents that match, in batches of the size of one answer; each batch has its own patience."""
 
         async def begin(session: AsyncClientSession | None) -> Any:
-            return self._database[collection].find(query, fields, batch_size=batch, session=session)
+            return self._database[collection].find(
+                query, fields, batch_size=batch, hint=hint, session=session
+            )
 
         cursor = await self._read(begin)
 

@@ -1,23 +1,28 @@
 """Erasure of a person: number, name and keys go from every collection of a workspace; what is counted stays.
 
-First a tombstone is put, so that nobody adds the person again; then everything is looked through. What a crash leaves
-undone is done by erasing once more: each step may be done any number of times, and none needs to know of another.
+First it is written into the audit trail; then a tombstone is put, so that nobody adds the person again; then everything
+is looked through. What a crash leaves undone is done by erasing once more: each step may be done any number of times,
+and none needs to know of another. Until all are done the tombstone says so, for nobody else knows whom to erase.
 
 A registration that has looked for tombstones before there was one may still be under way. It writes its campaign, and
 so does the look into that campaign: whoever of the two comes second sees what the first has done, or begins anew.
 """
 
+import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gql_server.commit import Clock, Committer
 from gql_server.database import Database, Transaction
 from gql_server.domain.condition import CampaignCondition
-from gql_server.errors import UserError
+from gql_server.endings import ended
+from gql_server.errors import Overloaded, PublicError, UserError
+from gql_server.logs import kind, log
 from gql_server.metrics import ERASED
-from gql_server.numbers import read_number
+from gql_server.numbers import Number, read_number
 from gql_server.plan import Plan
 from gql_server.store import (
+    audit,
     blacklist,
     campaign_lists,
     campaigns,
@@ -26,6 +31,7 @@ from gql_server.store import (
     orphans,
     recipients,
 )
+from gql_server.store.audit import Action, Done
 from gql_server.store.erased import Tombstones
 
 CAMPAIGNS_A_LOOK = 500
@@ -34,6 +40,14 @@ BATCH = 250
 """Messages that one commit erases; each takes three documents or more."""
 PATIENCE = 10.0
 """Seconds that a look may take: what registers in one of its campaigns goes first."""
+AT_ONCE = 2
+"""Erasures that a server does at once; each is a commit at a time, as a registration is."""
+MOST_BEGUN = 100
+"""Erasures that a server has begun and not ended; whoever wants one more is asked to come again."""
+AGAIN, LATEST_AGAIN = 1.0, 60.0
+"""Seconds until an erasure goes on that the database did not let go on: at first, and at most."""
+CLOSING = 10.0
+"""Seconds that a server which stops waits for the erasures that it has begun."""
 
 
 @dataclass(slots=True)
@@ -59,44 +73,75 @@ class Erasure:
         return await campaign_lists.count(self._db.latest, workspace, CampaignCondition())
 
     async def erase(
-        self, workspace: str, number: str, *, looked: Callable[[int], None] = lambda _: None
+        self,
+        workspace: str,
+        number: str,
+        *,
+        by: str,
+        looked: Callable[[int], None] = lambda _: None,
     ) -> tuple[Erased, list[UserError]]:
         """Erase who has this number, written as a caller writes it; what went, or what is wrong with the number.
 
-        `looked` is told the progress, in campaigns.
+        `by` is the actor, for the audit trail; `looked` is told the progress, in campaigns.
 
         :raises Overloaded: the database did not answer; what is erased by then stays so, and the rest by once more.
         """
-        read = read_number(number)
-        if read is None:
-            return Erased(), [invalid_number()]
-        await self._tombstones.put(workspace, read.e164, at=self._clock())
         done = Erased()
+        read = _read(number)
+        if isinstance(read, UserError):
+            return done, [read]
+        await self.begin(workspace, read.e164, by=by)
+        await self.end(workspace, read.e164, done, looked=looked)
+        return done, []
+
+    async def begin(self, workspace: str, number: str, *, by: str) -> None:
+        """Write down that it is done, and put the tombstone, which says that it has not ended."""
+        await self.note(workspace, by=by)
+        await self._tombstones.put(workspace, number, at=self._clock())
+
+    async def note(self, workspace: str, *, by: str) -> None:
+        """Write into the audit trail that somebody is erased: before it is done, and of whom it does not say."""
+        done = Done(workspace, by, Action.PERSON_ERASED, None)
+        await audit.add(self._db, done, at=self._clock())
+
+    async def end(
+        self,
+        workspace: str,
+        number: str,
+        done: Erased,
+        *,
+        looked: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Do what was begun, from the first step on, and add to `done` what goes; `number` in E.164."""
         async for page in campaigns.all_of(self._db.latest, workspace, batch=CAMPAIGNS_A_LOOK):
             found = await self._db.transaction(
-                lambda tx, page=page: _look(tx, page, read.e164),  # type: ignore[misc]
+                lambda tx, page=page: _look(tx, page, number),  # type: ignore[misc]
                 patience=PATIENCE,
             )
             done.messages += await self._erase(workspace, found)
             looked(len(page))
-        done.receipts = await self._drop_receipts(workspace, read.e164)
-        done.blacklisted = await blacklist.forget(self._db, workspace, read.e164)
-        return done, []
+        done.receipts += await self._drop_receipts(workspace, number)
+        done.blacklisted |= await blacklist.forget(self._db, workspace, number)
+        await self._tombstones.ended(workspace, number)
 
-    async def lift(self, workspace: str, number: str) -> tuple[bool, list[UserError]]:
+    async def lift(self, workspace: str, number: str, *, by: str) -> tuple[bool, list[UserError]]:
         """Let this number be added again; False where it was not erased, or what is wrong with it."""
-        read = read_number(number)
-        if read is None:
-            return False, [invalid_number()]
+        read = _read(number)
+        if isinstance(read, UserError):
+            return False, [read]
+        if not await self._tombstones.among(self._db.latest, workspace, [read.e164]):
+            return False, []
+        done = Done(workspace, by, Action.ERASURE_LIFTED, None)
+        await audit.add(self._db, done, at=self._clock())
         return await self._tombstones.lift(workspace, read.e164), []
 
     async def _erase(self, workspace: str, found: list[str]) -> int:
-        erased = 0
+        gone = 0
         for first in range(0, len(found), BATCH):
-            erased += await erase_messages(
+            gone += await erase_messages(
                 self._committer, self._tombstones, workspace, found[first : first + BATCH]
             )
-        return erased
+        return gone
 
     async def _drop_receipts(self, workspace: str, number: str) -> int:
         """Of messages that are not known: by a key that holds the number. They can never be joined any more."""
@@ -109,23 +154,138 @@ class Erasure:
         return dropped + await orphans.drop_from(self._db, dead.COLLECTION, workspace, found)
 
 
+class ErasureGoesOn(PublicError):
+    """It takes longer than an answer may, and ends all the same."""
+
+    code = "ERASURE_GOES_ON"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This takes longer than an answer may. The number is refused from now on, and the erasure goes on, whether "
+            "anybody waits for it or not. Ask again to wait for its end; `gql-server erase --unfinished` shows those "
+            "that have not ended."
+        )
+
+
+@dataclass(slots=True)
+class _Run:
+    """An erasure that runs, for all who asked for it. `begun`: it is known to the database, and can be found there."""
+
+    task: asyncio.Task[None]
+    done: Erased = field(default_factory=Erased)
+    begun: bool = False
+
+
+class Erasures:
+    """The erasures of a server: whoever asked for one may leave, and it still goes on to its end."""
+
+    def __init__(self, erasure: Erasure) -> None:
+        self._erasure = erasure
+        self._running: dict[tuple[str, str], _Run] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._closing = False
+
+    async def erase(
+        self, workspace: str, number: str, *, by: str, within: float
+    ) -> tuple[Erased, list[UserError]]:
+        """Erase who has this number, or wait for the end of that: what went, or what is wrong with the number.
+
+        :raises ErasureGoesOn: that has not ended within so many seconds.
+        :raises Overloaded: it could not be begun.
+        """
+        read = _read(number)
+        if isinstance(read, UserError):
+            return Erased(), [read]
+        run = self._running.get((workspace, read.e164))
+        if run is None:
+            run = self._start(workspace, read.e164, by)
+        else:
+            await self._erasure.note(workspace, by=by)
+        try:
+            async with asyncio.timeout(within):
+                await asyncio.shield(run.task)
+        except TimeoutError:
+            if run.begun:
+                raise ErasureGoesOn from None
+            raise Overloaded("the erasure could not be begun in time") from None
+        return run.done, []
+
+    def _start(self, workspace: str, number: str, by: str) -> _Run:
+        if self._closing or len(self._running) >= MOST_BEGUN:
+            raise Overloaded("too many erasures at once")
+        task = asyncio.create_task(self._go_through(workspace, number, by), name="erasure")
+        run = self._running[workspace, number] = _Run(task)
+
+        def over(_: asyncio.Task[None]) -> None:
+            del self._running[workspace, number]
+            error = None if task.cancelled() else task.exception()
+            if run.begun and error is not None:
+                log.error("an erasure in the workspace %s: %s; %s", workspace, kind(error), _CUT)
+
+        task.add_done_callback(over)
+        return run
+
+    async def _go_through(self, workspace: str, number: str, by: str) -> None:
+        run = self._running[workspace, number]
+        await self._erasure.begin(workspace, number, by=by)
+        run.begun = True
+        again = AGAIN
+        while True:
+            try:
+                async with self._turns:
+                    return await self._erasure.end(workspace, number, run.done)
+            except Overloaded as error:
+                log.warning("an erasure in the workspace %s: %s; going on", workspace, kind(error))
+            await asyncio.sleep(again)
+            again = min(2 * again, LATEST_AGAIN)
+
+    async def close(self) -> None:
+        """Begin no more, and wait for those that run, but not for ever."""
+        self._closing = True
+        tasks = [run.task for run in self._running.values()]
+        if not tasks:
+            return
+        log.info("waiting for %d erasures to end", len(tasks))
+        _, left = await asyncio.wait(tasks, timeout=CLOSING)
+        await ended(left)
+        if left:
+            log.error("this server ends before %d erasures have; %s", len(left), _CUT)
+
+
+_CUT = "ask for it once more (see gql-server erase --unfinished)"
+
+
 async def erase_messages(
-    committer: Committer, tombstones: Tombstones, workspace: str, found: list[str]
+    committer: Committer,
+    tombstones: Tombstones,
+    workspace: str,
+    found: list[str],
+    *,
+    noted: Done | None = None,
 ) -> int:
-    """Take the persons out of these messages (ids), in one commit; how many that were."""
+    """Take the persons out of these messages (ids), in one commit; how many that were.
+
+    `noted`: as what it is written into the audit trail, by the same commit.
+    """
     pseudonym = await tombstones.pseudonyms(workspace)
 
     async def prepare(tx: Transaction) -> Plan[int]:
         plan = Plan(0)
+        left = set(found)
         for kept in (await messages.kept_by_id(tx, workspace, found)).values():
             if not kept.message.erased:
                 plan.of(workspace, kept.message.campaign).erase(kept, pseudonym)
                 plan.result += 1
+                left.discard(kept.message.id)
+        # Whom a message went to that is erased already, or is no more, is nobody's to know either.
+        await recipients.remove(tx, left)
+        if noted is not None:
+            await audit.add_to(tx, noted, plan.result, at=committer.clock())
         return plan
 
-    erased = await committer.commit(prepare)
-    ERASED.inc(erased)
-    return erased
+    gone = await committer.commit(prepare)
+    ERASED.inc(gone)
+    return gone
 
 
 async def _look(tx: Transaction, page: list[str], number: str) -> list[str]:
@@ -134,10 +294,20 @@ async def _look(tx: Transaction, page: list[str], number: str) -> list[str]:
     return await recipients.of_number(tx, page, number)
 
 
-def invalid_number() -> UserError:
-    """What was written is no number."""
-    return UserError(
-        ("number",),
-        "INVALID_NUMBER",
-        "This is no phone number; write it in international form, such as +33612345678.",
-    )
+def _read(text: str) -> Number | UserError:
+    """The number, or what is wrong with it: whose country code is guessed may be somebody else's."""
+    number = read_number(text)
+    if number is None:
+        return UserError(
+            ("number",),
+            "INVALID_NUMBER",
+            "This is no phone number; write it in international form, such as +33612345678.",
+        )
+    if not text.strip().startswith(("+", "00")):
+        return UserError(
+            ("number",),
+            "COUNTRY_CODE_REQUIRED",
+            "Write the number in international form, with + or 00 before its country code, such as +33612345678: "
+            "without, it may be read as somebody else's.",
+        )
+    return number

@@ -71,7 +71,8 @@ class Expiry:
     ) -> Plan[int]:
         plan = Plan(0)
         there = (await campaigns.some(tx, [campaign])).get(campaign)
-        if there is None or there.sent_at is None or there.sent_at > due_by:
+        # It may have been sealed since it was looked at: then its figures are final.
+        if there is None or there.sealed or there.sent_at is None or there.sent_at > due_by:
             return plan
         kept = await messages.kept_by_id(tx, there.workspace, found)
         for one in kept.values():

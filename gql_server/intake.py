@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gql_server.errors import UserError
+from gql_server.errors import MessagesExpired, UserError
 from gql_server.numbers import Number, read_number
 from gql_server.providers import PROVIDERS
 from gql_server.store.messages import key_of
@@ -157,6 +157,15 @@ def erased_message(path: tuple[str, ...]) -> UserError:
         path,
         "ERASED_RECIPIENT",
         "This message's recipient was erased, so that no ids of a provider are kept for it.",
+    )
+
+
+def expired_message(path: tuple[str, ...]) -> UserError:
+    """The figures of the message's campaign are final."""
+    return UserError(
+        path,
+        MessagesExpired.code,
+        "This message is older than its workspace keeps them, so that no ids of a provider are kept for it.",
     )
 
 

@@ -13,11 +13,12 @@ from gql_server.endings import ended
 from gql_server.errors import Overloaded, SnapshotTooOld
 from gql_server.expiry import Expiry
 from gql_server.logs import kind, log
+from gql_server.metrics import ERASURES_UNFINISHED
 from gql_server.parking import Parking
 from gql_server.recount import recount, recount_all
 from gql_server.retention import Retaining
 from gql_server.rollup import roll_up
-from gql_server.store import campaigns, leases, outbox, unclean
+from gql_server.store import campaigns, erased, leases, outbox, unclean
 from gql_server.store.unclean import UncleanEnd
 
 SETTLE_EVERY = 1.0
@@ -75,6 +76,7 @@ class Jobs:
             (self.recount_sample, SAMPLE_EVERY, True),
             (self.roll_up, ROLL_UP_EVERY, True),
             (self.retain, RETAIN_EVERY, True),
+            (self.measure, RETAIN_EVERY, False),
         ):
             first = seconds if job == self.recount_sample else 0.0
             self._tasks.append(asyncio.create_task(self._every(seconds, job, first, alone=alone)))
@@ -117,6 +119,11 @@ class Jobs:
     async def retain(self) -> None:
         """Erase or delete the messages whose time is over."""
         await self._retaining.retain()
+
+    async def measure(self) -> None:
+        """Count what is late, for the metrics of each process."""
+        ERASURES_UNFINISHED.set(await erased.count_unfinished(self._db.latest))
+        await self._retaining.measure()
 
     async def recount_sample(self) -> None:
         """Recount one of the campaigns that changed last."""

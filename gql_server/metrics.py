@@ -86,9 +86,21 @@ ERASED = Counter(
     "Messages whose recipient was erased, on request or because their time was over.",
     registry=REGISTRY,
 )
+ERASURES_UNFINISHED = Gauge(
+    "gql_erasures_unfinished",
+    "Erasures of persons that were begun and have not ended, in the whole database: of several processes take max, not "
+    "sum. Expected 0.",
+    registry=REGISTRY,
+)
 REMOVED = Counter(
     "gql_removed_messages",
     "Messages that were deleted because their time was over.",
+    registry=REGISTRY,
+)
+RETENTION_OVERDUE = Gauge(
+    "gql_retention_overdue",
+    "Campaigns whose time was over more than a day ago and whose messages are still there, in the whole database: of "
+    "several processes take max, not sum. Expected 0.",
     registry=REGISTRY,
 )
 RECOUNTED = Counter("gql_recounts", "Campaigns that were recounted.", registry=REGISTRY)

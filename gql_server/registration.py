@@ -24,6 +24,7 @@ from gql_server.intake import (
     duplicate,
     erased_message,
     erased_recipient,
+    expired_message,
     key_taken,
     keys_of,
     read_recipients,
@@ -249,6 +250,7 @@ class Registration:
             plan = Plan(Bound())
             named = [ids.read_message(binding.message) for binding in bindings]
             found = await messages.kept_by_id(tx, workspace, [n for n in named if n])
+            theirs = await campaigns.some(tx, {kept.message.campaign for kept in found.values()})
             wanted: dict[str, set[str]] = {}
             asked: list[tuple[int, str, str, list[str]]] = []
             for index, (binding, message) in enumerate(zip(bindings, named, strict=True)):
@@ -260,6 +262,8 @@ class Registration:
                     plan.result.errors.append(
                         UserError((*path, "messageId"), "NOT_FOUND", "There is no such message.")
                     )
+                elif theirs[kept.message.campaign].sealed:
+                    plan.result.errors.append(expired_message((*path, "messageId")))
                 elif kept.message.erased:
                     plan.result.errors.append(erased_message((*path, "messageId")))
                 else:
@@ -280,7 +284,6 @@ class Registration:
                 providers[message] = provider
                 plan.result.bound += 1
                 plan.result.keys.update(keys)
-            theirs = await campaigns.some(tx, {found[m].message.campaign for m in wanted})
             for message, new_keys in wanted.items():
                 kept = found[message]
                 if kept.message.bound_to != providers[message] or not new_keys <= set(kept.keys):

@@ -5,19 +5,29 @@ are final, no receipt counts any more, and what a receipt had begun by then is c
 Each step is a commit, and what is left of them is found by looking, so that any process may go on with it at any time.
 """
 
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime, timedelta
 
 from gql_server.commit import Clock, Committer
 from gql_server.database import VISIBLE_AFTER, Database, Transaction
 from gql_server.domain.retention import Retention, Then
 from gql_server.erasure import BATCH, erase_messages
-from gql_server.metrics import REMOVED
+from gql_server.logs import kind, log
+from gql_server.metrics import REMOVED, RETENTION_OVERDUE
 from gql_server.plan import Plan
-from gql_server.store import campaigns, messages, recipients, workspaces
+from gql_server.store import audit, campaigns, messages, recipients, workspaces
+from gql_server.store.audit import Action, Done
 from gql_server.store.erased import Tombstones
 
 SETTLED = timedelta(seconds=VISIBLE_AFTER)
 """How long after its sealing a campaign's messages stay: until then a receipt of before may become visible."""
+SHARE = 0.5
+"""Of the time, for retention: receipts are committed without it in the other half."""
+OVERDUE = timedelta(days=1)
+"""How long after its time was over a campaign is counted as overdue: by then many turns have had to do with it."""
 
 
 class Retaining:
@@ -30,25 +40,41 @@ class Retaining:
         self._tombstones = Tombstones(db)
 
     async def retain(self) -> None:
-        """Look at each workspace that has said what it wants, and do what is due now."""
+        """Look at each workspace that has said what it wants, and do what is due now; each by itself."""
         for workspace, wanted in (await workspaces.retaining(self._db.latest)).items():
-            await self.retain_in(workspace, wanted)
+            try:
+                await self.retain_in(workspace, wanted)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is this workspace's
+                log.error("retention of the workspace %s: %s; trying again", workspace, kind(error))
 
     async def retain_in(self, workspace: str, wanted: Retention) -> None:
-        """Do what is due in this workspace: of what was begun, too, whatever is wanted by now."""
+        """Do what is due in this workspace: of what was begun, too, whatever is wanted by now.
+
+        Each campaign by itself: where one fails, the others still have their turn, and it has its own again.
+        """
         before = wanted.sent_before(self._clock())
         if before is not None:
-            for campaign in await campaigns.over(
-                self._db.latest, workspace, before, _DONE[wanted.then]
-            ):
-                await self._begin(workspace, campaign, before, wanted.then)
+            async for page in campaigns.over(self._db.latest, workspace, before, wanted.then):
+                for campaign in page:
+                    with _logged(campaign):
+                        await self._begin(workspace, campaign, before, wanted.then)
         for campaign, sealed_at in (
             await campaigns.begun_to_go(self._db.latest, workspace)
         ).items():
-            if sealed_at is None:
-                await self._anonymise(workspace, campaign)
-            elif sealed_at + SETTLED <= self._clock():
-                await self._empty(workspace, campaign)
+            with _logged(campaign):
+                if sealed_at is None:
+                    await self._anonymise(workspace, campaign)
+                elif sealed_at + SETTLED <= self._clock():
+                    await self._empty(workspace, campaign)
+
+    async def measure(self) -> None:
+        """Count what should be done by now, of all workspaces."""
+        found = 0
+        for workspace, wanted in (await workspaces.retaining(self._db.latest)).items():
+            before = wanted.sent_before(self._clock() - OVERDUE)
+            if before is not None:
+                found += await campaigns.overdue(self._db.latest, workspace, before, wanted.then)
+        RETENTION_OVERDUE.set(found)
 
     async def _begin(self, workspace: str, campaign: str, before: datetime, then: Then) -> None:
         """Close the campaign, or seal it: whoever registers in it meanwhile goes first, or begins anew."""
@@ -69,15 +95,30 @@ class Retaining:
         await self._committer.commit(prepare)
 
     async def _anonymise(self, workspace: str, campaign: str) -> None:
+        noted = Done(workspace, audit.RETENTION, Action.MESSAGES_ANONYMISED, campaign)
+        before: list[str] = []
         while found := await recipients.first_of(self._db.latest, campaign, limit=BATCH):
-            await erase_messages(self._committer, self._tombstones, workspace, found)
+            if found == before:
+                raise NoProgress
+            before = found
+            async with _at_ease():
+                await erase_messages(
+                    self._committer, self._tombstones, workspace, found, noted=noted
+                )
         await self._finish(workspace, campaign, Then.ANONYMISE)
 
     async def _empty(self, workspace: str, campaign: str) -> None:
+        before: list[str] = []
         while found := await messages.first_of(self._db.latest, campaign, limit=BATCH):
-            removed = await self._committer.commit(
-                lambda tx, found=found: _removal(tx, workspace, campaign, found)  # type: ignore[misc]
-            )
+            if found == before:
+                raise NoProgress
+            before = found
+            async with _at_ease():
+                removed = await self._committer.commit(
+                    lambda tx, found=found: _removal(  # type: ignore[misc]
+                        tx, workspace, campaign, found, self._clock()
+                    )
+                )
             REMOVED.inc(removed)
         await self._finish(workspace, campaign, Then.DELETE)
 
@@ -93,13 +134,34 @@ class Retaining:
         await self._committer.commit(prepare)
 
 
-_DONE = {Then.ANONYMISE: (Then.ANONYMISE, Then.DELETE), Then.DELETE: (Then.DELETE,), Then.KEEP: ()}
-"""What is done already where so much is wanted."""
+class NoProgress(Exception):
+    """What was to go is still there after it was told to: a bug, or another's hand in the database."""
 
 
-async def _removal(tx: Transaction, workspace: str, campaign: str, found: list[str]) -> Plan[int]:
+async def _removal(
+    tx: Transaction, workspace: str, campaign: str, found: list[str], now: datetime
+) -> Plan[int]:
     plan = Plan(0)
     for kept in (await messages.kept_by_id(tx, workspace, found)).values():
         plan.of(workspace, campaign).remove(kept)
         plan.result += 1
+    noted = Done(workspace, audit.RETENTION, Action.MESSAGES_DELETED, campaign)
+    await audit.add_to(tx, noted, plan.result, at=now)
     return plan
+
+
+@contextmanager
+def _logged(campaign: str) -> Iterator[None]:
+    """What fails in here is this campaign's, and is tried again at the next turn."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is not the others'
+        log.error("retention of the campaign %s: %s; trying again", campaign, kind(error))
+
+
+@asynccontextmanager
+async def _at_ease() -> AsyncIterator[None]:
+    """Rests for as long as what is done in here took."""
+    began = time.monotonic()
+    yield
+    await asyncio.sleep((time.monotonic() - began) * (1 / SHARE - 1))

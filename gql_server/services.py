@@ -13,7 +13,7 @@ from gql_server.budgets import Budgets
 from gql_server.commit import Clock, Committer
 from gql_server.connections import Connections, connections_of
 from gql_server.database import Database
-from gql_server.erasure import Erasure
+from gql_server.erasure import Erasure, Erasures
 from gql_server.events import Events
 from gql_server.expiry import Expiry
 from gql_server.ingestion import Ingestion
@@ -45,7 +45,7 @@ class Services:
     authenticator: Authenticator
     ingestion: Ingestion
     registration: Registration
-    erasure: Erasure
+    erasures: Erasures
     live: Live
     connections: Connections
     events: Events
@@ -100,7 +100,7 @@ async def running(
         authenticator=authenticator,
         ingestion=ingestion,
         registration=registration,
-        erasure=Erasure(db, committer, clock=clock),
+        erasures=Erasures(Erasure(db, committer, clock=clock)),
         live=live,
         connections=connections,
         events=events,
@@ -134,6 +134,7 @@ async def running(
         await services.answers.close()
         await services.budgets.close()
         await services.audit.close()
+        await services.erasures.close()
         await jobs.close()
         await ingestion.close()
         await slots.close()

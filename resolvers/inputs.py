@@ -213,7 +213,9 @@ class RecordReceiptsPayload:
 class ErasePersonInput:
     """A person."""
 
-    number: str = strawberry.field(description="In international form, such as +33612345678.")
+    number: str = strawberry.field(
+        description="In international form with its + or 00, such as +33612345678; else COUNTRY_CODE_REQUIRED."
+    )
     client_mutation_id: str | None = None
 
 

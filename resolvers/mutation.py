@@ -14,8 +14,7 @@ from gql_server.intake import LONGEST_KEY, MOST_AT_ONCE, Binding, NewRecipient, 
 from gql_server.providers import PROVIDERS
 from gql_server.providers.reading import LONGEST as LONGEST_WORD
 from gql_server.registration import NewCampaign
-from gql_server.store import audit, messages
-from gql_server.store.audit import Action, Done
+from gql_server.store import messages
 from resolvers.campaign import Campaign, shown_message
 from resolvers.context import Info, Reading
 from resolvers.inputs import (
@@ -42,6 +41,8 @@ LONGEST = {
 }
 """Characters of what a receipt says, as for those that come by webhook."""
 
+OF_THE_TIME = 0.9
+"""Of an operation, that is waited for what goes on without it."""
 
 _NOT_KEPT = (Outcome.IGNORED, Outcome.ERASED, Outcome.EXPIRED)
 
@@ -178,18 +179,22 @@ class Mutation:
     @strawberry.mutation(
         description=(
             "Erase who has this number from the whole workspace: number, name and providers' ids go, messages and all "
-            "figures stay. The number is refused from then on (ERASED_RECIPIENT). Needs the scope admin. Where it ends "
-            "in an error, ask again: what is done stays done."
+            "figures stay. The number is refused from then on (ERASED_RECIPIENT). Needs the scope admin. Once begun it "
+            "goes on, whoever waits; where that takes longer than an answer may (ERASURE_GOES_ON), ask again to wait "
+            "for its end."
         )
     )
     async def erase_person(self, info: Info, input: ErasePersonInput) -> ErasePersonPayload:
         """Calls erasure."""
         viewer = info.context.asking("admin")
         services = info.context.services
-        erased, mistakes = await services.erasure.erase(viewer.workspace, input.number)
-        if not mistakes:
-            done = Done(viewer.workspace, viewer.key_id, Action.PERSON_ERASED, None)
-            await audit.add(services.db, done, at=services.clock())
+        erased, mistakes = await services.erasures.erase(
+            viewer.workspace,
+            input.number,
+            by=viewer.key_id,
+            # It is told in its own words that it goes on, before the operation's time is over.
+            within=OF_THE_TIME * services.settings.operation_seconds,
+        )
         return ErasePersonPayload(
             erased_messages=erased.messages,
             user_errors=_mistakes(mistakes),

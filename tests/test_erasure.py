@@ -55,7 +55,7 @@ def erasure(process: Quiet, db: Database) -> Erasure:
 
 
 async def erase(erasure: Erasure, number: str = NUMBER, workspace: str = WORKSPACE) -> Erased:
-    erased, errors = await erasure.erase(workspace, number)
+    erased, errors = await erasure.erase(workspace, number, by="k")
     assert errors == []
     return erased
 
@@ -221,11 +221,32 @@ async def test_what_is_no_number_is_refused_and_erases_nothing(
 ) -> None:
     _, message = await a_person(process)
 
-    erased, (error,) = await erasure.erase(WORKSPACE, "12")
+    erased, (error,) = await erasure.erase(WORKSPACE, "12", by="k")
 
     assert (erased, error.field, error.code) == (Erased(), ("number",), "INVALID_NUMBER")
     assert not (await process.kept(message)).message.erased
     assert await db.collection("erased").count_documents({}) == 0
+
+
+async def test_a_number_without_its_country_code_erases_and_lifts_nobody_it_may_be_read_as(
+    process: Quiet, erasure: Erasure, db: Database
+) -> None:
+    """612345678 is how a Frenchman writes his own; with a + before it is an Australian's."""
+    made = await process.campaign()
+    (australian,) = await process.register(made, "+612345678")
+
+    erased, (error,) = await erasure.erase(WORKSPACE, "612345678", by="k")
+
+    assert (erased, error.field, error.code) == (Erased(), ("number",), "COUNTRY_CODE_REQUIRED")
+    assert not (await process.kept(australian)).message.erased
+    assert await db.collection("erased").count_documents({}) == 0
+    assert await db.collection("audit").count_documents({}) == 0
+
+    await erase(erasure, "00612345678")
+    assert (await process.kept(australian)).message.erased
+    lifted, (error,) = await erasure.lift(WORKSPACE, "612345678", by="k")
+    assert (lifted, error.code) == (False, "COUNTRY_CODE_REQUIRED")
+    assert await add(process, made, NewRecipient("+612345678")) == ([], ["ERASED_RECIPIENT"])
 
 
 async def test_the_number_is_refused_from_then_on_until_that_is_lifted(
@@ -247,8 +268,8 @@ async def test_the_number_is_refused_from_then_on_until_that_is_lifted(
     assert await kept_of(db, DIGITS) == {}
 
     # when it is lifted
-    assert await erasure.lift(WORKSPACE, NUMBER) == (True, [])
-    assert await erasure.lift(WORKSPACE, NUMBER) == (False, [])
+    assert await erasure.lift(WORKSPACE, NUMBER, by="k") == (True, [])
+    assert await erasure.lift(WORKSPACE, NUMBER, by="k") == (False, [])
 
     # then it is added like any other, and the erased message stays as it is
     (again,), refused = await add(process, made, NewRecipient(NUMBER, NAME))
@@ -393,6 +414,10 @@ async def test_it_is_in_lists_by_position_and_in_none_by_number(api: Any, db: Da
     assert [(e["field"], e["code"]) for e in refused["userErrors"]] == [
         (["number"], "INVALID_NUMBER")
     ]
+    refused = (await api.ask(query, {"i": {"number": "33600000001"}}))["erasePerson"]
+    assert [(e["field"], e["code"]) for e in refused["userErrors"]] == [
+        (["number"], "COUNTRY_CODE_REQUIRED")
+    ]
     page = """query($c: ID!, $o: MessageOrder, $f: MessageFilter) { campaign(id: $c) { recipientCount
       messages(orderBy: $o, filter: $f) { totalCount nodes { id recipient contactName country status } } } }"""
     before = (await api.ask(page, {"c": campaign}))["campaign"]
@@ -499,7 +524,7 @@ async def test_what_a_crash_leaves_undone_the_next_erasure_does(
             raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        await erasure.erase(WORKSPACE, NUMBER, looked=looked)
+        await erasure.erase(WORKSPACE, NUMBER, by="k", looked=looked)
 
     # then half is done, and nobody is added any more
     left = await recipients.of_number(db.latest, made, NUMBER)

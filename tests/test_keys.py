@@ -380,7 +380,7 @@ async def test_a_successor_lives_as_long_as_the_one_before_it_was_to_live(db: Da
     _, new = auth.new_key("w", frozenset(), now=now, hashes=hashes)
 
     kept = await keys.rotate(
-        db, "w", old.id, successor=new, until=now + timedelta(days=60), now=now
+        db, "w", old.id, successor=new, until=now + timedelta(days=60), now=now, by="k"
     )
 
     assert kept is not None
@@ -401,14 +401,14 @@ async def test_what_cannot_be_rotated_is_not_and_nothing_changes(db: Database, w
     if why == "rotated":
         _, first = auth.new_key("w", frozenset(), now=now, hashes=hashes)
         assert await keys.rotate(
-            db, "w", old.id, successor=first, until=now + timedelta(1), now=now
+            db, "w", old.id, successor=first, until=now + timedelta(1), now=now, by="k"
         )
     before = await db.latest.find("keys", {})
     workspace = "other" if why == "another workspace" else "w"
     key_id = "unknown" if why == "unknown" else old.id
     _, new = auth.new_key(workspace, frozenset(), now=now, hashes=hashes)
 
-    done = await keys.rotate(db, workspace, key_id, successor=new, until=now, now=now)
+    done = await keys.rotate(db, workspace, key_id, successor=new, until=now, now=now, by="k")
 
     assert done is None
     assert await db.latest.find("keys", {}) == before
@@ -421,7 +421,7 @@ async def test_of_two_who_rotate_at_once_one_does(db: Database) -> None:
     new = [auth.new_key("w", frozenset(), now=now, hashes=hashes)[1] for _ in range(8)]
 
     done = await asyncio.gather(
-        *(keys.rotate(db, "w", old.id, successor=one, until=now, now=now) for one in new)
+        *(keys.rotate(db, "w", old.id, successor=one, until=now, now=now, by="k") for one in new)
     )
 
     [winner] = [one for one in done if one is not None]

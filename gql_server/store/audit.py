@@ -1,6 +1,7 @@
-"""The audit trail: who did what with people's data, and when. It holds no number and no name, and is never changed.
+"""The audit trail: who did what with people's data, and when. It holds no number and no name, and only grows.
 
-Reads are counted: one entry a minute for each key and campaign. What was done once is one entry.
+Reads are counted: one entry a minute for each key and campaign; so is what retention does, one for each campaign. What
+was done once is one entry, which is written before it is done: rather one too many than one too few.
 """
 
 import secrets
@@ -11,7 +12,7 @@ from enum import StrEnum
 
 from pymongo import UpdateOne
 
-from gql_server.database import Database, Document, Reads
+from gql_server.database import Database, Document, Reads, Transaction
 
 COLLECTION = "audit"
 
@@ -34,15 +35,21 @@ class Action(StrEnum):
     PERSON_ERASED = "PERSON_ERASED"
     ERASURE_LIFTED = "ERASURE_LIFTED"
     RETENTION_SET = "RETENTION_SET"
+    #: retention took the persons out of a campaign's messages
+    MESSAGES_ANONYMISED = "MESSAGES_ANONYMISED"
+    #: retention deleted a campaign's messages
+    MESSAGES_DELETED = "MESSAGES_DELETED"
 
 
 COMMAND = "command"
 """The actor where it was done on the server's own command line."""
+RETENTION = "retention"
+"""The actor where it was done because its time was over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What was done in a workspace. `actor`: a key's id, `jwt:` and a hash of who it stands for, or `COMMAND`."""
+    """What was done in it. `actor`: a key's id, `jwt:` and a hash of who it stands for, or one of those above."""
 
     workspace: str
     actor: str
@@ -71,17 +78,23 @@ async def count(db: Database, counts: Mapping[Done, int], *, minute: datetime) -
     """Add to what was done in this minute."""
     if not counts:
         return
-    stamp = minute.isoformat()
-    requests = [
-        UpdateOne(
-            {"_id": "|".join((done.workspace, done.actor, done.action, done.subject or "", stamp))},
-            {"$setOnInsert": {**_row(done), "at": minute}, "$inc": {"count": number}},
-            upsert=True,
-        )
-        for done, number in counts.items()
-    ]
+    requests = [_more(done, number, minute, minute.isoformat()) for done, number in counts.items()]
     with db.translated():
         await db.collection(COLLECTION).bulk_write(requests, ordered=False)
+
+
+async def add_to(tx: Transaction, done: Done, count: int, *, at: datetime) -> None:
+    """Add to what is done bit by bit, and is one entry, with the time of its beginning."""
+    if count:
+        await tx.write(COLLECTION, [_more(done, count, at)])
+
+
+def _more(done: Done, count: int, at: datetime, *stamp: str) -> UpdateOne:
+    return UpdateOne(
+        {"_id": "|".join((done.workspace, done.actor, done.action, done.subject or "", *stamp))},
+        {"$setOnInsert": {**_row(done), "at": at}, "$inc": {"count": count}},
+        upsert=True,
+    )
 
 
 async def of_workspace(reads: Reads, workspace: str, *, since: datetime, limit: int) -> list[Entry]:

@@ -9,8 +9,10 @@ from pymongo import UpdateMany, UpdateOne
 from gql_server.database import Document, Reads, Transaction
 from gql_server.domain.campaign import Campaign, CampaignState, SmsType
 from gql_server.domain.folding import folded
+from gql_server.domain.retention import Then
 from gql_server.store import counters
 from gql_server.store.counters import Figures, figures_of
+from gql_server.store.walk import FIRST_TIME
 
 COLLECTION = "campaigns"
 
@@ -193,37 +195,48 @@ async def close_ranks(tx: Transaction, campaigns: Collection[str]) -> None:
 
 
 async def all_of(reads: Reads, workspace: str, *, batch: int) -> AsyncIterator[list[str]]:
-    """The ids of all campaigns of the workspace, in batches, in no order."""
-    async for rows in reads.scan(COLLECTION, {"workspace": workspace}, fields=["_id"], batch=batch):
+    """The ids of all campaigns of the workspace, in batches.
+
+    Along what never changes of one: whoever is renamed or moved meanwhile keeps its place, and is not passed by.
+    """
+    async for rows in reads.scan(
+        COLLECTION, {"workspace": workspace}, fields=["_id"], batch=batch, hint="list_created"
+    ):
         yield [row["_id"] for row in rows]
 
 
-async def over(reads: Reads, workspace: str, before: datetime, done: Collection[str]) -> list[str]:
-    """Campaigns that were sent before then and are not retired in one of these ways, nor on their way; some of them."""
-    rows = await reads.find(
-        COLLECTION,
-        {
-            "workspace": workspace,
-            "sentAt": {"$lt": before},
-            "retired": {"$nin": list(done)},
-            "$or": [{"closedAt": {"$exists": False}}, {"retired": {"$ne": None}}],
-        },
-        sort=[("sentAt", 1)],
-        limit=100,
-        fields=["_id"],
-        hint="list_sent",
-    )
-    return [row["_id"] for row in rows]
+async def over(
+    reads: Reads, workspace: str, before: datetime, then: Then
+) -> AsyncIterator[list[str]]:
+    """The campaigns that were sent before `before`, without those that are retired so, or more, or on their way.
+
+    In batches, the oldest first; what begins to be retired meanwhile is in none of the later ones.
+    """
+    sent: Document = {"workspace": workspace, "sentAt": {"$lt": before}}
+    wanted: list[Document] = [{**sent, "retired": None, "closedAt": None}]
+    if then is Then.DELETE:
+        wanted.append({**sent, "retired": Then.ANONYMISE.value})
+    async for rows in reads.scan(COLLECTION, {"$or": wanted}, fields=["_id"], hint="retiring"):
+        yield [row["_id"] for row in rows]
 
 
 async def begun_to_go(reads: Reads, workspace: str) -> dict[str, datetime | None]:
     """Campaigns whose messages are to be erased, or deleted (since when they are sealed), and are not yet."""
     rows = await reads.find(
         COLLECTION,
-        {"workspace": workspace, "closedAt": {"$exists": True}, "retired": None},
+        {"workspace": workspace, "retired": None, "closedAt": {"$gt": FIRST_TIME}},
         fields=["sealedAt"],
+        hint="retiring",
     )
     return {row["_id"]: row.get("sealedAt") for row in rows}
+
+
+async def overdue(reads: Reads, workspace: str, before: datetime, then: Then) -> int:
+    """How many were sent before `before` and are not retired so, or more, be they on their way or not."""
+    due = [None, Then.ANONYMISE.value] if then is Then.DELETE else [None]
+    query = {"workspace": workspace, "retired": {"$in": due}, "sentAt": {"$lt": before}}
+    rows = await reads.aggregate(COLLECTION, [{"$match": query}, {"$count": "n"}], hint="retiring")
+    return int(rows[0]["n"]) if rows else 0
 
 
 async def sealed_among(reads: Reads, campaigns: Collection[str]) -> set[tuple[str, str]]:
@@ -310,6 +323,8 @@ INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
         ],
         {},
     ),
+    # What retention looks for, without those that it is done with: they are most of all.
+    ("retiring", [("workspace", 1), ("retired", 1), ("closedAt", 1), ("sentAt", 1)], {}),
     ("by_state", [("state", 1), ("sentAt", 1)], {}),
     ("unfinished", [("state", 1), ("_id", 1)], {}),
 )

@@ -6,11 +6,13 @@ that was erased, and it says of nobody who it was.
 
 import hashlib
 import hmac
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from typing import Any
 
 from gql_server.database import Database, Reads
 from gql_server.store import installation
+from gql_server.store.walk import FIRST_TIME
 
 COLLECTION = "erased"
 
@@ -23,11 +25,20 @@ class Tombstones:
         self._secret: bytes | None = None
 
     async def put(self, workspace: str, number: str, *, at: datetime) -> None:
-        """Note that this number (E.164) was erased; the first time stays."""
+        """Note that this number (E.164) is erased, and that this has not ended; the first time stays."""
+        key = _id(await self._key(), workspace, number)
+        new = {"workspace": workspace, "at": at}
+        with self._db.translated():
+            await self._db.collection(COLLECTION).update_one(
+                {"_id": key}, {"$setOnInsert": new, "$min": {"begun": at}}, upsert=True
+            )
+
+    async def ended(self, workspace: str, number: str) -> None:
+        """Note that nothing is left of it, whoever else may still be looking: after the tombstone nothing is added."""
         key = _id(await self._key(), workspace, number)
         with self._db.translated():
             await self._db.collection(COLLECTION).update_one(
-                {"_id": key}, {"$setOnInsert": {"workspace": workspace, "at": at}}, upsert=True
+                {"_id": key}, {"$unset": {"begun": ""}}
             )
 
     async def lift(self, workspace: str, number: str) -> bool:
@@ -57,6 +68,28 @@ class Tombstones:
         return self._secret
 
 
+async def unfinished(reads: Reads, workspace: str) -> list[datetime]:
+    """When those erasures of the workspace were begun that have not ended, the oldest first."""
+    rows = await reads.find(
+        COLLECTION,
+        {"workspace": workspace, "begun": {"$gt": FIRST_TIME}},
+        sort=[("begun", 1)],
+        fields=["begun"],
+        hint="unfinished",
+    )
+    return [row["begun"] for row in rows]
+
+
+async def count_unfinished(reads: Reads) -> int:
+    """How many erasures of all workspaces were begun and have not ended."""
+    rows = await reads.aggregate(
+        COLLECTION,
+        [{"$match": {"begun": {"$gt": FIRST_TIME}}}, {"$count": "n"}],
+        hint="unfinished",
+    )
+    return int(rows[0]["n"]) if rows else 0
+
+
 def _id(secret: bytes, workspace: str, number: str) -> str:
     return _hash(secret, "erased", workspace, number)
 
@@ -64,3 +97,13 @@ def _id(secret: bytes, workspace: str, number: str) -> str:
 def _hash(secret: bytes, *parts: str) -> str:
     # The secret signs cursors, too: what it is for stands in front. None of the parts but the last holds a NUL.
     return hmac.digest(secret, "\0".join(parts).encode(), hashlib.sha256).hex()
+
+
+# Of those that have not ended alone: there are few, if any.
+INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
+    (
+        "unfinished",
+        [("workspace", 1), ("begun", 1)],
+        {"partialFilterExpression": {"begun": {"$gt": FIRST_TIME}}},
+    ),
+)

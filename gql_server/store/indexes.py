@@ -47,7 +47,7 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
         campaigns.COLLECTION: campaigns.INDEXES,
         counters.COLLECTION: counters.INDEXES,
         dead.COLLECTION: [],
-        erased.COLLECTION: [],
+        erased.COLLECTION: erased.INDEXES,
         messages.COLLECTION: messages.INDEXES,
         orphans.COLLECTION: orphans.INDEXES,
         outbox.COLLECTION: outbox.indexes(outbox_hours),

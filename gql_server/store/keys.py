@@ -7,6 +7,8 @@ from datetime import datetime
 from pymongo import UpdateOne
 
 from gql_server.database import Database, Document, Reads, Transaction
+from gql_server.store import audit
+from gql_server.store.audit import Action, Done
 
 COLLECTION = "keys"
 
@@ -67,11 +69,13 @@ async def rotate(
     successor: Key,
     until: datetime,
     now: datetime,
+    by: str,
 ) -> Key | None:
     """Keep a successor of a key, which itself counts until then, or less long if that was so before.
 
     Its scopes are the old one's; so is its lifetime, where the successor has none of its own. Gives the successor as it
     is kept, and None, with nothing changed, where the workspace has no such key that is good and was not rotated yet.
+    That it was done, and by whom, is in the audit trail by the same commit.
     """
 
     async def exchange(tx: Transaction) -> Key | None:
@@ -102,6 +106,9 @@ async def rotate(
             expires_at = successor.created_at + (old.expires_at - old.created_at)
         made = replace(successor, scopes=old.scopes, expires_at=expires_at)
         await tx.insert(COLLECTION, [_row(made)])
+        # Of one time: what was written first is shown first, where the newest is.
+        await audit.add_to(tx, Done(workspace, by, Action.KEY_CREATED, made.id), 1, at=now)
+        await audit.add_to(tx, Done(workspace, by, Action.KEY_ROTATED, key_id), 1, at=now)
         return made
 
     return await db.transaction(exchange)

@@ -66,13 +66,14 @@ async def _copy_keys(db: Database) -> None:
     # Not by `db.latest`, whose patience is that of a request: there may be millions.
     found: Any = db.collection(messages.COLLECTION).aggregate(
         [
-            {"$match": {"keys": {"$exists": True}}},
+            {"$match": {"keys": {"$exists": True}, "recipient": {"$ne": ERASED}}},
             {"$unwind": "$keys"},
             {"$project": {"_id": {"w": "$workspace", "k": "$keys"}, "message": "$_id"}},
             {"$merge": {"into": provider_keys.COLLECTION, "whenMatched": "keepExisting"}},
         ]
     )
     await (await found if inspect.isawaitable(found) else found).to_list(None)
+    await _drop_of_the_erased(db, provider_keys.COLLECTION, "message")
 
 
 async def _copy_recipients(db: Database) -> None:
@@ -95,8 +96,32 @@ async def _copy_recipients(db: Database) -> None:
         before, moved = moved, moved + len(missing)
         if moved // TELL_EVERY > before // TELL_EVERY:
             log.info("recipients are moved to a collection of their own: %d so far", moved)
+    await _drop_of_the_erased(db, recipients.COLLECTION, "_id")
     if moved:
         log.info("recipients were moved to a collection of their own: %d", moved)
+
+
+async def _drop_of_the_erased(db: Database, collection: str, message: str) -> None:
+    """Drop what leads to an erased message, whose id stands in this field: it was erased while it was copied."""
+    found: Any = db.collection(collection).aggregate(
+        [
+            {
+                "$lookup": {
+                    "from": messages.COLLECTION,
+                    "localField": message,
+                    "foreignField": "_id",
+                    "pipeline": [{"$match": {"recipient": ERASED}}, {"$project": {"_id": 1}}],
+                    "as": "erased",
+                }
+            },
+            {"$match": {"erased": {"$ne": []}}},
+            {"$project": {"_id": 1}},
+        ]
+    )
+    left = await (await found if inspect.isawaitable(found) else found).to_list(None)
+    for first in range(0, len(left), BATCH):
+        some = [row["_id"] for row in left[first : first + BATCH]]
+        await db.collection(collection).delete_many({"_id": {"$in": some}})
 
 
 def _recipient(row: Mapping[str, Any]) -> Document:

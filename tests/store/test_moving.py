@@ -10,7 +10,16 @@ import pytest
 
 from gql_server.database import Database
 from gql_server.domain.condition import CampaignCondition
-from gql_server.store import campaign_lists, indexes, message_lists, messages, moving, recipients
+from gql_server.domain.message import ERASED
+from gql_server.store import (
+    campaign_lists,
+    campaigns,
+    indexes,
+    message_lists,
+    messages,
+    moving,
+    recipients,
+)
 from gql_server.store.campaign_lists import CampaignOrder
 from gql_server.store.message_rows import row_of
 from gql_server.store.walk import Walk
@@ -124,3 +133,76 @@ async def test_what_a_server_of_before_registers_meanwhile_is_moved_too(db: Data
     found = await message_lists.by_number(db.latest, "acme", CAMPAIGN, "", FIRST)
     assert late["_id"] in {m.id for m in found}
     assert len(found) == 4
+
+
+async def test_nothing_is_moved_of_a_message_that_is_erased_meanwhile(db: Database) -> None:
+    await as_before(db, 20)
+    every = moving._all
+    erased: list[str] = []
+
+    async def and_then_erased(db: Database, collection: str, fields: list[str]) -> Any:
+        async for rows in every(db, collection, fields):
+            if collection == "messages" and not erased:
+                erased.append(rows[3]["_id"])
+                await db.collection("messages").update_one(
+                    {"_id": erased[0]}, {"$set": {"recipient": ERASED}}
+                )
+            yield rows
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(moving, "_all", and_then_erased)
+        await indexes.ensure(db, outbox_hours=24)
+
+    kept = await db.collection("recipients").distinct("_id")
+    assert len(kept) == 19
+    assert erased[0] not in kept
+
+
+async def test_no_key_leads_to_a_message_that_was_erased_while_its_keys_were_moved(
+    db: Database,
+) -> None:
+    # given the keys of before 0009, one of which was moved when its message was erased, and another erased before
+    chance = random.Random(7)
+    rows = [row_of(some_message(CAMPAIGN, "acme", n, chance), NOW) for n in range(3)]
+    for row, keys in zip(rows, (["twilio:SM1"], ["sinch:1"], ["sinch:1"]), strict=True):
+        row["keys"] = keys
+    rows[1]["recipient"] = rows[2]["recipient"] = ERASED
+    await db.collection("messages").create_index([("keys", 1)], name="keys")
+    await db.collection("messages").insert_many(rows)
+    await db.collection("provider_keys").insert_one(
+        {"_id": {"w": "acme", "k": "sinch:b:33612345678"}, "message": rows[1]["_id"]}
+    )
+
+    await indexes.ensure(db, outbox_hours=24)
+
+    left = await db.collection("provider_keys").find({}).to_list(None)
+    assert left == [{"_id": {"w": "acme", "k": "twilio:SM1"}, "message": rows[0]["_id"]}]
+
+
+async def test_who_is_renamed_or_moved_meanwhile_is_passed_by_by_no_walk(db: Database) -> None:
+    # given more campaigns than are read to choose among the lists, which are as good as each other; the one that
+    # nobody moves in was made last
+    await indexes.ensure(db, outbox_hours=24)
+    kept = db.collection("campaigns")
+    chance = random.Random(7)
+    for n in range(150):
+        row = {
+            "workspace": "acme", "folded": f"{n:03}", "state": "SENDING", "type": "OTP",
+            "createdAt": NOW + timedelta(hours=n), "sentAt": NOW + timedelta(hours=n),
+        }  # fmt: skip
+        await kept.insert_one({"_id": some_campaign("acme", n, chance).id, **row})
+    (created,) = [fields for name, fields, _ in campaigns.INDEXES if name == "list_created"]
+    await kept.drop_index("list_created")
+    await kept.create_index(list(created), name="list_created")
+    last = (await kept.find({}).sort("createdAt", -1).to_list(None))[0]["_id"]
+
+    seen: list[str] = []
+    async for page in campaigns.all_of(db.latest, "acme", batch=10):
+        seen += page
+        # the last one goes where the walk has been
+        await kept.update_one(
+            {"_id": last}, {"$set": {"folded": "", "sentAt": NOW - timedelta(hours=1)}}
+        )
+
+    assert last in seen
+    assert len(set(seen)) == 150

@@ -23,7 +23,7 @@ from gql_server.database import Database, Reads, Transaction
 from gql_server.domain import cursor, ids
 from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.condition import CampaignCondition
-from gql_server.domain.retention import Retention
+from gql_server.domain.retention import Retention, Then
 from gql_server.services import Services, utc_now
 from gql_server.store import campaigns, counters, keys
 from gql_server.store.campaign_lists import CampaignOrder
@@ -57,6 +57,7 @@ OF_ALL: dict[str, str] = {
     **dict.fromkeys(
         ("messages.remove", "recipients.remove"), "messages of a campaign that is being retired"
     ),
+    "erased.count_unfinished": "a number for the metrics",
     "workspaces.retaining": "the retention's own round; it says of each whose it is",
     "recipients.add": "rows that `row_of` makes, which takes the workspace",
     "campaigns.change": "by campaign, each looked up with its workspace",
@@ -189,7 +190,7 @@ class World:
             "keep": 0,
             "batch": 100,
             "before": datetime(2090, 1, 1, tzinfo=UTC),
-            "done": [],
+            "then": Then.ANONYMISE,
             "digits": self.tenant.mark,
             "orphans": self.orphans,
             "receipts": self.orphans,
@@ -197,6 +198,7 @@ class World:
             "retention": Retention(),
             "entry": self.entry,
             "reason": BlacklistReason.MANUAL,
+            "by": "command",
         }
 
 
@@ -204,7 +206,10 @@ BEGINS = {"blacklist.add", "workspaces.ensure", "workspaces.set_thresholds"}
 """What makes something of a workspace's own, whatever else there is."""
 
 
-NOTHING = {"audit.of_workspace", "dead.speaking_of", "campaigns.begun_to_go"}
+NOTHING = {
+    *("audit.of_workspace", "dead.speaking_of", "campaigns.begun_to_go"),
+    *("campaigns.over", "campaigns.overdue", "erased.unfinished"),
+}
 """What the tenant has nothing of."""
 
 
