@@ -18,6 +18,7 @@
 * auth           key, token -> viewer         * numbers  phone numbers, in clear and masked
 * tokens, jwks   JWTs, and their keys         * attempts who failed to sign in too often
 * key_hash       what is kept of a key        * key_use  when a key was used last
+* key_secret     GQL_SECRET is the right one
 * wire           uvicorn's protocols, bounded  * origins  whose pages may ask
 * erasure        a person is forgotten        * retention old messages go
 * domain/        what the words mean          * providers/  their words, ours

@@ -25,6 +25,7 @@ from gql_server.connections import connections_of
 from gql_server.database import Database, open_database
 from gql_server.fetching import Fetcher
 from gql_server.headers import SecurityHeaders
+from gql_server.key_secret import key_hashes
 from gql_server.logs import log
 from gql_server.origins import origin_pattern
 from gql_server.services import Services, running
@@ -66,12 +67,14 @@ class State(TypedDict):
 async def connected(settings: Settings, *, server: bool = False) -> AsyncIterator[Database]:
     """The database that the settings name, or the embedded one: as its server, or for a command.
 
-    :raises StartError: it cannot be reached, or must not be used.
+    :raises StartError: it cannot be reached, must not be used, or its keys are kept by another GQL_SECRET.
     """
     if settings.mongodb_url is not None:
         url: str = settings.mongodb_url
         db = await open_database(url, settings.mongodb_database, settings.mongo_driver)
         try:
+            if server:
+                await key_hashes(db, settings.secret)
             yield db
         finally:
             await db.close()
@@ -80,6 +83,8 @@ async def connected(settings: Settings, *, server: bool = False) -> AsyncIterato
     async with open_embedded(settings.data_dir) as mongo:
         db = await open_database(mongo.url, settings.mongodb_database, settings.mongo_driver)
         try:
+            if server:
+                await key_hashes(db, settings.secret)
             yield db
         finally:
             await db.close()

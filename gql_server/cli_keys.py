@@ -12,6 +12,7 @@ from gql_server.cli_database import AsJson, Id, NewWorkspace, Workspace, checked
 from gql_server.cli_run import refused, settings_of, written
 from gql_server.database import Database
 from gql_server.key_hash import KeyHashes
+from gql_server.key_secret import key_hashes
 from gql_server.services import utc_now
 from gql_server.settings import Settings
 from gql_server.store import audit, installation, keys, workspaces
@@ -163,6 +164,26 @@ def revoke_key(workspace: Workspace, key_id: Id, as_json: AsJson = False) -> Non
         typer.echo(json.dumps({"id": key_id, "workspace": workspace, "revoked": True}))
 
 
+@keys_app.command("forget-secret")
+def forget_secret(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Start again with another GQL_SECRET, since the one that keys are kept by is lost.
+
+    Keys that were made or used with it are not known any more: make new ones. Nothing else hangs on it.
+    """
+    if not yes:
+        typer.confirm(
+            "Keys that were used with the lost secret will never work again. Go on?", abort=True
+        )
+
+    async def forget(db: Database) -> None:
+        await installation.mark_keys(db, None)
+
+    with_database(settings_of(), forget)
+    typer.echo("Set GQL_SECRET on all servers, start them, and make new keys.")
+
+
 _NO_KEY = "This workspace has no key of this id; see `gql-server keys list`."
 
 
@@ -171,7 +192,7 @@ async def _note(db: Database, workspace: str, action: Action, key_id: str) -> No
 
 
 async def _hashes(db: Database, settings: Settings) -> KeyHashes:
-    return KeyHashes((await installation.load(db)).secret, settings.secret)
+    return await key_hashes(db, settings.secret)
 
 
 def _show(text: str, key: Key, *, as_json: bool, more: dict[str, str] | None = None) -> None:

@@ -21,6 +21,11 @@ class KeyHashes:
         # Without one at last: keys from before it was set go on working.
         self._keys = [_derived(installation_secret, secret) for secret in (*secrets, "")]
 
+    @property
+    def marks(self) -> list[bytes]:
+        """What tells each secret from others without telling it; the first one's first. 8 bytes each."""
+        return [hmac.digest(key, b"mark", "sha256")[:8] for key in self._keys]
+
     def of(self, key_id: str, secret: str) -> bytes:
         """The hash to be kept of a key; 32 bytes."""
         return _keyed(self._keys[0], key_id, secret)

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import httpx
 import pytest
 
 from gql_server import auth, connections, key_use
+from gql_server.app import connected
 from gql_server.attempts import Attempts
 from gql_server.auth import Authenticator
 from gql_server.database import Database
@@ -508,3 +510,39 @@ async def test_a_key_that_is_revoked_closes_what_is_open_on_every_server_within_
                 assert await socket.closed() == 4403
             await still.subscribe("1", COUNT)
             assert await still.next() == {"campaigns": {"totalCount": 0}}
+
+
+async def test_what_has_not_the_secret_that_keys_are_kept_by_does_not_start_and_makes_no_key(
+    settings: Settings, db: Database, gql_server: Command
+) -> None:
+    async def starts(*secrets: str) -> None:
+        async with connected(
+            replace(settings, mongodb_database=db.name, secret=secrets), server=True
+        ):
+            pass
+
+    # a secret may come later, and be exchanged
+    await starts()
+    await starts(OTHER)
+    await starts(OTHER, SECRET)
+    await starts(SECRET, OTHER)
+    await starts(SECRET)
+
+    # but whoever lacks it is told so
+    for secrets in ((), (OTHER,)):
+        with pytest.raises(StartError, match="GQL_SECRET is missing, or is not the one"):
+            await starts(*secrets)
+    made = await gql_server("keys", "create", "--workspace", "acme", "--json", GQL_SECRET=OTHER)
+    assert (made.code, made.out) == (1, "")
+    assert "forget-secret" in made.err
+    assert await keys.of_workspace(db.latest, "acme") == []
+    made = await gql_server("keys", "create", "--workspace", "acme", "--json", GQL_SECRET=SECRET)
+    assert made.code == 0
+
+    # and where it is lost, that can be said
+    asked = await gql_server("keys", "forget-secret")
+    assert asked.code == 1
+    with pytest.raises(StartError):
+        await starts(OTHER)
+    assert (await gql_server("keys", "forget-secret", "--yes")).code == 0
+    await starts(OTHER)

@@ -14,6 +14,8 @@ class Installation:
 
     epoch: str
     secret: bytes
+    #: tells by which secret keys are kept; None: nobody has said so yet
+    key_mark: bytes | None = None
 
 
 async def load(db: Database) -> Installation:
@@ -26,4 +28,14 @@ async def load(db: Database) -> Installation:
             return_document=True,
         )
     assert row is not None
-    return Installation(epoch=row["epoch"], secret=bytes(row["secret"]))
+    mark = row.get("keyMark")
+    return Installation(row["epoch"], bytes(row["secret"]), None if mark is None else bytes(mark))
+
+
+async def mark_keys(db: Database, mark: bytes | None) -> None:
+    """Keep by which secret keys are kept from now on; None: by any."""
+    with db.translated():
+        await db.collection(COLLECTION).update_one(
+            {"_id": "installation"},
+            {"$set": {"keyMark": mark}} if mark is not None else {"$unset": {"keyMark": ""}},
+        )
