@@ -12,6 +12,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import ClassVar
 from zoneinfo import ZoneInfo
 
@@ -85,7 +86,8 @@ class Case:
     def signed(self, name: str, url: str = URL) -> WebhookRequest:
         """The good request, signed with the secret of this name."""
         assert self.sign is not None
-        return self.sign(self.good(url), name)
+        # Now: the cases are made when tests are collected, and a signature is good for minutes.
+        return self.sign(replace(self.good(url), arrived_at=datetime.now(UTC)), name)
 
     def with_signature(self, signature: str) -> WebhookRequest:
         """The good request with this in place of its signature."""
