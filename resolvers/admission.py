@@ -54,6 +54,10 @@ async def admitted(
     payer = context if context is not None and context.viewer is not None else None
     if payer is not None and not schema.documents.knows(query):
         pay_for_document(payer)
+        assert payer.viewer is not None
+        await schema.documents.read_anew(
+            schema._schema, query, {"max_tokens": MOST_TOKENS}, payer.viewer.key_id
+        )
     try:
         weights = schema.documents.weighed(schema._schema, query, {"max_tokens": MOST_TOKENS})
         asked = weights.of(name, variables)

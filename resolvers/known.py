@@ -4,11 +4,14 @@ Strawberry's own caches do the same in two steps, and the second one finds a doc
 third of a millisecond for that of a report page, with every request.
 """
 
+import asyncio
 import contextlib
+import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from weakref import WeakValueDictionary
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, validate
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, specified_rules, validate
 from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import ParseOptions
 
@@ -17,6 +20,8 @@ from resolvers.limits import MOST_CHARACTERS, MOST_ERRORS
 from resolvers.weighing import Weights
 
 MOST = 256
+REST = 3.0
+"""Times as long as the reading took, in which nothing else of the same reader is read."""
 LONGEST_ALL = 1_000_000
 """Characters of all that are kept; an AST takes a hundred times the memory of its text."""
 
@@ -38,6 +43,7 @@ class Documents:
     def __init__(self) -> None:
         self._known: OrderedDict[str, Known] = OrderedDict()
         self._characters = 0
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.parsed = 0
         """How many were not known."""
         self.validated = 0
@@ -62,6 +68,34 @@ class Documents:
             # A new one each time: an exception keeps the frames that it went through, and so all that was asked.
             raise PublicError(found.weights, "TOO_COMPLEX")
         return found.weights
+
+    async def read_anew(
+        self, schema: GraphQLSchema, text: str, options: ParseOptions, reader: str
+    ) -> None:
+        """Do all that is done to a document once, in its reader's turn; what is wrong with it is told later.
+
+        One after the other of each reader's, with a rest after each: it is done at one go, while everybody else
+        waits, so that many at once would be one long pause for all.
+        """
+        turn = self._turns.get(reader)
+        if turn is None:
+            turn = self._turns[reader] = asyncio.Lock()
+        async with turn:
+            if self.knows(text):
+                return
+            began = time.perf_counter()
+            with contextlib.suppress(GraphQLError, PublicError):
+                self.weighed(schema, text, options)
+                await asyncio.sleep(0)
+                self.check(schema, self.known(text, options))
+            await asyncio.sleep(REST * (time.perf_counter() - began))
+
+    def check(self, schema: GraphQLSchema, known: Known) -> list[GraphQLError]:
+        """What the rules of GraphQL have against a document."""
+        if known.errors is None:
+            self.validated += 1
+            known.errors = validate(schema, known.document, specified_rules, max_errors=MOST_ERRORS)
+        return known.errors
 
     def known(self, text: str, options: ParseOptions) -> Known:
         """The document of this text.
@@ -111,13 +145,5 @@ class Knowing(SchemaExtension):
         """Say what is wrong with it, where that is known."""
         context, known = self.execution_context, self._known
         if known is not None and context.graphql_document is known.document:
-            if known.errors is None:
-                self._documents.validated += 1
-                known.errors = validate(
-                    context.schema._schema,
-                    known.document,
-                    context.validation_rules,
-                    max_errors=MOST_ERRORS,
-                )
-            context.pre_execution_errors = known.errors
+            context.pre_execution_errors = self._documents.check(context.schema._schema, known)
         yield

@@ -1,5 +1,6 @@
 """What is remembered of what was asked, and what is not."""
 
+import asyncio
 import gc
 import tracemalloc
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from graphql import GraphQLError
 
 from gql_server.errors import PublicError
+from resolvers import known
 from resolvers.known import Documents
 from resolvers.schema import make_schema
 from tests.conftest import Api
@@ -86,6 +88,31 @@ async def test_documents_that_are_not_known_are_read_so_many_times_a_minute_for_
         assert await api.codes(document(1)) == []
         assert await api.codes(document(2), key=await api.new_key()) == []
         assert await api.codes(document(2)) == []
+
+
+async def test_new_documents_of_one_key_are_read_in_turn_and_those_of_others_between(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a key that sends several at once, and a rest after each that can be seen
+    monkeypatch.setattr(known, "REST", 300.0)
+    other = await api.new_key()
+    answered: list[str] = []
+
+    async def ask(name: str, key: str) -> None:
+        fields = " ".join(f"a{n}: totalCount" for n in range(30))
+        assert await api.codes(f"query {name} {{ campaigns {{ {fields} }} }}", key=key) == []
+        answered.append(name)
+
+    # when another one asks after it
+    flood = [asyncio.create_task(ask(f"F{n}", api.key)) for n in range(3)]
+    await asyncio.sleep(0.02)
+    await ask("Calm", other)
+    await asyncio.gather(*flood)
+
+    # then it has not waited for all of them
+    assert set(answered) == {"F0", "F1", "F2", "Calm"}
+    assert answered[-1] != "Calm"
+    assert answered[-2] != "Calm"
 
 
 async def test_the_name_of_an_operation_that_is_not_there_is_not_kept() -> None:
