@@ -80,15 +80,18 @@ class Documents:
         turn = self._turns.get(reader)
         if turn is None:
             turn = self._turns[reader] = asyncio.Lock()
-        async with turn:
-            if self.knows(text):
-                return
-            began = time.perf_counter()
-            with contextlib.suppress(GraphQLError, PublicError):
-                self.weighed(schema, text, options)
-                await asyncio.sleep(0)
-                self.check(schema, self.known(text, options))
-            await asyncio.sleep(REST * (time.perf_counter() - began))
+        await turn.acquire()
+        rest = 0.0
+        try:
+            if not self.knows(text):
+                began = time.perf_counter()
+                with contextlib.suppress(GraphQLError, PublicError):
+                    self.weighed(schema, text, options)
+                    self.check(schema, self.known(text, options))
+                rest = REST * (time.perf_counter() - began)
+        finally:
+            # The next one waits, and not who has just been served.
+            asyncio.get_running_loop().call_later(rest, turn.release)
 
     def check(self, schema: GraphQLSchema, known: Known) -> list[GraphQLError]:
         """What the rules of GraphQL have against a document."""
