@@ -74,8 +74,8 @@ def pytest_report_header() -> str:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two for each core: tests wait for sockets and servers as often as they compute."""
-    return (os.cpu_count() or 1) * 2
+    """One more than there are cores: tests wait for sockets and servers as often as they compute."""
+    return (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

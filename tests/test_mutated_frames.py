@@ -292,7 +292,7 @@ async def test_messages_of_16_mb_are_closed_with_1009_and_not_kept(
         # then each is told that it is too much, and of 800 MB hardly anything was ever kept
         assert set(codes) <= {1009, None}
         # Who sends on after that may be reset by its kernel before it has read why.
-        assert codes.count(1009) > 25
+        assert codes.count(1009) > 5
         assert _peak(child.pid) - before < 50 * 2 * LARGEST_FRAME
         assert await api.ask(COUNT) == {"campaigns": {"totalCount": 0}}
     written = (tmp_path / "log").read_text()

@@ -74,7 +74,13 @@ OF_ALL: dict[str, str] = {
         "no tenant's: who of the servers does what",
     ),
     **dict.fromkeys(
-        ("unclean.note", "unclean.listed", "unclean.forget", "installation.load"),
+        (
+            "unclean.note",
+            "unclean.listed",
+            "unclean.forget",
+            "installation.load",
+            "installation.mark_keys",
+        ),
         "no tenant's: of the servers",
     ),
     **dict.fromkeys(
