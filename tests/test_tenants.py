@@ -432,15 +432,19 @@ async def test_an_answer_that_is_kept_is_kept_for_its_own_workspace(scene: Scene
 async def test_a_mutation_is_answered_as_of_what_nobody_has(scene: Scene, how: str) -> None:
     tried = 0
     for one in tries(scene, "mutation", how):
-        answers = []
-        for foreign in (True, False):
-            # Of its own, so that what the one try does is nothing to the next.
-            await scene.fresh()
-            document = one.document(scene.base(), foreign=foreign)
-            value = one.thing.foreign if foreign else one.thing.unknown
-            written = value if one.place == "RecipientInput.number" else ""
-            answer = await scene.stranger.post(document, one.about, written=written)
-            answers.append((answer.status_code, settled(answer.json(), value)))
+        # Between a campaign and what is done with it a minute may end: then its timeline has a point more.
+        for _ in range(3):
+            answers = []
+            for foreign in (True, False):
+                # Of its own, so that what the one try does is nothing to the next.
+                await scene.fresh()
+                document = one.document(scene.base(), foreign=foreign)
+                value = one.thing.foreign if foreign else one.thing.unknown
+                written = value if one.place == "RecipientInput.number" else ""
+                answer = await scene.stranger.post(document, one.about, written=written)
+                answers.append((answer.status_code, settled(answer.json(), value)))
+            if answers[0] == answers[1]:
+                break
         assert answers[0] == answers[1], one.about
         tried += 1
     assert tried > 50
