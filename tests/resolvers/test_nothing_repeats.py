@@ -183,6 +183,8 @@ async def test_no_field_looks_through_a_collection(tour: Tour) -> None:
     assert len({str(next(iter(read.values()))) for read in seen}) >= 8, "many collections"
     looked_through = {}
     for read in seen:
+        if next(iter(read.values())) == "leases":
+            continue  # the roll call of the processes, by the clock: there are as many as processes
         done = await explained(api.db, read)
         if done.stages & {"COLLSCAN", "SORT", "$sort"}:
             looked_through[next(iter(read.values()))] = read

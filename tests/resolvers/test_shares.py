@@ -70,6 +70,8 @@ async def nothing_left(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """No test leaves an execution, a subscriber, a connection or a task behind."""
     monkeypatch.setattr(share_module, "LINGER", 0.05)
     names = ("gql_live_shares", "gql_live_subscribers", "gql_connections")
+    # What another file's last test has left lingers for a second.
+    await until(lambda: gauge("gql_live_shares") == 0)
     before = {name: gauge(name) for name in names}
     tasks = len(asyncio.all_tasks())
     yield
