@@ -11,6 +11,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -25,6 +26,7 @@ from benchmarks.walk import Walk
 from gql_server.domain import ids
 
 WANTED = "a ratio of 0.9"
+OTHER, BESIDE = "the other checkout", "beside the other"
 BODIES = {"receipts/s in bodies of 100": (100, 16), "receipts/s in bodies of 1": (1, 256)}
 """How many receipts a body holds, and how many connections there are."""
 
@@ -71,7 +73,7 @@ async def measure(
             Asked(it.name, it.server, [query(it.server, document, variables, it.key)])
             for it in sides
         )
-        told = Told(f"{name}, beside the other", "the other checkout", {}, WANTED)
+        told = Told(f"{name}, {BESIDE}", OTHER, {}, WANTED)
         return await compared(env, ours, theirs, told, seconds, pairs, bar(name))
 
     with both(env, here, other) as sides:
@@ -127,34 +129,24 @@ async def _received(
     latencies: dict[str, list[float]] = {side.name: [] for side in sides}
     refused = 0
 
-    def run(side: Checkout) -> Callable[[float], Awaitable[Sample]]:
-        async def post(share: float) -> Sample:
-            nonlocal refused
-            cpu = env.data.cpu({side.name: side.server})
-            outcome = await hot.post([side.server], int(receipts * share), body, connections)
-            refused += outcome.refused
-            if share == 1:
-                latencies[side.name] += outcome.latencies
-            return Sample(int(receipts * share) / outcome.seconds, outcome.seconds, cpu.shares())
+    async def post(side: Checkout, share: float) -> Sample:
+        nonlocal refused
+        cpu = env.data.cpu({side.name: side.server})
+        outcome = await hot.post([side.server], int(receipts * share), body, connections)
+        refused += outcome.refused
+        if share == 1:
+            latencies[side.name] += outcome.latencies
+        return Sample(int(receipts * share) / outcome.seconds, outcome.seconds, cpu.shares())
 
-        return post
-
-    ours, theirs = sides
-    samples = await interleaved(pairs, run(ours), run(theirs), advance)
-    return Row(
-        name=f"{name}, beside the other",
-        limit="the other checkout",
-        ours=samples[0],
-        theirs=samples[1],
-        checks=await hot.checks(),
-        figures={
-            "connections": connections,
-            "refused": refused,
-            **milliseconds(latencies[ours.name]),
-            **milliseconds(latencies[theirs.name], "the other's"),
-        },
-        wanted=WANTED,
-    )
+    row = await _row(name, sides, post, pairs, advance)
+    row.checks = await hot.checks()
+    row.figures = {
+        "connections": connections,
+        "refused": refused,
+        **milliseconds(latencies[sides[0].name]),
+        **milliseconds(latencies[sides[1].name], "the other's"),
+    }
+    return row
 
 
 async def _told(
@@ -166,24 +158,27 @@ async def _told(
     pairs: int,
     advance: Callable[[], None],
 ) -> Row:
-    def run(side: Checkout) -> Callable[[float], Awaitable[Sample]]:
-        async def tell(share: float) -> Sample:
-            told = int(events * share)
-            return await fanout.once(env, steps, side.server, side.key, subscribers, told)
+    async def tell(side: Checkout, share: float) -> Sample:
+        told = int(events * share)
+        return await fanout.once(env, steps, side.server, side.key, subscribers, told)
 
-        return tell
+    row = await _row(f"frames/s to {subscribers} subscribers", sides, tell, pairs, advance)
+    # it would have failed else
+    row.checks = {"each event reached each subscriber once, as the same frame": True}
+    row.figures = {"events a pair": events}
+    return row
 
-    ours, theirs = sides
-    samples = await interleaved(pairs, run(ours), run(theirs), advance)
-    return Row(
-        name=f"frames/s to {subscribers} subscribers, beside the other",
-        limit="the other checkout",
-        ours=samples[0],
-        theirs=samples[1],
-        checks={"each event reached each subscriber once, as the same frame": True},
-        figures={"events a pair": events},
-        wanted=WANTED,
-    )
+
+async def _row(
+    name: str,
+    sides: tuple[Checkout, Checkout],
+    run: Callable[[Checkout, float], Awaitable[Sample]],
+    pairs: int,
+    advance: Callable[[], None],
+) -> Row:
+    ours, theirs = (partial(run, side) for side in sides)
+    samples = await interleaved(pairs, ours, theirs, advance)
+    return Row(f"{name}, {BESIDE}", OTHER, samples[0], samples[1], checks={}, wanted=WANTED)
 
 
 def key_of(env: Environment, **tree: str) -> str:

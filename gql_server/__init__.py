@@ -19,8 +19,10 @@
 * tokens, jwks   JWTs, and their keys         * attempts who failed to sign in too often
 * key_hash       what is kept of a key        * key_use  when a key was used last
 * key_secret     GQL_SECRET is the right one
-* wire           uvicorn's protocols, bounded  * origins  whose pages may ask
+* wire           uvicorn's protocols, bounded * origins  whose pages may ask
+* buses          which there are, and need
 * erasure        a person is forgotten        * retention old messages go
+* erasures       those that a server has begun
 * domain/        what the words mean          * providers/  their words, ours
 * store/         one file per collection      * database, embedded  Mongo, opened; Mongo, brought along
 * settings, errors, logs, metrics, batching, deadlines   what everybody uses

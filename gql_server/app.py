@@ -69,8 +69,7 @@ async def connected(settings: Settings, *, server: bool = False) -> AsyncIterato
 
     :raises StartError: it cannot be reached, must not be used, or its keys are kept by another GQL_SECRET.
     """
-    if settings.mongodb_url is not None:
-        url: str = settings.mongodb_url
+    async with _address(settings, server=server) as url:
         db = await open_database(url, settings.mongodb_database, settings.mongo_driver)
         try:
             if server:
@@ -78,16 +77,16 @@ async def connected(settings: Settings, *, server: bool = False) -> AsyncIterato
             yield db
         finally:
             await db.close()
+
+
+@asynccontextmanager
+async def _address(settings: Settings, *, server: bool) -> AsyncIterator[str]:
+    if settings.mongodb_url is not None:
+        yield settings.mongodb_url
         return
     open_embedded = embedded.serving if server else embedded.attached
     async with open_embedded(settings.data_dir) as mongo:
-        db = await open_database(mongo.url, settings.mongodb_database, settings.mongo_driver)
-        try:
-            if server:
-                await key_hashes(db, settings.secret)
-            yield db
-        finally:
-            await db.close()
+        yield mongo.url
 
 
 def create_app(settings: Settings, *, graphql: Endpoint, db: Database | None = None) -> Starlette:

@@ -9,7 +9,7 @@ from collections.abc import Sized
 from datetime import timedelta
 from typing import Any
 
-from throttled import MemoryStore, RateLimiterType, Throttled, per_duration
+from throttled import MemoryStore, Quota, RateLimiterType, Throttled, per_duration
 from throttled import asyncio as asynchronous
 
 from gql_server.logs import kind, log
@@ -22,6 +22,7 @@ REDIS_PATIENCE = 0.5
 RETRY_REDIS = 5.0
 """Seconds until Redis is asked again when it did not answer: nobody waits for it with each request."""
 
+_BUCKET = RateLimiterType.TOKEN_BUCKET.value
 _PREFIX = "gql_server:budget:"
 
 
@@ -36,7 +37,13 @@ class Budgets:
         broadcast_url: str = "memory://",
     ) -> None:
         """Of both 0 sets no limit. Documents are counted by this process alone, which reads them."""
-        self._documents = _of_documents(documents_a_minute) if documents_a_minute else None
+        # Of an app's documents all are new after a start, and later none.
+        burst = max(1, documents_a_minute // 4)
+        self._documents = (
+            Throttled(using=_BUCKET, quota=_quota(documents_a_minute, burst), store=_store())
+            if documents_a_minute
+            else None
+        )
         self._capacity = points_a_minute
         self._own: Throttled | None = None
         self._shared: asynchronous.Throttled | None = None
@@ -45,11 +52,10 @@ class Budgets:
         self._ask_redis_at = 0.0
         if not points_a_minute:
             return
-        quota = per_duration(timedelta(minutes=1), limit=points_a_minute, burst=points_a_minute)
-        bucket = RateLimiterType.TOKEN_BUCKET.value
-        store = MemoryStore(options={"MAX_SIZE": MOST_REMEMBERED})
+        quota = _quota(points_a_minute, points_a_minute)
+        store = _store()
         self._keys = store._backend.get_client()
-        self._own = Throttled(using=bucket, quota=quota, store=store)
+        self._own = Throttled(using=_BUCKET, quota=quota, store=store)
         if broadcast_url.startswith(("redis://", "rediss://", "redis-stream://")):
             url = broadcast_url.replace("redis-stream://", "redis://", 1)
             patience = {
@@ -57,7 +63,7 @@ class Budgets:
                 "SOCKET_CONNECT_TIMEOUT": REDIS_PATIENCE,
             }
             self._redis = asynchronous.RedisStore(server=url, options=patience)
-            self._shared = asynchronous.Throttled(using=bucket, quota=quota, store=self._redis)
+            self._shared = asynchronous.Throttled(using=_BUCKET, quota=quota, store=self._redis)
 
     @property
     def remembered(self) -> int:
@@ -95,11 +101,12 @@ class Budgets:
             await self._redis._backend.get_client().connection_pool.disconnect()
 
 
-def _of_documents(a_minute: int) -> Throttled:
-    """Of an app's documents all are new after a start, and later none; a quarter of a minute's at once."""
-    quota = per_duration(timedelta(minutes=1), limit=a_minute, burst=max(1, a_minute // 4))
-    store = MemoryStore(options={"MAX_SIZE": MOST_REMEMBERED})
-    return Throttled(using=RateLimiterType.TOKEN_BUCKET.value, quota=quota, store=store)
+def _quota(a_minute: int, burst: int) -> Quota:
+    return per_duration(timedelta(minutes=1), limit=a_minute, burst=burst)
+
+
+def _store() -> MemoryStore:
+    return MemoryStore(options={"MAX_SIZE": MOST_REMEMBERED})
 
 
 def _told(result: Any) -> float | None:

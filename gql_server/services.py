@@ -13,7 +13,8 @@ from gql_server.budgets import Budgets
 from gql_server.commit import Clock, Committer
 from gql_server.connections import Connections, connections_of
 from gql_server.database import Database
-from gql_server.erasure import Erasure, Erasures
+from gql_server.erasure import Erasure
+from gql_server.erasures import Erasures
 from gql_server.events import Events
 from gql_server.expiry import Expiry
 from gql_server.ingestion import Ingestion

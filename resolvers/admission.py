@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Mapping
 from contextlib import nullcontext
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from graphql import GraphQLError, GraphQLSchema
-from strawberry.types.execution import PreExecutionError
+from strawberry.types.execution import ParseOptions, PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from gql_server.database import until
@@ -25,18 +25,27 @@ HELD_SECONDS = 0.25
 MOST_HELD = 1_000
 """Refusals that wait at once; more are told at once, so that they do not pile up."""
 
-_held = 0
 
+class Refusals:
+    """Those that are answered a little later: whoever comes again at once comes no more often than that."""
 
-class Documented(Protocol):
-    """What has a schema, and remembers documents."""
+    def __init__(self) -> None:
+        self._held = 0
 
-    documents: Documents
-    _schema: GraphQLSchema
+    async def hold(self) -> None:
+        """Wait, where not too many do."""
+        if self._held >= MOST_HELD:
+            return
+        self._held += 1
+        try:
+            await asyncio.sleep(HELD_SECONDS)
+        finally:
+            self._held -= 1
 
 
 async def admitted(
-    schema: Documented,
+    documents: Documents,
+    schema: GraphQLSchema,
     context: Context | None,
     query: str | None,
     name: str | None,
@@ -52,15 +61,11 @@ async def admitted(
     if not query:
         return None
     payer = context if context is not None and context.viewer is not None else None
-    if payer is not None and not schema.documents.knows(query):
-        pay_for_document(payer)
-        assert payer.viewer is not None
-        await schema.documents.read_anew(
-            schema._schema, query, {"max_tokens": MOST_TOKENS}, payer.viewer.key_id
-        )
+    options: ParseOptions = {"max_tokens": MOST_TOKENS}
     try:
-        weights = schema.documents.weighed(schema._schema, query, {"max_tokens": MOST_TOKENS})
-        asked = weights.of(name, variables)
+        if payer is not None and not documents.knows(query):
+            await documents.read_anew(schema, query, options, pay_for_document(payer))
+        asked = documents.weighed(schema, query, options).of(name, variables)
     except (PublicError, GraphQLError):
         if payer is not None:
             await pay(payer, 1)  # to be refused, again and again, is not for nothing
@@ -83,8 +88,8 @@ async def pay(context: Context, points: int) -> None:
         raise RateLimited(retry_after)
 
 
-def pay_for_document(context: Context) -> None:
-    """Take one of the documents that the viewer may have read anew.
+def pay_for_document(context: Context) -> str:
+    """Take one of the documents that the viewer may have read anew; whose it was.
 
     :raises RateLimited: there were too many.
     """
@@ -92,18 +97,7 @@ def pay_for_document(context: Context) -> None:
     retry_after = context.services.budgets.take_document(context.viewer.key_id)
     if retry_after is not None:
         raise RateLimited(retry_after, documents=True)
-
-
-async def hold_back() -> None:
-    """Answer a little later: whoever does not wait as told, and comes at once, comes no more often than this."""
-    global _held  # noqa: PLW0603 - of this process
-    if _held >= MOST_HELD:
-        return
-    _held += 1
-    try:
-        await asyncio.sleep(HELD_SECONDS)
-    finally:
-        _held -= 1
+    return context.viewer.key_id
 
 
 async def note_shown(context: Context, messages: Mapping[str, int]) -> None:

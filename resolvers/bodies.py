@@ -1,9 +1,11 @@
 """What is read of a caller's JSON: strictly, and no deeper than anybody asks."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from cross_web import HTTPException
 
 MOST_NESTED = 64
 """Levels of lists and objects within each other; an input of ours has 5."""
@@ -26,6 +28,18 @@ def decoded(data: str | bytes) -> dict[str, Any] | list[Any]:
     if is_nested(value, MOST_NESTED):
         raise json.JSONDecodeError(f"more than {MOST_NESTED} levels", "", 0)
     return value
+
+
+def parameters(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is asked in an address: `variables` and `extensions` are JSON; its null says what an absent one says."""
+    asked = dict(given)
+    for name in ("variables", "extensions"):
+        if name in asked:
+            try:
+                asked[name] = None if asked[name].strip() == "null" else decoded(asked[name])
+            except json.JSONDecodeError:
+                raise HTTPException(400, f"The parameter {name} is no JSON object") from None
+    return asked
 
 
 def is_nested(value: object, most: int) -> bool:

@@ -21,7 +21,7 @@ from gql_server import __version__
 from gql_server.answers import Basis, Kept
 from gql_server.auth import Viewer
 from gql_server.errors import Overloaded
-from resolvers.admission import hold_back, note_shown, pay, refused
+from resolvers.admission import note_shown, pay, refused
 from resolvers.context import Context
 from resolvers.limits import RateLimited
 from resolvers.media import NEVER, accepted, media_type
@@ -73,8 +73,6 @@ async def answered(
             await pay(context, 1)
             await note_shown(context, kept.shown)
         except (RateLimited, Overloaded) as error:
-            if isinstance(error, RateLimited):
-                await hold_back()
             return refused(error)
     if kept is None:
         context.traced = True

@@ -72,25 +72,27 @@ class Documents:
     async def read_anew(
         self, schema: GraphQLSchema, text: str, options: ParseOptions, reader: str
     ) -> None:
-        """Do all that is done to a document once, in its reader's turn; what is wrong with it is told later.
+        """Do all that is done to a document once, in its reader's turn.
 
         One after the other of each reader's, with a rest after each: it is done at one go, while everybody else
         waits, so that many at once would be one long pause for all.
+
+        :raises GraphQLError: it is no document. What the rules of GraphQL have against it is told later.
+        :raises PublicError: TOO_COMPLEX.
         """
         turn = self._turns.get(reader)
         if turn is None:
             turn = self._turns[reader] = asyncio.Lock()
         await turn.acquire()
-        rest = 0.0
+        began = time.perf_counter()
         try:
+            # Somebody may have sent the same meanwhile.
             if not self.knows(text):
-                began = time.perf_counter()
-                with contextlib.suppress(GraphQLError, PublicError):
-                    self.weighed(schema, text, options)
-                    self.check(schema, self.known(text, options))
-                rest = REST * (time.perf_counter() - began)
+                self.weighed(schema, text, options)
+                self.check(schema, self.known(text, options))
         finally:
             # The next one waits, and not who has just been served.
+            rest = REST * (time.perf_counter() - began)
             asyncio.get_running_loop().call_later(rest, turn.release)
 
     def check(self, schema: GraphQLSchema, known: Known) -> list[GraphQLError]:

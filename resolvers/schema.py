@@ -18,7 +18,6 @@ from gql_server.pace import Pace
 from resolvers.admission import (
     admitted,
     cost_of,
-    hold_back,
     in_time,
     note_shown,
     note_watching,
@@ -28,7 +27,7 @@ from resolvers.context import Context
 from resolvers.errors import coded, without_hint
 from resolvers.executor import Executor
 from resolvers.known import Documents, Knowing
-from resolvers.limits import MOST_TOKENS, RateLimited
+from resolvers.limits import MOST_TOKENS
 from resolvers.meanings import MEANINGS
 from resolvers.message import Message
 from resolvers.mutation import Mutation
@@ -102,7 +101,9 @@ class Schema(strawberry.Schema):
         try:
             if context_value is not None:
                 context = await context_value.for_operation()
-            asked = await admitted(self, context, query, operation_name, variable_values)
+            asked = await admitted(
+                self.documents, self._schema, context, query, operation_name, variable_values
+            )
             result = await in_time(
                 super().execute(
                     query,
@@ -127,8 +128,6 @@ class Schema(strawberry.Schema):
             return coded_result
         except (PublicError, Overloaded, GraphQLError) as error:
             # A key that was revoked, or more than is executed, before anything was begun; or what took too long.
-            if isinstance(error, RateLimited):
-                await hold_back()
             return refused(error)
         finally:
             if context is not None:
@@ -149,7 +148,9 @@ class Schema(strawberry.Schema):
         try:
             # Of this operation alone: one websocket has one context for all that run on it.
             context = await context_value.for_operation() if context_value is not None else None
-            asked = await admitted(self, context, query, operation_name, variable_values)
+            asked = await admitted(
+                self.documents, self._schema, context, query, operation_name, variable_values
+            )
             if context is not None and asked is not None:
                 await note_watching(context, asked)
         except (PublicError, Overloaded, GraphQLError) as error:

@@ -1,6 +1,5 @@
 """The endpoint `/graphql`: HTTP, graphql-transport-ws, GraphQL over SSE and Apollo's multipart subscriptions."""
 
-import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
@@ -35,7 +34,8 @@ from gql_server.logs import log
 from gql_server.origins import origin_pattern
 from gql_server.services import Services
 from gql_server.settings import LARGEST_BODY, Settings
-from resolvers.bodies import decoded
+from resolvers.admission import Refusals
+from resolvers.bodies import decoded, parameters
 from resolvers.context import Context
 from resolvers.disconnects import Gone, given_up_when_gone
 from resolvers.documents import (
@@ -95,6 +95,7 @@ class View(GraphQL[Context, None]):
         )
         self._origins: re.Pattern[str] | None = origin_pattern(settings.allowed_origins)
         self.shares = self.schema.shares
+        self._refusals = Refusals()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or serve a websocket."""
@@ -172,7 +173,7 @@ class View(GraphQL[Context, None]):
         content_type, _ = parse_content_type(request.content_type or "")
         by_get = request.method == "GET"
         if by_get:
-            given = _parameters(request.query_params)
+            given = parameters(request.query_params)
         elif content_type.lower() == "application/json":
             given = self.parse_json(await request.get_body())
         else:
@@ -214,6 +215,8 @@ class View(GraphQL[Context, None]):
         request.state.source = result
         if isinstance(result, ExecutionResult | PreExecutionError):
             _head(result, request, given["sub_response"])
+        if given["sub_response"].status_code == 429:
+            await self._refusals.hold()
         return result
 
     async def create_streaming_response(
@@ -333,15 +336,3 @@ def _limited(receive: Receive) -> Receive:
 
 def _too_large() -> HTTPException:
     return HTTPException(413, f"A body has at most {LARGEST_BODY} bytes")
-
-
-def _parameters(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is asked in an address: `variables` and `extensions` are JSON; its null says what an absent one says."""
-    asked = dict(given)
-    for name in ("variables", "extensions"):
-        if name in asked:
-            try:
-                asked[name] = None if asked[name].strip() == "null" else decoded(asked[name])
-            except json.JSONDecodeError:
-                raise HTTPException(400, f"The parameter {name} is no JSON object") from None
-    return asked

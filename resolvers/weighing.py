@@ -53,14 +53,12 @@ from resolvers.limits import (
     MOST_SPREADS,
     too_many_rows,
 )
-from resolvers.sizes import Size, Variables, defaults_of, size_of
+from resolvers.sizes import OF_INTROSPECTION, Size, Variables, defaults_of, size_of
 
 CONTACTS = frozenset(
     {("Message", "recipient"), ("Message", "contactName"), ("Message", "errorReason")}
 )
 """The fields that show a number or a name, or may do so: in clear, to whom may see them."""
-
-INTROSPECTION = frozenset({"__schema", "__type"})
 
 LEVELS = "levels of fields within fields"
 
@@ -289,7 +287,7 @@ class Weights:
         into.names[node.alias.value if node.alias else node.name.value] += 1
         into.fields += 1
         into.aliases += node.alias is not None
-        into.introspects |= node.name.value in INTROSPECTION
+        into.introspects |= node.name.value in OF_INTROSPECTION
         into.shows_contacts |= parent is not None and (parent.name, node.name.value) in CONTACTS
         into.count(inner, below=1)
         size = size_of(node, definition, named, parent, self._schema)

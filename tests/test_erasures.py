@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gql_server import erasure as erasure_module
+from gql_server import erasures as erasures_module
 from gql_server.database import Database, Transaction
 from gql_server.domain import ids
 from gql_server.domain.blacklist import BlacklistReason
@@ -127,7 +128,7 @@ async def test_it_goes_on_when_the_database_can_again(
 ) -> None:
     campaign = await api.new_campaign(3)
     monkeypatch.setattr(erasure_module, "PATIENCE", 0.2)
-    monkeypatch.setattr(erasure_module, "AGAIN", 0.05)
+    monkeypatch.setattr(erasures_module, "AGAIN", 0.05)
     going_on = f"an erasure in the workspace {api.workspace}: gql_server.errors.Contended; going on"
 
     async with Held(api.db, campaign):
@@ -163,7 +164,7 @@ async def test_what_it_cannot_wait_for_is_shown_as_unfinished_and_ended_by_the_n
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(erasure_module, "CLOSING", 0.2)
+    monkeypatch.setattr(erasures_module, "CLOSING", 0.2)
     async with contextlib.AsyncExitStack() as stack:
         async with make_api() as api:
             campaign = await api.new_campaign(3)
@@ -202,7 +203,7 @@ async def test_more_than_a_server_can_have_begun_are_asked_to_come_again(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     campaign = await api.new_campaign(3)
-    monkeypatch.setattr(erasure_module, "MOST_BEGUN", 1)
+    monkeypatch.setattr(erasures_module, "MOST_BEGUN", 1)
 
     async with Held(api.db, campaign) as held:
         asked = asyncio.create_task(api.ask(ERASE, WHOM))
