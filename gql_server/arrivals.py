@@ -9,6 +9,7 @@ from enum import StrEnum
 from gql_server.domain import ids
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.erasing import numbers_in, redacted, without_number
+from gql_server.domain.person import News, news_of
 from gql_server.domain.receipt import DeliveryReceipt, History, accepted, merged
 from gql_server.providers import PROVIDERS
 from gql_server.store.messages import Kept, key_of
@@ -95,7 +96,7 @@ def orphan_of(arrival: Arrival) -> Orphan:
 class Fold:
     """One message while the receipts of a batch are laid upon it."""
 
-    __slots__ = ("changed", "kept", "pseudonym", "reports", "unknown_words")
+    __slots__ = ("changed", "kept", "news", "pseudonym", "reports", "unknown_words")
 
     def __init__(self, kept: Kept, pseudonym: Callable[[str], str] | None) -> None:
         """`pseudonym`: where its recipient was erased; then nothing that is reported brings him back."""
@@ -104,6 +105,8 @@ class Fold:
         self.reports: History = kept.reports
         self.unknown_words: AbstractSet[str] = frozenset(kept.unknown_words)
         self.changed = False
+        #: what is said of its recipient's number
+        self.news: list[News] = []
 
     def take(self, arrival: Arrival, campaign: Campaign) -> Outcome:
         """Lay one more upon it; what became of that."""
@@ -111,6 +114,12 @@ class Fold:
         word = arrival.receipt.unknown_word
         if self.pseudonym is not None:
             entry, word = without_number(entry, self.pseudonym), redacted(word)
+        else:
+            said = news_of(
+                arrival.receipt, arrived_at=arrival.arrived_at, campaign=self.kept.message.campaign
+            )
+            if said is not None:
+                self.news.append(said)
         reports = merged(self.reports, entry)
         if word is not None and word not in self.unknown_words:
             # the smallest few, so that they are the same whatever the order

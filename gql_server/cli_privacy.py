@@ -129,6 +129,7 @@ def _tell_erased(done: Erased, as_json: bool) -> None:
         shown = {
             "erasedMessages": done.messages,
             "droppedReceipts": done.receipts,
+            "contact": done.contact,
             "blacklisted": done.blacklisted,
         }
         typer.echo(json.dumps(shown))
@@ -137,7 +138,7 @@ def _tell_erased(done: Erased, as_json: bool) -> None:
             f"{done.messages:,} messages erased, {done.receipts:,} waiting receipts dropped; "
             "the number is refused from now on."
         )
-    if not (done.messages or done.receipts or done.blacklisted):
+    if not (done.messages or done.receipts or done.contact or done.blacklisted):
         say(
             "nobody here had this number; was it in international form? It is refused from now on all the same, until "
             "gql-server erase --lift"

@@ -20,12 +20,12 @@ from gql_server.numbers import Number, read_number
 from gql_server.plan import Plan
 from gql_server.store import (
     audit,
-    blacklist,
     campaign_lists,
     campaigns,
     dead,
     messages,
     orphans,
+    people,
     recipients,
 )
 from gql_server.store.audit import Action, Done
@@ -41,10 +41,11 @@ PATIENCE = 10.0
 
 @dataclass(slots=True)
 class Erased:
-    """What went: messages that were erased now, and receipts that waited for one."""
+    """What went: messages that were erased now, receipts that waited for one, and what stood in the two lists."""
 
     messages: int = 0
     receipts: int = 0
+    contact: bool = False
     blacklisted: bool = False
 
 
@@ -110,7 +111,9 @@ class Erasure:
             done.messages += await self._erase(workspace, found)
             looked(len(page))
         done.receipts += await self._drop_receipts(workspace, number)
-        done.blacklisted |= await blacklist.forget(self._db, workspace, number)
+        if (known := await people.forget(self._db, workspace, number)) is not None:
+            done.contact |= known.card is not None
+            done.blacklisted |= known.person.opt_outs.standing is not None
         await self._tombstones.ended(workspace, number)
 
     async def lift(self, workspace: str, number: str, *, by: str) -> tuple[bool, list[UserError]]:

@@ -20,6 +20,7 @@ from gql_server.domain.campaign import Campaign
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.retention import DAY, FEWEST_DAYS
 from gql_server.errors import Contended, Overloaded
+from gql_server.hygiene import Hygiene
 from gql_server.logs import kind, log
 from gql_server.metrics import DEAD, ORPHANS_JOINED, QUEUE, RECEIPTS, UNKNOWN_WORDS
 from gql_server.plan import Plan
@@ -191,11 +192,12 @@ class Ingestion:
         transaction does so until MongoDB gives that up. The others go in `until` the time is over (monotonic).
         """
         begun: dict[str, Campaign] = {}
+        hygiene = Hygiene()
         contention = TOGETHER if until is None else IN_PIECES
         until = until or time.monotonic() + PATIENCE
         try:
             outcomes = await self._committer.commit(
-                lambda tx: _plan(tx, batch, self._begun, begun, self._clock(), self._tombstones),
+                lambda tx: self._plan(tx, batch, begun, hygiene),
                 lane=lane,
                 patience=max(until - time.monotonic(), LAST_PATIENCE),
                 contention=contention,
@@ -209,6 +211,7 @@ class Ingestion:
             if len(batch) == 1:
                 return [await self._bury(batch[0], error)]
         else:
+            hygiene.committed()
             self._begun.update(begun)
             while len(self._begun) > MOST_BEGUN:
                 del self._begun[next(iter(self._begun))]
@@ -218,6 +221,17 @@ class Ingestion:
             *await self._commit_batch(lane, batch[:half], until),
             *await self._commit_batch(lane, batch[half:], until),
         ]
+
+    async def _plan(
+        self,
+        tx: Transaction,
+        batch: Sequence[Arrival],
+        begun: dict[str, Campaign],
+        hygiene: Hygiene,
+    ) -> Plan[list[Outcome]]:
+        plan, folds = await _plan(tx, batch, self._begun, begun, self._clock(), self._tombstones)
+        await hygiene.keep(tx, folds)
+        return plan
 
     async def _bury(self, arrival: Arrival, error: Exception) -> Outcome | Exception:
         """Put a receipt aside that cannot be committed; where not even that can be done, it is refused."""
@@ -238,8 +252,11 @@ async def _plan(
     begun: dict[str, Campaign],
     now: datetime,
     tombstones: Tombstones,
-) -> Plan[list[Outcome]]:
-    """What a batch changes. `known` are campaigns that have begun; `begun` becomes those that have from now on."""
+) -> tuple[Plan[list[Outcome]], Collection[Fold]]:
+    """What a batch changes, and what was laid upon its messages.
+
+    `known` are campaigns that have begun; `begun` becomes those that have from now on.
+    """
     plan: Plan[list[Outcome]] = Plan([])
     kept_by_arrival = await _resolve(tx, batch)
     sendings = await _sendings(tx, kept_by_arrival, known, now)
@@ -284,7 +301,7 @@ async def _plan(
             )
     await orphans.park(tx, parked, now=now)
     await orphans.adopt(tx, adopted)
-    return plan
+    return plan, folded.values()
 
 
 async def _resolve(tx: Transaction, batch: Sequence[Arrival]) -> list[Kept | None]:

@@ -97,6 +97,13 @@ REMOVED = Counter(
     "Messages that were deleted because their time was over.",
     registry=REGISTRY,
 )
+HYGIENE = Counter(
+    "gql_hygiene",
+    "Contacts that were REMOVED from the address book or RESTORED, numbers that were BLACKLISTED or LIFTED again, by "
+    "receipts, replies and hands.",
+    ["what"],
+    registry=REGISTRY,
+)
 RETENTION_OVERDUE = Gauge(
     "gql_retention_overdue",
     "Campaigns whose time was over more than a day ago and whose messages are still there, in the whole database: of "

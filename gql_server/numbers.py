@@ -18,18 +18,26 @@ class Number:
     country: str | None
 
 
-def read_number(text: str) -> Number | None:
+def is_country(code: str) -> bool:
+    """Whether numbers of this country (ISO 3166-1, capitals) can be written without its code."""
+    return code in phonenumbers.SUPPORTED_REGIONS
+
+
+def read_number(text: str, country: str | None = None) -> Number | None:
     """The number that a caller wrote in international form, with or without `+`; None where it is none.
+
+    With a `country`, what has neither `+` nor `00` in front is a number as it is written there, or one with that
+    country's code and without `+`.
 
     A number must be possible, not known to be in use: numbering plans are younger than the library.
     """
     text = text.strip()
     if text.startswith("00"):
         text = "+" + text[2:]
-    elif not text.startswith("+"):
+    elif country is None and not text.startswith("+"):
         text = "+" + text
     try:
-        number = phonenumbers.parse(text, None)
+        number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         return None
     if not phonenumbers.is_possible_number(number) or number.extension:

@@ -23,6 +23,7 @@ from gql_server.key_hash import KeyHashes
 from gql_server.key_use import KeyUse
 from gql_server.live import Live
 from gql_server.parking import Parking
+from gql_server.people import People
 from gql_server.registration import Registration
 from gql_server.settings import Settings
 from gql_server.slots import Slots
@@ -47,6 +48,7 @@ class Services:
     ingestion: Ingestion
     registration: Registration
     erasures: Erasures
+    people: People
     live: Live
     connections: Connections
     events: Events
@@ -102,6 +104,7 @@ async def running(
         ingestion=ingestion,
         registration=registration,
         erasures=Erasures(Erasure(db, committer, clock=clock)),
+        people=People(db, clock=clock),
         live=live,
         connections=connections,
         events=events,

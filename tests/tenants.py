@@ -13,8 +13,11 @@ from gql_server.auth import SCOPES
 from gql_server.database import Database
 from gql_server.domain import ids
 from gql_server.domain.blacklist import BlacklistReason
+from gql_server.domain.person import Kind, Mark, News
+from gql_server.domain.status import DeliveryStatus
+from gql_server.people import NewContact, People
 from gql_server.services import utc_now
-from gql_server.store import blacklist
+from gql_server.store import blacklist, people
 from tests.asking import SCHEMA, Document, inputs, leaves, paths
 from tests.conftest import Api
 
@@ -53,6 +56,9 @@ class Tenant:
     parked_key: str = ""
     parked_reference: str = ""
     blacklisted: str = ""
+    entry: str = ""
+    contact: str = ""
+    removed: str = ""
     webhooks: list[str] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
 
@@ -113,13 +119,7 @@ async def furnished(api: Api, begin: str) -> Tenant:
     parked = {"provider": "twilio", "providerMessageId": tenant.parked_key}
     await _record(own, parked | {"status": "RECEIVED", "at": FIRST, "errorReason": f"{mark} why"})
     tenant.blacklisted = f"{FRENCH}99{secrets.randbelow(10**6):06}"
-    await blacklist.add(
-        own.db,
-        own.workspace,
-        tenant.blacklisted,
-        reason=next(iter(BlacklistReason)),
-        since=utc_now(),
-    )
+    await _a_book(tenant)
     tenant.webhooks = [
         await own.new_source("generic"),
         await own.new_source("twilio", secrets_=(f"{mark}-secret",)),
@@ -128,6 +128,35 @@ async def furnished(api: Api, begin: str) -> Tenant:
         {"_id": own.workspace}, {"$set": {"creditsPerPart": 7.25}}
     )
     return tenant
+
+
+async def _a_book(tenant: Tenant) -> None:
+    """Two contacts, of whom one is removed, and a number that is blacklisted, both by the campaign that is SENDING."""
+    own, mark = tenant.api, tenant.mark
+    campaign = ids.read_campaign(tenant.campaigns["SENDING"])
+    book = People(own.db, clock=utc_now)
+    for place in (0, 1):
+        wanted = NewContact(
+            tenant.messages[place]["number"],
+            f"{mark} contact {place}",
+            {f"{mark} attribute": f"{mark} value"},
+            (f"{mark} group",),
+        )
+        made, errors = await book.create_contact(own.workspace, wanted)
+        assert errors == []
+        assert made is not None
+        tenant.contact, tenant.removed = tenant.removed, made
+    reason = BlacklistReason.UNSUBSCRIBED
+    news = {
+        tenant.messages[1]["number"]: [
+            News(Kind.FAILED, Mark(utc_now(), None, campaign, DeliveryStatus.ROUTING_ERROR, mark))
+        ],
+        tenant.blacklisted: [News(Kind.OPTED_OUT, Mark(utc_now(), reason, campaign))],
+    }
+    await own.db.transaction(lambda tx: people.hear(tx, own.workspace, news))
+    entry = await blacklist.of_number(own.db.latest, own.workspace, tenant.blacklisted)
+    assert entry is not None
+    tenant.entry = entry.id
 
 
 async def _received(tenant: Tenant, reference: str, status: str) -> None:

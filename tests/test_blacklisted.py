@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gql_server.database import Database
-from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
-from gql_server.store import blacklist
+from gql_server.store.blacklist import Entry
+from tests import barring
 from tests.conftest import Api
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
 
@@ -21,11 +21,8 @@ async def process(db: Database) -> AsyncIterator[Quiet]:
         yield made
 
 
-async def bar(db: Database, number: str, workspace: str = WORKSPACE) -> str:
-    entry = await blacklist.add(
-        db, workspace, number, reason=BlacklistReason.UNSUBSCRIBED, since=NOW
-    )
-    return entry.id
+async def bar(db: Database, number: str, workspace: str = WORKSPACE) -> Entry:
+    return await barring.bar(db, workspace, number, at=NOW)
 
 
 async def test_a_message_to_one_is_blacklisted_from_its_registration_on(
@@ -74,7 +71,7 @@ async def test_a_message_that_is_registered_already_stays_as_it_is(
 
     entry = await bar(db, NUMBERS[0])
     await process.register(second, NUMBERS[0])
-    await blacklist.remove(db, WORKSPACE, entry)
+    await barring.unbar(db, WORKSPACE, entry)
 
     assert await process.counts(first) == {S.WAITING: 1}
     assert await process.counts(second) == {S.BLACKLISTED: 1}

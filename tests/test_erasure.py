@@ -13,7 +13,6 @@ from gql_server import erasure as erasure_module
 from gql_server.arrivals import Outcome
 from gql_server.database import Database
 from gql_server.domain import ids
-from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.message import ERASED
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
@@ -21,7 +20,6 @@ from gql_server.erasure import Erased, Erasure, erase_messages
 from gql_server.intake import Binding, NewRecipient
 from gql_server.recount import Recount, recount
 from gql_server.store import (
-    blacklist,
     campaigns,
     counters,
     dead,
@@ -32,6 +30,7 @@ from gql_server.store import (
 )
 from gql_server.store.erased import Tombstones
 from gql_server.store.orphans import Orphan
+from tests.barring import bar
 from tests.no_numbers import collections, kept_of
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
 from tests.test_recount import all_that_is_counted
@@ -117,7 +116,7 @@ async def test_nothing_is_kept_of_the_person_and_all_that_is_counted_stays(
         await add(process, second, NewRecipient(NUMBER)),
         await process.register(third, *OTHERS),
     )
-    await blacklist.add(db, WORKSPACE, NUMBER, reason=BlacklistReason.MANUAL, since=NOW)
+    await bar(db, WORKSPACE, NUMBER, at=NOW)
     buried = Orphan("", WORKSPACE, receipt(S.SENT, key=f"batch-9:{DIGITS}"), NOW, None)
     await dead.keep(db, buried, reason="a bug", now=NOW)
     await park(
@@ -129,7 +128,7 @@ async def test_nothing_is_kept_of_the_person_and_all_that_is_counted_stays(
     counted = [await all_that_is_counted(db, campaign) for campaign in (made, second, third)]
     revisions = [await process.revision(campaign) for campaign in (made, second, third)]
     assert set(await kept_of(db, DIGITS, NAME)) == {
-        *("messages", "recipients", "provider_keys", "blacklist", "orphans", "dead_receipts")
+        *("messages", "recipients", "provider_keys", "people", "orphans", "dead_receipts")
     }
     process.nudged.clear()
 
@@ -170,7 +169,6 @@ async def test_nothing_is_kept_of_the_person_and_all_that_is_counted_stays(
 
 ANSWERS = {
     "audit": "who did what, and never with whom",
-    "blacklist": "the entry goes",
     "campaigns": "nothing of a recipient: name, text and sender are the same for all of them",
     "counters": "counts, by networks, codes and providers",
     "dead_receipts": "those that name the number go",
@@ -181,6 +179,7 @@ ANSWERS = {
     "messages": "number, name, keys and numbers in words go",
     "orphans": "those that name the number go; of others the words do",
     "outbox": "ids, statuses and codes",
+    "people": "the document goes: contact, failures and opt-outs",
     "provider_keys": "the document goes",
     "recipients": "the document goes",
     "sources": "of those who send receipts",

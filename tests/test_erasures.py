@@ -12,7 +12,6 @@ from gql_server import erasure as erasure_module
 from gql_server import erasures as erasures_module
 from gql_server.database import Database, Transaction
 from gql_server.domain import ids
-from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.erasure import Erased, Erasure
@@ -21,6 +20,7 @@ from gql_server.metrics import ERASURES_UNFINISHED
 from gql_server.recount import recount
 from gql_server.store import audit, blacklist, campaigns, erased, orphans, recipients
 from gql_server.store.erased import Tombstones
+from tests.barring import bar
 from tests.conftest import Api
 from tests.no_numbers import kept_of
 from tests.quiet import NOW, WORKSPACE, quiet
@@ -248,7 +248,7 @@ async def test_whatever_step_a_crash_comes_at_it_is_seen_and_the_same_erasure_on
             DeliveryReceipt(S.SENT, "twilio", key="SM1", error_reason=f"to {DIGITS}"),
         ]
         await process.ingestion.record(WORKSPACE, parked, source="s1")
-        await blacklist.add(db, WORKSPACE, f"+{DIGITS}", reason=BlacklistReason.MANUAL, since=NOW)
+        await bar(db, WORKSPACE, f"+{DIGITS}", at=NOW)
         monkeypatch.setattr(erasure_module, "CAMPAIGNS_A_LOOK", 1)
         erasure = Erasure(db, process.committer, clock=lambda: NOW)
         where, name = step

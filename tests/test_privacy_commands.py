@@ -64,7 +64,7 @@ async def test_a_person_is_erased_beside_a_running_server_and_may_come_back(
 
     code, out, err = await command("erase", "-", *acme, "--json", given=f"+{DIGITS}\n")
 
-    done = {"erasedMessages": 1, "droppedReceipts": 0, "blacklisted": False}
+    done = {"erasedMessages": 1, "droppedReceipts": 0, "contact": False, "blacklisted": False}
     assert (code, json.loads(out)) == (0, done)
     assert DIGITS not in out + err
     assert await kept_of(db, DIGITS) == {}

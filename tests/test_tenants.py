@@ -20,13 +20,12 @@ from starlette.routing import Mount, Route, WebSocketRoute
 
 from gql_server.app import create_app
 from gql_server.domain import ids
-from gql_server.domain.blacklist import BlacklistReason
 from gql_server.metrics import ANSWERS
-from gql_server.services import utc_now
 from gql_server.settings import Settings
-from gql_server.store import blacklist, indexes
+from gql_server.store import indexes
 from resolvers.view import View
 from tests.asking import LEFT_OUT, Document, in_place, inputs, paths, root
+from tests.barring import bar, unbar
 from tests.conftest import Api, serving_api
 from tests.driver import opened, settings_for
 from tests.tenants import (
@@ -319,7 +318,7 @@ async def scene(standing: Api) -> AsyncIterator[Scene]:
     scene = Scene(Stranger(asking, other.marks()), other, await purse(other))
     await scene.fresh()
     before = await everything_of(standing.db, other, but=asking.api.workspace)
-    assert {"campaigns", "messages", "recipients", "orphans", "provider_keys", "blacklist"} <= {
+    assert {"campaigns", "messages", "recipients", "orphans", "provider_keys", "people"} <= {
         name for name, rows in before.items() if rows
     }
     yield scene
@@ -454,9 +453,8 @@ async def test_a_number_that_is_blacklisted_elsewhere_is_not_here(scene: Scene) 
     await scene.fresh()
     # Not the one that is tried everywhere: that was erased here, among other things.
     number = f"{FRENCH}94000000"
-    reason = next(iter(BlacklistReason))
     api = scene.other.api
-    entry = await blacklist.add(api.db, api.workspace, number, reason=reason, since=utc_now())
+    entry = await bar(api.db, api.workspace, number)
     document = Document.whole(
         "mutation", "addRecipients", {**scene.base(), "RecipientInput.number": number}
     )
@@ -465,7 +463,7 @@ async def test_a_number_that_is_blacklisted_elsewhere_is_not_here(scene: Scene) 
 
     (message,) = answer.json()["data"]["addRecipients"]["messages"]
     assert (message["recipient"], message["status"]) == (number, "WAITING")
-    assert await blacklist.remove(api.db, api.workspace, entry.id)
+    await unbar(api.db, api.workspace, entry)
 
 
 async def first_frame(socket: Socket, document: Document) -> Any:

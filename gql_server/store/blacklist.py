@@ -1,15 +1,21 @@
-"""The blacklist: numbers that asked for no more SMS, each once in a workspace."""
+"""The blacklist: numbers that asked for no more SMS, each once in a workspace; a list of `people`."""
 
-import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gql_server.database import Database, Document, Reads
+from gql_server.database import Document, Reads
 from gql_server.domain.blacklist import BlacklistReason
+from gql_server.domain.search import NumberPrefix, NumberSuffix
+from gql_server.store.people import COLLECTION, mark_of
+from gql_server.store.walk import FIRST_TIME, Place, Walk, behind, between
 
-COLLECTION = "blacklist"
+MOST_COUNTED = 100_000
+"""Entries that are counted; of more nobody is told how many there are."""
+
+_FIELDS = ("workspace", "number", "blacklisted", "reversed")
+_LISTED: Document = {"blacklisted.at": {"$gt": FIRST_TIME}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,77 +30,106 @@ class Entry:
     campaign: str | None
 
 
-async def add(
-    db: Database,
-    workspace: str,
-    number: str,
-    *,
-    reason: BlacklistReason,
-    since: datetime,
-    campaign: str | None = None,
-) -> Entry:
-    """List a number; one that is listed already stays as it is. The entry that there is now."""
-    with db.translated():
-        row = await db.collection(COLLECTION).find_one_and_update(
-            {"workspace": workspace, "number": number},
-            {
-                "$setOnInsert": {
-                    "_id": secrets.token_hex(12),  # never made from the number
-                    "reason": reason.value,
-                    "since": since,
-                    "campaign": campaign,
-                }
-            },
-            upsert=True,
-            return_document=True,
-        )
-    assert row is not None
-    return _entry(row)
-
-
-async def remove(db: Database, workspace: str, entry: str) -> bool:
-    """Take an entry of this workspace off the list, by its id; False where there is none."""
-    with db.translated():
-        gone = await db.collection(COLLECTION).delete_one({"_id": entry, "workspace": workspace})
-    return gone.deleted_count == 1
-
-
-async def forget(db: Database, workspace: str, number: str) -> bool:
-    """Take a number off the list because nothing of it shall be kept; False where it is not listed."""
-    with db.translated():
-        gone = await db.collection(COLLECTION).delete_one(
-            {"workspace": workspace, "number": number}
-        )
-    return gone.deleted_count == 1
-
-
 async def among(reads: Reads, workspace: str, numbers: Collection[str]) -> set[str]:
     """Those of these numbers that are listed."""
     rows = await reads.find(
         COLLECTION,
-        {"workspace": workspace, "number": {"$in": list(numbers)}},
+        {"workspace": workspace, "number": {"$in": list(numbers)}, **_LISTED},
         fields=["number"],
+        hint="blacklist_number",
     )
     return {row["number"] for row in rows}
 
 
-async def one(reads: Reads, workspace: str, number: str) -> Entry | None:
+async def one(reads: Reads, workspace: str, entry: str) -> Entry | None:
+    """The entry of this id; None where the workspace has none."""
+    row = await reads.find_one(
+        COLLECTION, {"_id": entry, "workspace": workspace, **_LISTED}, fields=_FIELDS
+    )
+    return entry_of(row) if row is not None else None
+
+
+async def of_number(reads: Reads, workspace: str, number: str) -> Entry | None:
     """The entry of a number; None where it is not listed."""
-    row = await reads.find_one(COLLECTION, {"workspace": workspace, "number": number})
-    return _entry(row) if row is not None else None
+    rows = await reads.find(
+        COLLECTION,
+        {"workspace": workspace, "number": number, **_LISTED},
+        fields=_FIELDS,
+        hint="blacklist_number",
+    )
+    return entry_of(rows[0]) if rows else None
 
 
-def _entry(row: Document) -> Entry:
+async def page(
+    reads: Reads, workspace: str, walk: Walk[Place], *, campaign: str | None = None
+) -> list[Entry]:
+    """The entries of a walk by time and id; `campaign`: those alone that were listed by a message of it."""
+    base: Document = {"workspace": workspace, **_LISTED}
+    if campaign is not None:
+        base["blacklisted.campaign"] = campaign
+    query = between("blacklisted.at", walk, base)
+    if query is None:
+        return []
+    rows = await reads.find(
+        COLLECTION,
+        query,
+        sort=walk.sort("blacklisted.at", "_id"),
+        limit=walk.limit,
+        fields=_FIELDS,
+        hint="blacklist" if campaign is None else "blacklisted_by",
+    )
+    return [entry_of(row) for row in rows]
+
+
+async def found(
+    reads: Reads, workspace: str, search: NumberPrefix | NumberSuffix, walk: Walk[str]
+) -> list[Entry]:
+    """The entries whose number begins or ends so; the walk is by number, or by it read from its end."""
+    field, prefix = (
+        ("number", f"+{search.digits}")
+        if isinstance(search, NumberPrefix)
+        else ("reversed", search.digits[::-1])
+    )
+    bounds: list[dict[str, Any]] = [{"$gte": prefix, "$lt": behind(prefix)}]
+    if walk.low is not None:
+        bounds.append({"$gt": walk.low})
+    if walk.high is not None:
+        bounds.append({"$lt": walk.high})
+    rows = await reads.find(
+        COLLECTION,
+        {"workspace": workspace, "$and": [{field: bound} for bound in bounds], **_LISTED},
+        sort=walk.sort(field),
+        limit=walk.limit,
+        fields=_FIELDS,
+        hint=f"blacklist_{field}",
+    )
+    return [entry_of(row) for row in rows]
+
+
+async def count(reads: Reads, workspace: str, *, campaign: str | None = None) -> int | None:
+    """How many entries there are; None where there are more than are counted."""
+    query: Document = {"workspace": workspace, **_LISTED}
+    if campaign is not None:
+        query["blacklisted.campaign"] = campaign
+    return await counted(reads, query, "blacklist" if campaign is None else "blacklisted_by")
+
+
+async def counted(reads: Reads, query: Document, hint: str) -> int | None:
+    """How many people a query finds along this index; None where there are more than are counted."""
+    pipeline: list[Document] = [{"$match": query}, {"$limit": MOST_COUNTED + 1}, {"$count": "n"}]
+    rows = await reads.aggregate(COLLECTION, pipeline, hint=hint)
+    number = int(rows[0]["n"]) if rows else 0
+    return number if number <= MOST_COUNTED else None
+
+
+def entry_of(row: Document) -> Entry:
+    """An entry out of a row."""
+    mark = mark_of(row["blacklisted"])
     return Entry(
         id=row["_id"],
         workspace=row["workspace"],
         number=row["number"],
-        reason=BlacklistReason(row["reason"]),
-        since=row["since"],
-        campaign=row["campaign"],
+        reason=mark.reason or BlacklistReason.UNSUBSCRIBED,
+        since=mark.at,
+        campaign=mark.campaign,
     )
-
-
-INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
-    ("number", [("workspace", 1), ("number", 1)], {"unique": True}),
-)

@@ -9,7 +9,6 @@ from pymongo.errors import CollectionInvalid, OperationFailure
 from gql_server.database import Database
 from gql_server.store import (
     audit,
-    blacklist,
     campaigns,
     counters,
     dead,
@@ -20,6 +19,7 @@ from gql_server.store import (
     moving,
     orphans,
     outbox,
+    people,
     provider_keys,
     recipients,
     sources,
@@ -43,7 +43,6 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
     """The indexes of each collection: (name, fields, options)."""
     return {
         audit.COLLECTION: audit.INDEXES,
-        blacklist.COLLECTION: blacklist.INDEXES,
         campaigns.COLLECTION: campaigns.INDEXES,
         counters.COLLECTION: counters.INDEXES,
         dead.COLLECTION: [],
@@ -51,6 +50,7 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
         messages.COLLECTION: messages.INDEXES,
         orphans.COLLECTION: orphans.INDEXES,
         outbox.COLLECTION: outbox.indexes(outbox_hours),
+        people.COLLECTION: people.INDEXES,
         keys.COLLECTION: [("workspace", [("workspace", 1), ("createdAt", 1)], {})],
         leases.COLLECTION: [],
         provider_keys.COLLECTION: [],
@@ -91,6 +91,8 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
         await moving.fill_recipients(db)
     if campaigns.COLLECTION in there:
         await moving.fold_names(db)
+    if moving.OLD_BLACKLIST in there:
+        await moving.move_blacklist(db)
 
 
 async def _create(db: Database, collection: str) -> None:

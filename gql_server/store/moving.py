@@ -13,11 +13,14 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, OperationFailure
 
 from gql_server.database import Database, Document
+from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.folding import folded
 from gql_server.domain.message import ERASED
+from gql_server.domain.person import Kind, Mark, News
 from gql_server.logs import log
-from gql_server.store import campaigns, messages, provider_keys, recipients
+from gql_server.store import campaigns, messages, people, provider_keys, recipients
 
+OLD_BLACKLIST = "blacklist"
 BATCH = 5000
 TELL_EVERY = 100_000
 
@@ -42,6 +45,11 @@ async def fold_names(db: Database) -> None:
         await _once(db, campaigns.COLLECTION, index, _fold_names)
 
 
+async def move_blacklist(db: Database) -> None:
+    """Data of before 0014: the blacklist was a collection of its own."""
+    await _once(db, OLD_BLACKLIST, "number", _copy_blacklist)
+
+
 async def drop(db: Database, collection: str, index: str) -> None:
     """Drop an index, if it is still there."""
     try:
@@ -60,6 +68,15 @@ async def _once(
         await move(db)
         await drop(db, collection, index)
         await move(db)
+
+
+async def _copy_blacklist(db: Database) -> None:
+    old = db.collection(OLD_BLACKLIST)
+    async for row in old.find({}):
+        mark = Mark(row["since"], BlacklistReason(row["reason"]), row["campaign"])
+        news = {row["number"]: [News(Kind.OPTED_OUT, mark)]}
+        await db.transaction(lambda tx, row=row, news=news: people.hear(tx, row["workspace"], news))  # type: ignore[misc]
+        await old.delete_one({"_id": row["_id"]})
 
 
 async def _copy_keys(db: Database) -> None:

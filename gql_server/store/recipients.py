@@ -13,7 +13,7 @@ from pymongo import DeleteMany
 from gql_server.database import Document, Reads, Transaction
 from gql_server.domain import ids
 from gql_server.domain.folding import folded
-from gql_server.store.walk import Place, Walk, between, between_ids
+from gql_server.store.walk import Place, Walk, behind, between, between_ids
 
 COLLECTION = "recipients"
 
@@ -100,7 +100,7 @@ async def by_last_digits(reads: Reads, campaign: str, suffix: str, walk: Walk[Pl
 
 async def by_name(reads: Reads, campaign: str, prefix: str, walk: Walk[Place]) -> list[str]:
     """The messages whose folded name begins so, in the order of the folded names, then as they were registered."""
-    base = {"campaign": campaign, "folded": {"$gte": prefix, "$lt": _behind(prefix)}}
+    base = {"campaign": campaign, "folded": {"$gte": prefix, "$lt": behind(prefix)}}
     query = between("folded", walk, base)
     if query is None:
         return []
@@ -135,7 +135,7 @@ async def _unique(
     reads: Reads, campaign: str, field: str, prefix: str, walk: Walk[Place]
 ) -> list[str]:
     """Along an index in which no two messages of a campaign are equal."""
-    bounds: list[Document] = [{"$gte": prefix, "$lt": _behind(prefix)}]
+    bounds: list[Document] = [{"$gte": prefix, "$lt": behind(prefix)}]
     if walk.low is not None:
         bounds.append({"$gt": walk.low.value})
     if walk.high is not None:
@@ -149,11 +149,6 @@ async def _unique(
         hint=field,
     )
     return [row["_id"] for row in rows]
-
-
-def _behind(prefix: str) -> str:
-    """What all that begins so is less than: nothing follows the last character that there is."""
-    return prefix + "\U0010ffff"
 
 
 # Text, whatever it is. MongoDB knows that a text is not less than "", not that it is of the type "string".

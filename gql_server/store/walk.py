@@ -72,6 +72,11 @@ def between_ids(walk: Walk[str]) -> Document:
     return bounds
 
 
+def behind(prefix: str) -> str:
+    """What all that begins so is less than: nothing follows the last character that there is."""
+    return prefix + "\U0010ffff"
+
+
 def _pieces(field: str, low: Place | None, high: Place | None) -> list[Document]:
     if low is not None and high is not None:
         if low.value == high.value:

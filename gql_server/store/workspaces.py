@@ -24,6 +24,8 @@ class Workspace:
     credits_per_part: float
     thresholds: Thresholds
     retention: Retention = field(default_factory=Retention)
+    #: ISO 3166-1 code of the country whose numbers may be written without their country code; None: none may
+    default_country: str | None = None
 
 
 async def ensure(db: Database, workspace: str, *, now: datetime) -> None:
@@ -46,6 +48,7 @@ async def one(reads: Reads, workspace: str) -> Workspace | None:
         credits_per_part=row["creditsPerPart"],
         thresholds=_thresholds(row),
         retention=_retention(row),
+        default_country=row.get("country"),
     )
 
 
@@ -67,6 +70,14 @@ async def set_retention(db: Database, workspace: str, retention: Retention) -> b
         done = await db.collection(COLLECTION).update_one(
             {"_id": workspace}, {"$set": {"retention": kept}}
         )
+    return done.matched_count > 0
+
+
+async def set_country(db: Database, workspace: str, country: str | None) -> bool:
+    """Keep whose numbers may be written without their country code; whether there is such a workspace."""
+    change = {"$unset": {"country": ""}} if country is None else {"$set": {"country": country}}
+    with db.translated():
+        done = await db.collection(COLLECTION).update_one({"_id": workspace}, change)
     return done.matched_count > 0
 
 

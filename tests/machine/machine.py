@@ -9,9 +9,9 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from gql_server.domain.blacklist import BlacklistReason
 from gql_server.recount import recount
-from gql_server.store import blacklist, dead, values
+from gql_server.store import dead, values
+from tests.barring import bar
 from tests.machine import picture, words
 from tests.machine.deeds import (
     Deed,
@@ -269,12 +269,5 @@ class Machine(RuleBasedStateMachine):
 
     def _bar(self, number: str) -> None:
         """Somebody asks for no more; messages that are there already stay as they are."""
-        barred = blacklist.add(
-            self.world.db,
-            self.workspace,
-            number,
-            reason=BlacklistReason.MANUAL,
-            since=self.clock(),
-        )
-        self.world.run(barred)
+        self.world.run(bar(self.world.db, self.workspace, number, at=self.clock()))
         self.model.blacklisted.add(number)

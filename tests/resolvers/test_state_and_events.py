@@ -15,12 +15,11 @@ from typing import Any
 import pytest
 
 from gql_server.domain import ids
-from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.status import DeliveryStatus
 from gql_server.intake import NewRecipient
 from gql_server.services import utc_now
-from gql_server.store import blacklist
 from resolvers.schema import make_schema
+from tests.barring import bar
 from tests.conftest import Api
 from tests.gql_clients import Watch, connected, watching
 from tests.quiet import quiet
@@ -202,8 +201,7 @@ async def a_recipient_that_is_there_already(world: World) -> AsyncIterator[None]
 @case("addRecipients")
 async def a_recipient_who_is_blacklisted(world: World) -> AsyncIterator[None]:
     number = "+33612345602"
-    reason = BlacklistReason.UNSUBSCRIBED
-    await blacklist.add(world.api.db, world.api.workspace, number, reason=reason, since=utc_now())
+    await bar(world.api.db, world.api.workspace, number)
     yield
     assert await world.add({"number": number}) == []
     assert "BLACKLISTED" in {m["status"] for m in (await world.look()).messages.values()}

@@ -15,12 +15,11 @@ from typing import Any
 import pytest
 
 from gql_server.domain import ids
-from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.receipt import DeliveryReceipt, to_milliseconds
 from gql_server.domain.status import DeliveryStatus
 from gql_server.rollup import roll_up
 from gql_server.services import utc_now
-from gql_server.store import blacklist
+from tests.barring import bar
 from tests.conftest import Api
 from tests.quiet import Quiet, quiet
 from tests.resolvers.mutating import act
@@ -109,8 +108,7 @@ async def random_campaign(api: Api, process: Quiet, random: Random) -> Made:
     ]
     for number in numbers[:3]:
         if random.random() < 0.5:
-            reason = BlacklistReason.MANUAL
-            await blacklist.add(api.db, api.workspace, number, reason=reason, since=now)
+            await bar(api.db, api.workspace, number, at=now)
     messages = [one["reference"] for one in await api.add(campaign, numbers)] if numbers else []
     receipts = [
         receipt

@@ -24,9 +24,11 @@ from gql_server.domain import cursor, ids
 from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.condition import CampaignCondition
 from gql_server.domain.retention import Retention, Then
+from gql_server.domain.search import NamePrefix, NumberPrefix
 from gql_server.services import Services, utc_now
 from gql_server.store import campaigns, counters, keys
 from gql_server.store.campaign_lists import CampaignOrder
+from gql_server.store.contacts import ContactCondition
 from gql_server.store.keys import Key
 from gql_server.store.walk import Walk
 from resolvers.context import Context
@@ -59,6 +61,7 @@ OF_ALL: dict[str, str] = {
     ),
     "erased.count_unfinished": "a number for the metrics",
     "workspaces.retaining": "the retention's own round; it says of each whose it is",
+    "blacklist.counted": "a query that its callers make, with the workspace",
     "recipients.add": "rows that `row_of` makes, which takes the workspace",
     "campaigns.change": "by campaign, each looked up with its workspace",
     "outbox.append": "by campaign, with its workspace",
@@ -88,7 +91,8 @@ OF_ALL: dict[str, str] = {
         "no tenant's: the database's own shape",
     ),
     **dict.fromkeys(
-        ("moving.fold_names", "moving.move_keys"), "no tenant's: the database's own shape"
+        ("moving.fold_names", "moving.move_keys", "moving.move_blacklist"),
+        "no tenant's: the database's own shape",
     ),
 }
 """Functions that take neither, and why they may."""
@@ -152,7 +156,6 @@ class World:
     tenant: Tenant
     key: Key
     source: str
-    entry: str
     orphans: list[str]
 
     @property
@@ -202,13 +205,23 @@ class World:
             "receipts": self.orphans,
             "collection": "orphans",
             "retention": Retention(),
-            "entry": self.entry,
+            "entry": self.tenant.entry,
+            "person": self.tenant.contact,
+            "contact": self.tenant.contact,
+            "contacts": [self.tenant.contact],
+            "search": NumberPrefix(self.tenant.blacklisted[1:5]),
+            "chosen": ContactCondition(),
+            "removed": False,
+            "news": {},
+            "of_strangers": None,
+            "cards": {},
+            "there": {},
             "reason": BlacklistReason.MANUAL,
             "by": "command",
         }
 
 
-BEGINS = {"blacklist.add", "workspaces.ensure", "workspaces.set_thresholds"}
+BEGINS = {"people.hear", "workspaces.ensure", "workspaces.set_thresholds"}
 """What makes something of a workspace's own, whatever else there is."""
 
 
@@ -229,13 +242,16 @@ async def world(api: Api) -> World:
         return [row["_id"] async for row in found]
 
     [source, *_] = await kept("sources")
-    [entry] = await kept("blacklist")
-    return World(api.db, tenant, key, source, entry, await kept("orphans"))
+    return World(api.db, tenant, key, source, await kept("orphans"))
 
 
 async def answer(function: Callable[..., Any], given: dict[str, Any]) -> Any:
     """What a function of the store gives; of one that gives it in batches, all of them."""
-    found = function(**{name: given[name] for name in inspect.signature(function).parameters})
+    names = inspect.signature(function).parameters
+    if "tx" in names:
+        within = {name: given[name] for name in names if name != "tx"}
+        return await given["db"].transaction(lambda tx: function(tx=tx, **within))
+    found = function(**{name: given[name] for name in names})
     return [one async for one in found if one] if inspect.isasyncgen(found) else await found
 
 
@@ -248,7 +264,7 @@ async def test_who_is_told_another_workspace_finds_and_changes_nothing(world: Wo
             continue
         given = world.given()
         parameters = inspect.signature(function).parameters
-        assert parameters.keys() <= given.keys(), f"given has nothing for all of {name}"
+        assert parameters.keys() - {"tx"} <= given.keys(), f"given has nothing for all of {name}"
         found = await answer(function, given)
         assert not found, (name, found)
         asked.append(name)
@@ -266,6 +282,8 @@ async def test_the_tenant_itself_finds_it(world: World) -> None:
         given = {**world.given(), "workspace": world.tenant.api.workspace}
         if name.endswith("message_lists.by_name"):
             given["prefix"] = world.tenant.mark
+        if name == "contacts.found":
+            given["search"] = NamePrefix(world.tenant.mark)
         assert await answer(function, given) or name in NOTHING, name
 
 
