@@ -24,7 +24,7 @@ from gql_server.tokens import Tokens
 SCOPES = {
     "reports:read": "read campaigns, their figures and their messages; numbers are masked",
     "contacts:read": "see phone numbers in clear",
-    "campaigns:write": "create and change campaigns, add recipients, bind provider ids",
+    "campaigns:write": "create and change campaigns, add recipients, bind provider ids; address book and blacklist",
     "receipts:write": "record delivery receipts by GraphQL",
     "admin": "erase persons; look at the schema, where only admins may",
 }

@@ -16,6 +16,7 @@ from gql_server.store.installation import Installation
 from resolvers.context import Info, Reading
 from resolvers.enums import CampaignState, DeliveryStatus, Dimension, SmsType, TimelineInterval
 from resolvers.executor import asked
+from resolvers.hygiene import HYGIENE, CampaignHygiene
 from resolvers.message import Message, wanted
 from resolvers.message_list import MessageConnection, MessageFilter, MessageOrder, messages_page
 from resolvers.node import Node
@@ -116,6 +117,11 @@ class Campaign(Node):
         """Out of the figures."""
         figures = await self._figures()
         return await alerts_of(self.reading, self.record, figures.statistics)
+
+    @strawberry.field(description=HYGIENE)
+    def hygiene(self) -> CampaignHygiene:
+        """Off the lists."""
+        return CampaignHygiene(campaign=self.record.id, reading=self._own())
 
     @strawberry.field(description="The messages, in pages of 1 to 100, 50 where nothing is said.")
     async def messages(

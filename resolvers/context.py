@@ -26,7 +26,7 @@ from gql_server.store import campaigns, counters, messages, workspaces
 from gql_server.store.counters import Figures
 from gql_server.store.workspaces import Workspace
 from resolvers.limits import MOST_ROWS, too_many_rows
-from resolvers.loaders import ReportLoaders, shared
+from resolvers.loaders import BookLoaders, ReportLoaders, shared
 from resolvers.results import Stand
 
 T = TypeVar("T")
@@ -46,6 +46,7 @@ class Reading:
         self._messages: DataLoader[str, Message | None] = DataLoader(self._load_messages)
         self._figures: DataLoader[str, Figures | None] = DataLoader(self._load_figures)
         self.report = ReportLoaders(self.of)
+        self.book = BookLoaders(lambda: self.at, viewer.workspace)
         self._kept_workspace: asyncio.Task[Workspace | None] | None = None
         self._rows = 0
         #: how many messages were shown in clear, by campaign; None: this viewer is shown none

@@ -4,13 +4,16 @@ from enum import Enum
 
 import strawberry
 
+from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.campaign import CampaignState, SmsType
+from gql_server.domain.person import RemovalReason
 from gql_server.domain.status import AddressBookAction, DeliveryIndicator, DeliveryStatus
 from gql_server.domain.tally import Dimension
 from gql_server.domain.timeline import TimelineInterval
 
 __all__ = [
     "AddressBookAction",
+    "BlacklistReason",
     "CampaignOrderField",
     "CampaignState",
     "DeliveryIndicator",
@@ -18,6 +21,7 @@ __all__ = [
     "Dimension",
     "MessageOrderField",
     "OrderDirection",
+    "RemovalReason",
     "SmsType",
     "TimelineInterval",
 ]
@@ -28,6 +32,19 @@ strawberry.enum(
     AddressBookAction,
     description=(
         "What an indicator means for the address book: KEEP the number, or it was REMOVED by itself."
+    ),
+)
+strawberry.enum(
+    BlacklistReason,
+    description=(
+        "Why a number is on the blacklist: its owner UNSUBSCRIBED, or somebody of the workspace listed it."
+    ),
+)
+strawberry.enum(
+    RemovalReason,
+    description=(
+        "Why a contact is removed: PERMANENT_ERROR, no operator knows the number; UNSUBSCRIBED or MANUAL, it is on the "
+        "blacklist."
     ),
 )
 strawberry.enum(SmsType, description="What the SMS is for.")

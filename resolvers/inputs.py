@@ -1,9 +1,11 @@
 """What mutations take, and what they give back: one input and one payload each."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import strawberry
 
+from gql_server import errors
 from resolvers.campaign import Campaign
 from resolvers.enums import DeliveryStatus, SmsType
 from resolvers.message import Message
@@ -23,6 +25,11 @@ class UserError:
     )
     code: str = strawberry.field(description="Stable; for programs.")
     message: str = strawberry.field(description="For a person; may change.")
+
+
+def mistakes_of(mistakes: Sequence[errors.UserError]) -> list[UserError]:
+    """What is wrong with an input, as it is shown."""
+    return [UserError(field=list(m.field), code=m.code, message=m.message) for m in mistakes]
 
 
 @strawberry.input(description="sentAt: absent = now; in the future = SCHEDULED.")

@@ -1,4 +1,4 @@
-"""What a campaign's report needs beside its figures: read once, and for all campaigns of an answer together."""
+"""What an answer needs of many at once: the reports of its campaigns, and people by their ids, each read once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -11,7 +11,9 @@ from gql_server.domain.breakdown import Breakdown
 from gql_server.domain.tally import Dimension
 from gql_server.domain.timeline import Buckets, TimelineInterval
 from gql_server.pictures import Picture, pictures_of
-from gql_server.store import counters, timeline, values
+from gql_server.store import blacklist, contacts, counters, timeline, values
+from gql_server.store.blacklist import Entry
+from gql_server.store.contacts import Contact
 from gql_server.store.values import Values
 from resolvers.limits import MOST_ROWS, too_many_rows
 
@@ -113,6 +115,33 @@ class ReportLoaders:
     async def _load_delivery(self, ids: Sequence[str]) -> Sequence[Mapping[int, int]]:
         found = await counters.delivery(self._of(ids), ids)
         return [found[key] for key in ids]
+
+
+class BookLoaders:
+    """Contacts and entries of the blacklist by their ids: one read of each, however many are asked for."""
+
+    def __init__(self, at: Callable[[], Reads], workspace: str) -> None:
+        """`at`: `Reading.at`."""
+        self._at = at
+        self._workspace = workspace
+        self._contacts: DataLoader[str, Contact | None] = DataLoader(self._load_contacts)
+        self._entries: DataLoader[str, Entry | None] = DataLoader(self._load_entries)
+
+    async def contact(self, contact: str) -> Contact | None:
+        """The workspace's contact of this id; None where it has none."""
+        return await shared(self._contacts.load(contact))
+
+    async def entry(self, entry: str) -> Entry | None:
+        """The workspace's entry of the blacklist of this id; None where it has none."""
+        return await shared(self._entries.load(entry))
+
+    async def _load_contacts(self, ids: Sequence[str]) -> Sequence[Contact | None]:
+        found = await contacts.some(self._at(), self._workspace, ids)
+        return [found.get(key) for key in ids]
+
+    async def _load_entries(self, ids: Sequence[str]) -> Sequence[Entry | None]:
+        found = await blacklist.some(self._at(), self._workspace, ids)
+        return [found.get(key) for key in ids]
 
 
 def _by_second(keys: Iterable[tuple[str, K]]) -> dict[K, list[str]]:

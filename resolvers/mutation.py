@@ -15,6 +15,7 @@ from gql_server.providers import PROVIDERS
 from gql_server.providers.reading import LONGEST as LONGEST_WORD
 from gql_server.registration import NewCampaign
 from gql_server.store import messages
+from resolvers.book import BookMutation
 from resolvers.campaign import Campaign, shown_message
 from resolvers.context import Info, Reading
 from resolvers.inputs import (
@@ -31,7 +32,7 @@ from resolvers.inputs import (
     RecordReceiptsPayload,
     UpdateCampaignInput,
     UpdateCampaignPayload,
-    UserError,
+    mistakes_of,
 )
 
 LONGEST = {
@@ -48,7 +49,7 @@ _NOT_KEPT = (Outcome.IGNORED, Outcome.ERASED, Outcome.EXPIRED)
 
 
 @strawberry.type(description="What can be done.")
-class Mutation:
+class Mutation(BookMutation):
     """The root of mutations."""
 
     @strawberry.mutation(description="Make a campaign; its recipients come after it.")
@@ -69,7 +70,7 @@ class Mutation:
         reading = info.context.reading_anew(viewer)
         return CreateCampaignPayload(
             campaign=await _shown(reading, campaign),
-            user_errors=_mistakes(mistakes),
+            user_errors=mistakes_of(mistakes),
             client_mutation_id=input.client_mutation_id,
         )
 
@@ -87,7 +88,7 @@ class Mutation:
         reading = info.context.reading_anew(viewer)
         return UpdateCampaignPayload(
             campaign=await _shown(reading, campaign),
-            user_errors=_mistakes(mistakes),
+            user_errors=mistakes_of(mistakes),
             client_mutation_id=input.client_mutation_id,
         )
 
@@ -119,7 +120,7 @@ class Mutation:
             campaign=owner,
             added=len(added.messages),
             messages=[shown_message(found[key], reading, owner) for key in added.messages],
-            user_errors=_mistakes(added.errors),
+            user_errors=mistakes_of(added.errors),
             client_mutation_id=input.client_mutation_id,
         )
 
@@ -145,7 +146,7 @@ class Mutation:
         bound = await info.context.services.registration.bind(viewer.workspace, bindings)
         return BindProviderMessagesPayload(
             bound=bound.bound,
-            user_errors=_mistakes(bound.errors),
+            user_errors=mistakes_of(bound.errors),
             client_mutation_id=input.client_mutation_id,
         )
 
@@ -172,7 +173,7 @@ class Mutation:
             applied=outcomes.count(Outcome.APPLIED),
             ignored=sum(map(outcomes.count, _NOT_KEPT)),
             parked=outcomes.count(Outcome.PARKED),
-            user_errors=_mistakes(mistakes),
+            user_errors=mistakes_of(mistakes),
             client_mutation_id=input.client_mutation_id,
         )
 
@@ -197,7 +198,7 @@ class Mutation:
         )
         return ErasePersonPayload(
             erased_messages=erased.messages,
-            user_errors=_mistakes(mistakes),
+            user_errors=mistakes_of(mistakes),
             client_mutation_id=input.client_mutation_id,
         )
 
@@ -285,7 +286,3 @@ def _dead(index: int) -> errors.UserError:
 async def _shown(reading: Reading, campaign: str | None) -> Campaign | None:
     found = await reading.campaign(campaign) if campaign is not None else None
     return Campaign.of(found, reading) if found is not None else None
-
-
-def _mistakes(mistakes: Sequence[errors.UserError]) -> list[UserError]:
-    return [UserError(field=list(m.field), code=m.code, message=m.message) for m in mistakes]

@@ -15,6 +15,14 @@ from resolvers.campaign_list import (
     CampaignOrder,
     campaigns_page,
 )
+from resolvers.contact import BlacklistEntry, Contact
+from resolvers.contact_list import (
+    BlacklistConnection,
+    ContactConnection,
+    Pages,
+    blacklist_page,
+    contacts_page,
+)
 from resolvers.context import Info, Reading
 from resolvers.node import Node
 from resolvers.report import STATISTICS, statistics_of
@@ -75,6 +83,47 @@ class Query:
             info.context.reading(), first, after, last, before, filter, order_by
         )
 
+    @strawberry.field(
+        description=(
+            "The address book: those who are written to, the newest first, or with `removed` those who are no more, "
+            "the last one first; all, or those of a group, or those that a search finds (see MessageFilter.search), in "
+            "the order of what is searched for."
+        )
+    )
+    async def contacts(
+        self,
+        info: Info,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        search: str | None = None,
+        removed: bool = False,
+        group: str | None = None,
+    ) -> ContactConnection:
+        """A page of the address book."""
+        pages = Pages(first, after, last, before)
+        reading = info.context.reading()
+        return await contacts_page(reading, pages, search, removed=removed, group=group)
+
+    @strawberry.field(
+        description=(
+            "The blacklist, the newest entry first; or those whose number a search finds (see MessageFilter.search)."
+        )
+    )
+    async def blacklist(
+        self,
+        info: Info,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+        search: str | None = None,
+    ) -> BlacklistConnection:
+        """A page of the blacklist."""
+        pages = Pages(first, after, last, before)
+        return await blacklist_page(info.context.reading(), pages, search)
+
     @strawberry.field(description=STATISTICS)
     async def statistics(
         self,
@@ -90,6 +139,12 @@ class Query:
 async def _node(reading: Reading, key: str) -> Node | None:
     message = ids.read_message(key)
     if message is None:
+        if (person := ids.read_person("Contact", key)) is not None:
+            contact = await reading.book.contact(person)
+            return Contact.of(contact, reading) if contact is not None else None
+        if (person := ids.read_person("BlacklistEntry", key)) is not None:
+            entry = await reading.book.entry(person)
+            return BlacklistEntry.of(entry, reading) if entry is not None else None
         return await _campaign(reading, key)
     found = await reading.message(message)
     return shown_message(found, reading) if found is not None else None

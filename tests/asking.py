@@ -90,7 +90,7 @@ def paths(kind: str, *, first: Sequence[str] = (), only: str | None = None) -> d
         for each in possible(parent):
             names = list(each.fields)
             if not way:
-                names = [only] if only else sorted(names, key=lambda name: name not in first)
+                names = [only] if only else sorted(names, key=[*first, *names].index)
             for name in names:
                 inner = get_named_type(each.fields[name].type)
                 found.setdefault(f"{each.name}.{name}", [*way, name])
@@ -101,12 +101,13 @@ def paths(kind: str, *, first: Sequence[str] = (), only: str | None = None) -> d
     return found
 
 
-def places_on(kind: str, way: Sequence[str]) -> list[str]:
-    """The fields on a way, by their places."""
+def places_on(kind: str, way: Sequence[str], *, of: str = "") -> list[str]:
+    """The fields on a way, by their places; where several types have one, that of this name."""
     found: list[str] = []
     parent: GraphQLNamedType = root(kind)
     for name in way:
-        whose = next(each for each in possible(parent) if name in each.fields)
+        several = [each for each in possible(parent) if name in each.fields]
+        whose = next((each for each in several if each.name == of), several[0])
         found.append(f"{whose.name}.{name}")
         parent = get_named_type(whose.fields[name].type)
     return found
@@ -131,6 +132,7 @@ class Document:
         self._values = values
         self._declared: list[str] = []
         self._selection = ""
+        self._of = ""
 
     @classmethod
     def whole(cls, kind: str, field: str, values: Values) -> "Document":
@@ -141,9 +143,13 @@ class Document:
         return document
 
     @classmethod
-    def along(cls, kind: str, way: Sequence[str], values: Values) -> "Document":
-        """What lies on this way, and of its last field no more than must be asked for."""
+    def along(cls, kind: str, way: Sequence[str], values: Values, *, of: str = "") -> "Document":
+        """What lies on this way, and of its last field no more than must be asked for.
+
+        Of several types that stand in one place, and have the field, that of this name is asked.
+        """
         document = cls(kind, values)
+        document._of = of
         document._selection = document._way(root(kind), way)
         return document
 
@@ -178,7 +184,8 @@ class Document:
 
     def _way(self, parent: GraphQLNamedType, way: Sequence[str]) -> str:
         name, *rest = way
-        whose = next(each for each in possible(parent) if name in each.fields)
+        several = [each for each in possible(parent) if name in each.fields]
+        whose = next((each for each in several if each.name == self._of), several[0])
         field = whose.fields[name]
         inner = get_named_type(field.type)
         text = name + self._arguments(whose, name, field)

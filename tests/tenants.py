@@ -38,6 +38,9 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
     "MessageFilter.search": ("{number}*", "{last}", "{mark}"),
     "MessageFilter.country": ("{country}",),
     "MessageFilter.errorCode": ("{mark}-77",),
+    "Query.contacts(search:)": ("{number}*", "{last}", "{mark}"),
+    "Query.contacts(group:)": ("{mark} group",),
+    "Query.blacklist(search:)": ("{barred}*", "{barred_last}"),
 }
 """What each condition of a list is tried with, so that rows of the tenant meet it, by words of its own."""
 
@@ -66,7 +69,14 @@ class Tenant:
         """A sample, with this tenant's own words."""
         number: str = self.messages[0]["number"]
         country = "FR" if self.begin == FRENCH else "DE"
-        return text.format(mark=self.mark, number=number[:-2], last=number[-4:], country=country)
+        return text.format(
+            mark=self.mark,
+            number=number[:-2],
+            last=number[-4:],
+            country=country,
+            barred=self.blacklisted[:-2],
+            barred_last=self.blacklisted[-4:],
+        )
 
     def marks(self) -> set[str]:
         """What tells of this workspace, wherever it is read."""
@@ -75,6 +85,9 @@ class Tenant:
         # masked it would show at least this
         found |= {self.begin[:3], *(one["number"] for one in self.messages)}
         found |= {one["id"] for one in self.messages} | {one["reference"] for one in self.messages}
+        people = {self.contact, self.removed, self.entry}
+        found |= people | {ids.to_global("Contact", one) for one in people}
+        found |= {ids.to_global("BlacklistEntry", one) for one in people}
         found |= {webhook.rpartition("/")[2] for webhook in self.webhooks}
         found |= {key.split("_", 2)[1] for key in self.keys} | set(self.keys)
         return {one for one in found if one}
@@ -214,6 +227,11 @@ def nobodys_message() -> str:
     return ids.to_global("Message", nobodys_reference())
 
 
+def nobodys_person(type_name: str) -> str:
+    """An id of a contact, or of an entry of the blacklist, that was never given."""
+    return ids.to_global(type_name, secrets.token_hex(12))
+
+
 def nobodys_cursor(like: str) -> str:
     """What looks like this cursor, and was never made."""
     length = len(base64.urlsafe_b64decode(like + "=" * (-len(like) % 4)))
@@ -258,6 +276,17 @@ async def purse(tenant: Tenant) -> list[Thing]:
         Thing("number", number, f"{number[:-8]}{_twin(number[-8:])}"),
         Thing("last digits", number[-6:], number[-6:-3] + _twin(number[-3:])),
         Thing("blacklisted number", tenant.blacklisted, f"{FRENCH}98{secrets.randbelow(10**6):06}"),
+        Thing("contact", ids.to_global("Contact", tenant.contact), nobodys_person("Contact")),
+        Thing(
+            "removed contact", ids.to_global("Contact", tenant.removed), nobodys_person("Contact")
+        ),
+        Thing(
+            "entry of the blacklist",
+            ids.to_global("BlacklistEntry", tenant.entry),
+            nobodys_person("BlacklistEntry"),
+        ),
+        Thing("bare person", tenant.entry, secrets.token_hex(12)),
+        Thing("group", f"{tenant.mark} group", _twin(f"{tenant.mark} group")),
         Thing("beginning of names", tenant.mark, _twin(tenant.mark)),
         Thing("error code", f"{tenant.mark}-77", _twin(f"{tenant.mark}-77")),
         Thing("workspace", tenant.api.workspace, _twin(tenant.api.workspace)),
@@ -310,6 +339,8 @@ def choices(tenant: Tenant, place: str) -> Iterator[dict[str, Any]]:
     orders: list[dict[str, Any]] = [{}]
     conditions: list[dict[str, Any]] = [{}]
     for argument, into in (("orderBy", orders), ("filter", conditions)):
+        if f"{place}({argument}:)" not in there:
+            continue
         named = get_named_type(there[f"{place}({argument}:)"])
         assert isinstance(named, GraphQLInputObjectType)
         if argument == "orderBy":
@@ -326,12 +357,18 @@ def choices(tenant: Tenant, place: str) -> Iterator[dict[str, Any]]:
             plain = [tenant.own(text) for text in SAMPLES[where]]
             listed = str(inner.type).startswith("[")
             into += [{where: [value] if listed else value} for value in plain]
+    for where, samples in SAMPLES.items():
+        if where.startswith(f"{place}("):
+            conditions += [{where: tenant.own(text)} for text in samples]
+    if f"{place}(removed:)" in there:
+        orders.append({f"{place}(removed:)": True})
     for order, condition in itertools.product(orders, conditions):
         yield {**order, **condition}
 
 
 def _owners(tenant: Tenant, place: str) -> list[str]:
-    return [tenant.campaigns["SENDING"]] if place.startswith("Campaign.") else [""]
+    of_a_campaign = place.startswith(("Campaign.", "CampaignHygiene."))
+    return [tenant.campaigns["SENDING"]] if of_a_campaign else [""]
 
 
 async def everything_of(db: Database, tenant: Tenant, *, but: str) -> dict[str, list[str]]:

@@ -22,12 +22,13 @@ from gql_server.app import create_app
 from gql_server.domain import ids
 from gql_server.metrics import ANSWERS
 from gql_server.settings import Settings
-from gql_server.store import indexes
+from gql_server.store import indexes, people
 from resolvers.view import View
 from tests.asking import LEFT_OUT, Document, in_place, inputs, paths, root
 from tests.barring import bar, unbar
 from tests.conftest import Api, serving_api
 from tests.driver import opened, settings_for
+from tests.resolvers.mutating import act
 from tests.tenants import (
     FAR,
     FIRST,
@@ -61,6 +62,23 @@ FED: Mapping[str, Values] = {
         "Campaign.messages(first:)": LEFT_OUT,
         "Campaign.messages(last:)": 2,
     },
+    "Query.contacts(after:)": {},
+    "Query.contacts(before:)": {"Query.contacts(first:)": LEFT_OUT, "Query.contacts(last:)": 2},
+    "Query.contacts(search:)": {},
+    "Query.contacts(group:)": {},
+    "Query.blacklist(after:)": {},
+    "Query.blacklist(before:)": {"Query.blacklist(first:)": LEFT_OUT, "Query.blacklist(last:)": 2},
+    "Query.blacklist(search:)": {},
+    "CampaignHygiene.removedContacts(after:)": {},
+    "CampaignHygiene.removedContacts(before:)": {
+        "CampaignHygiene.removedContacts(first:)": LEFT_OUT,
+        "CampaignHygiene.removedContacts(last:)": 2,
+    },
+    "CampaignHygiene.blacklistEntries(after:)": {},
+    "CampaignHygiene.blacklistEntries(before:)": {
+        "CampaignHygiene.blacklistEntries(first:)": LEFT_OUT,
+        "CampaignHygiene.blacklistEntries(last:)": 2,
+    },
     "Subscription.campaignUpdated(id:)": {},
     "Subscription.messagesUpdated(campaignId:)": {},
     "Subscription.messagesUpdated(after:)": {},
@@ -75,6 +93,11 @@ FED: Mapping[str, Values] = {
     "ProviderMessageInput.messageId": {},
     "ProviderMessageInput.providerMessageIds": {},
     "ErasePersonInput.number": {},
+    "CreateContactInput.number": {},
+    "UpdateContactInput.id": {},
+    "DeleteContactInput.id": {},
+    "AddToBlacklistInput.number": {},
+    "RemoveFromBlacklistInput.id": {},
     "ReceiptInput.messageId": {},
     "ReceiptInput.providerMessageId": {
         "ReceiptInput.messageId": LEFT_OUT,
@@ -93,12 +116,26 @@ WORDS = frozenset(
         *("CreateCampaignInput.clientMutationId", "UpdateCampaignInput.clientMutationId"),
         *("AddRecipientsInput.clientMutationId", "BindProviderMessagesInput.clientMutationId"),
         *("RecordReceiptsInput.clientMutationId", "ErasePersonInput.clientMutationId"),
+        *("CreateContactInput.name", "CreateContactInput.groups"),
+        *("UpdateContactInput.name", "UpdateContactInput.groups"),
+        *("ContactAttributeInput.name", "ContactAttributeInput.value"),
+        *("CreateContactInput.clientMutationId", "UpdateContactInput.clientMutationId"),
+        *("DeleteContactInput.clientMutationId", "AddToBlacklistInput.clientMutationId"),
+        "RemoveFromBlacklistInput.clientMutationId",
     }
 )
 """Where a caller writes words of its own, which are kept or given back and never looked up."""
 
-NUMBERS = frozenset({"RecipientInput.number", "ErasePersonInput.number"})
+NUMBERS = frozenset(
+    {
+        *("RecipientInput.number", "ErasePersonInput.number"),
+        *("CreateContactInput.number", "AddToBlacklistInput.number"),
+    }
+)
 """Where it must be one to be looked at."""
+
+ASKED_FOR = tuple(f"{FRENCH}9{n}000000" for n in range(4))
+"""Whom the stranger writes down, and lists, each time anew: by what is tried, and before that."""
 
 OF_A_CAMPAIGN = frozenset(
     {"Query.campaign(id:)", "Query.node(id:)", "Subscription.messagesUpdated(campaignId:)"}
@@ -106,7 +143,7 @@ OF_A_CAMPAIGN = frozenset(
 """Where the campaign stands that a cursor is of."""
 
 OPAQUE = frozenset({"id", "reference", "cursor", "startCursor", "endCursor", "updatesCursor"})
-TIMES = frozenset({"createdAt", "sentAt", "asOf", "at", "statusAt"})
+TIMES = frozenset({"createdAt", "sentAt", "asOf", "at", "statusAt", "since"})
 """What differs between two answers to the same mutation of two campaigns that are the same but for their ids."""
 
 
@@ -190,6 +227,8 @@ class Scene:
     #: of the stranger: a campaign, and a message in it
     campaign: str = ""
     message: str = ""
+    contact: str = ""
+    entry: str = ""
 
     async def fresh(self) -> None:
         """A campaign of the stranger's that nothing has happened to."""
@@ -197,6 +236,14 @@ class Scene:
         self.campaign = await api.new_campaign(sentAt="2026-11-22T08:00:00Z")
         (added,) = await api.add(self.campaign, [f"{FRENCH}97000000"])
         self.message = added["id"]
+        for number in ASKED_FOR:
+            await people.forget(api.db, api.workspace, number)
+        made = await act(
+            api, "createContact", {"number": ASKED_FOR[2]}, "contact { id } userErrors { code }"
+        )
+        self.contact = made["contact"]["id"]
+        listed = await act(api, "addToBlacklist", {"number": ASKED_FOR[3]}, "entry { id }")
+        self.entry = listed["entry"]["id"]
 
     def base(self) -> dict[str, Any]:
         """What stands where nothing of the other's is tried."""
@@ -218,6 +265,16 @@ class Scene:
             "AddRecipientsInput.campaignId": self.campaign,
             "RecipientInput.number": f"{FRENCH}96000000",
             "ErasePersonInput.number": f"{FRENCH}95000000",
+            "Query.contacts(first:)": 2,
+            "Query.blacklist(first:)": 2,
+            "CampaignHygiene.removedContacts(first:)": 2,
+            "CampaignHygiene.blacklistEntries(first:)": 2,
+            "CreateContactInput.number": ASKED_FOR[0],
+            "UpdateContactInput.id": self.contact,
+            "UpdateContactInput.name": "Mine",
+            "DeleteContactInput.id": self.contact,
+            "AddToBlacklistInput.number": ASKED_FOR[1],
+            "RemoveFromBlacklistInput.id": self.entry,
             "ProviderMessageInput.messageId": self.message,
             "ProviderMessageInput.provider": "twilio",
             "ProviderMessageInput.providerMessageIds": [f"own-{secrets.token_hex(8)}"],
@@ -439,7 +496,7 @@ async def test_a_mutation_is_answered_as_of_what_nobody_has(scene: Scene, how: s
                 await scene.fresh()
                 document = one.document(scene.base(), foreign=foreign)
                 value = one.thing.foreign if foreign else one.thing.unknown
-                written = value if one.place == "RecipientInput.number" else ""
+                written = value if one.place in NUMBERS else ""
                 answer = await scene.stranger.post(document, one.about, written=written)
                 answers.append((answer.status_code, settled(answer.json(), value)))
             if answers[0] == answers[1]:
@@ -464,6 +521,7 @@ async def test_a_number_that_is_blacklisted_elsewhere_is_not_here(scene: Scene) 
     (message,) = answer.json()["data"]["addRecipients"]["messages"]
     assert (message["recipient"], message["status"]) == (number, "WAITING")
     await unbar(api.db, api.workspace, entry)
+    await people.forget(api.db, api.workspace, number)
 
 
 async def first_frame(socket: Socket, document: Document) -> Any:

@@ -20,6 +20,7 @@ MOST_MESSAGES = len(ALPHABET) ** POSITION_LENGTH
 """Of one campaign: 1,073,741,824."""
 
 _CAMPAIGN = re.compile(rf"[0-9a-v]{{{CAMPAIGN_LENGTH}}}\Z")
+_PERSON = re.compile(r"[0-9a-f]{24}\Z")
 _MESSAGE = re.compile(rf"[0-9a-v]{{{CAMPAIGN_LENGTH}}}-[0-9a-v]{{{POSITION_LENGTH}}}\Z")
 
 
@@ -72,6 +73,12 @@ def read_message(text: str) -> str | None:
         return text
     named = from_global(text)
     return named[1] if named and named[0] == "Message" and _MESSAGE.match(named[1]) else None
+
+
+def read_person(type_name: str, text: str) -> str | None:
+    """The person that a global id of this type (`Contact`, `BlacklistEntry`) names; None where it names none."""
+    named = from_global(text)
+    return named[1] if named and named[0] == type_name and _PERSON.match(named[1]) else None
 
 
 def _digits(value: int, length: int) -> str:

@@ -41,12 +41,14 @@ async def among(reads: Reads, workspace: str, numbers: Collection[str]) -> set[s
     return {row["number"] for row in rows}
 
 
-async def one(reads: Reads, workspace: str, entry: str) -> Entry | None:
-    """The entry of this id; None where the workspace has none."""
-    row = await reads.find_one(
-        COLLECTION, {"_id": entry, "workspace": workspace, **_LISTED}, fields=_FIELDS
+async def some(reads: Reads, workspace: str, entries: Collection[str]) -> dict[str, Entry]:
+    """Those of these entries that the workspace has, by id."""
+    rows = await reads.find(
+        COLLECTION,
+        {"_id": {"$in": list(entries)}, "workspace": workspace, **_LISTED},
+        fields=_FIELDS,
     )
-    return entry_of(row) if row is not None else None
+    return {row["_id"]: entry_of(row) for row in rows}
 
 
 async def of_number(reads: Reads, workspace: str, number: str) -> Entry | None:

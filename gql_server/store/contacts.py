@@ -35,16 +35,6 @@ class ContactCondition:
     group: str | None = None
 
 
-async def one(reads: Reads, workspace: str, contact: str) -> Contact | None:
-    """The contact of this id; None where the workspace has none."""
-    row = await reads.find_one(
-        COLLECTION,
-        {"_id": contact, "workspace": workspace, "contact": {"$exists": True}},
-        fields=_FIELDS,
-    )
-    return contact_of(row) if row is not None else None
-
-
 async def some(reads: Reads, workspace: str, contacts: Collection[str]) -> dict[str, Contact]:
     """Those of these contacts that the workspace has, by id."""
     if not contacts:

@@ -1,0 +1,63 @@
+"""What became of the numbers of a campaign: who was removed from the address book by it, and who was blacklisted."""
+
+import strawberry
+
+from gql_server.store import blacklist, contacts
+from resolvers.contact_list import (
+    COUNTED,
+    BlacklistConnection,
+    ContactConnection,
+    Pages,
+    blacklist_page,
+    removed_by_page,
+)
+from resolvers.context import Reading
+
+HYGIENE = (
+    "What became of its numbers: contacts that are removed, and numbers that are blacklisted, because of what was "
+    "reported of its messages. Who came back since is not counted."
+)
+
+
+@strawberry.type(description=HYGIENE)
+class CampaignHygiene:
+    """Read off the lists, as they are now."""
+
+    campaign: strawberry.Private[str]
+    reading: strawberry.Private[Reading]
+
+    @strawberry.field(description=f"How many contacts are removed by it. {COUNTED}")
+    async def removed(self) -> int | None:
+        """Counted over an index."""
+        reading = self.reading
+        return await contacts.count_removed_by(reading.at, reading.workspace, self.campaign)
+
+    @strawberry.field(description=f"How many numbers are blacklisted by it. {COUNTED}")
+    async def blacklisted(self) -> int | None:
+        """Counted over an index."""
+        reading = self.reading
+        return await blacklist.count(reading.at, reading.workspace, campaign=self.campaign)
+
+    @strawberry.field(description="The contacts that are removed by it, the last one first.")
+    async def removed_contacts(
+        self,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> ContactConnection:
+        """A page."""
+        pages = Pages(first, after, last, before)
+        return await removed_by_page(self.reading, pages, self.campaign)
+
+    @strawberry.field(description="The numbers that are blacklisted by it, the last one first.")
+    async def blacklist_entries(
+        self,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> BlacklistConnection:
+        """A page."""
+        pages = Pages(first, after, last, before)
+        return await blacklist_page(self.reading, pages, None, campaign=self.campaign)
