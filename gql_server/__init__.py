@@ -23,6 +23,7 @@
 * buses          which there are, and need
 * erasure        a person is forgotten        * retention old messages go
 * erasures       those that a server has begun
+* enrolment      recipients, into messages   * audience who is written to again
 * people         contacts and the blacklist   * hygiene  what receipts say of numbers
 * domain/        what the words mean          * providers/  their words, ours
 * store/         one file per collection      * database, embedded  Mongo, opened; Mongo, brought along

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from gql_server.audience import Audience
 from gql_server.commit import Clock, Committer
 from gql_server.database import Database
 from gql_server.endings import ended
@@ -24,6 +25,7 @@ from gql_server.store.unclean import UncleanEnd
 SETTLE_EVERY = 1.0
 SWEEP_EVERY = 60.0
 EXPIRE_EVERY = 60.0
+FILL_EVERY = 60.0
 SAMPLE_EVERY = 600.0
 ROLL_UP_EVERY = 600.0
 RETAIN_EVERY = 600.0
@@ -55,6 +57,7 @@ class Jobs:
         self._committer = committer
         self._parking = parking
         self._expiry = expiry
+        self._audience = Audience(db, committer, clock=clock)
         self._clock = clock
         self._retaining = Retaining(db, committer, clock=clock)
         self._holder = secrets.token_hex(8)
@@ -72,6 +75,7 @@ class Jobs:
             (self.sweep, SWEEP_EVERY, False),
             (self.settle_unfinished, SWEEP_EVERY, True),
             (self.expire, EXPIRE_EVERY, True),
+            (self._audience.fill_all, FILL_EVERY, True),
             (self.recount_unclean, SWEEP_EVERY, True),
             (self.recount_sample, SAMPLE_EVERY, True),
             (self.roll_up, ROLL_UP_EVERY, True),

@@ -9,10 +9,10 @@ from typing import Any
 from gql_server.commit import Clock, Committer
 from gql_server.database import Database, Transaction
 from gql_server.domain import ids
-from gql_server.domain.campaign import Campaign, SmsType, state_of
-from gql_server.domain.message import registered
+from gql_server.domain.campaign import Campaign, SmsType, WantedAudience, state_of
 from gql_server.domain.receipt import to_milliseconds
 from gql_server.domain.status import DeliveryStatus
+from gql_server.enrolment import enrol
 from gql_server.errors import MessagesExpired, UserError
 from gql_server.ingestion import Ingestion
 from gql_server.intake import (
@@ -20,10 +20,7 @@ from gql_server.intake import (
     MOST_AT_ONCE,
     Binding,
     NewRecipient,
-    Wanted,
-    duplicate,
     erased_message,
-    erased_recipient,
     expired_message,
     key_taken,
     keys_of,
@@ -34,9 +31,8 @@ from gql_server.intake import (
 from gql_server.logs import kind, log
 from gql_server.parking import Parking
 from gql_server.plan import Plan
-from gql_server.store import blacklist, campaigns, messages
+from gql_server.store import campaigns, messages
 from gql_server.store.erased import Tombstones
-from gql_server.store.messages import NewMessage
 
 LONGEST_TEXT = 1600
 """Of an SMS: ten parts of GSM-7 and more than the operators carry."""
@@ -55,6 +51,16 @@ class NewCampaign:
     sender: str
     type: SmsType
     sent_at: datetime | None
+    #: whom it goes to, where those are of an earlier campaign (None: the caller names one that there is not)
+    audience: "Again | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Those of an earlier campaign whose messages are in these statuses."""
+
+    campaign: str | None
+    statuses: frozenset[DeliveryStatus]
 
 
 @dataclass(slots=True)
@@ -102,6 +108,7 @@ class Registration:
             *_checked_text("text", wanted.text, LONGEST_TEXT),
             *_checked_text("sender", wanted.sender, LONGEST_SENDER),
             *_checked_time(wanted.sent_at),
+            *_checked_audience(wanted.audience),
         ]
         if errors:
             return None, errors
@@ -118,16 +125,27 @@ class Registration:
             created_at=now,
             sent_at=sent_at,
         )
+        again = wanted.audience
 
-        async def prepare(tx: Transaction) -> Plan[None]:
-            plan: Plan[None] = Plan(None)
-            await campaigns.add(tx, campaign)
+        async def prepare(tx: Transaction) -> Plan[list[UserError]]:
+            plan: Plan[list[UserError]] = Plan([])
+            audience = None
+            if again is not None:
+                earlier = (
+                    await campaigns.one(tx, workspace, again.campaign) if again.campaign else None
+                )
+                if earlier is None or earlier.sealed:
+                    why = _no_campaign("campaignId") if earlier is None else _expired("campaignId")
+                    plan.result.append(replace(why, field=("audienceOf", *why.field)))
+                    return plan
+                audience = WantedAudience(earlier.id, again.statuses)
+            await campaigns.add(tx, campaign, audience=audience)
             # An empty draft: the campaign has a revision from the start, and the history page hears of it.
             plan.of(workspace, campaign.id)
             return plan
 
-        await self._committer.commit(prepare)
-        return campaign.id, []
+        errors = await self._committer.commit(prepare)
+        return None if errors else campaign.id, errors
 
     async def update_campaign(
         self, workspace: str, campaign: str | None, changes: Mapping[str, Any]
@@ -185,53 +203,12 @@ class Registration:
             if found.closed:
                 plan.result.errors = [_too_old("campaignId")]
                 return plan
-            # An erasure that is under way meets us at the campaign's positions, if not here.
-            erased = await self._tombstones.among(
-                tx, workspace, [item.number.e164 for item in wanted]
+            enrolled = await enrol(
+                tx, plan, found, wanted, tombstones=self._tombstones, clock=self._clock
             )
-            there = await messages.recipients_among(
-                tx, found.id, [item.number.e164 for item in wanted]
-            )
-            taken = await messages.kept_by_key(
-                tx, workspace, [key for item in wanted for key in item.keys]
-            )
-            new: list[Wanted] = []
-            for item in wanted:
-                if item.number.e164 in erased:
-                    plan.result.errors.append(erased_recipient(item.index))
-                elif item.number.e164 in there:
-                    plan.result.errors.append(duplicate(item.index))
-                elif any(key in taken for key in item.keys):
-                    plan.result.errors.append(
-                        key_taken(("recipients", str(item.index), "providerMessageIds"))
-                    )
-                else:
-                    new.append(item)
+            plan.result.errors += enrolled.errors
             plan.result.errors.sort(key=lambda error: int(error.field[1]))
-            if not new:
-                return plan
-            first = await campaigns.take_positions(tx, found.id, len(new))
-            blacklisted = await blacklist.among(tx, workspace, [item.number.e164 for item in new])
-            now = to_milliseconds(self._clock())
-            draft = plan.of(workspace, found.id)
-            for position, item in enumerate(new, start=first):
-                message = NewMessage(
-                    id=ids.message_id(found.id, position),
-                    workspace=workspace,
-                    recipient=item.number.e164,
-                    name=item.name,
-                    country=item.number.country,
-                    bound_to=item.provider,
-                    keys=item.keys,
-                    history=registered(
-                        DeliveryStatus.BLACKLISTED
-                        if item.number.e164 in blacklisted
-                        else DeliveryStatus.WAITING,
-                        now,
-                    ),
-                )
-                draft.add(message)
-                plan.result.messages.append(message.id)
+            plan.result.messages += enrolled.messages
             return plan
 
         with self._parking.minded():
@@ -325,6 +302,17 @@ def _checked_time(at: datetime | None) -> list[UserError]:
     return [
         UserError(("sentAt",), "INVALID_TIME", f"The time of a sending is in the years {span}.")
     ]
+
+
+def _checked_audience(again: Again | None) -> list[UserError]:
+    if again is None or again.statuses:
+        return []
+    path = ("audienceOf", "indicators")
+    return [UserError(path, "REQUIRED", "Say of which messages: one indicator at least.")]
+
+
+def _expired(name: str) -> UserError:
+    return UserError((name,), MessagesExpired.code, str(MessagesExpired()))
 
 
 def _too_old(name: str) -> UserError:

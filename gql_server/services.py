@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from gql_server.answers import MEGABYTE, Answers
 from gql_server.attempts import Attempts
+from gql_server.audience import Audience
 from gql_server.audit import Audit
 from gql_server.auth import Authenticator
 from gql_server.budgets import Budgets
@@ -49,6 +50,7 @@ class Services:
     registration: Registration
     erasures: Erasures
     people: People
+    audience: Audience
     live: Live
     connections: Connections
     events: Events
@@ -81,6 +83,7 @@ async def running(
     registration = Registration(db, committer, ingestion, parking, clock=clock)
     patience = timedelta(hours=settings.waiting_expires_after)
     expiry = Expiry(db, committer, clock=clock, after=patience)
+    audience = Audience(db, committer, clock=clock)
     jobs = Jobs(db, committer, parking, expiry, clock=clock)
     tokens = tokens_of(settings) if tokens is None else tokens
     ours = await installation.load(db)
@@ -105,6 +108,7 @@ async def running(
         registration=registration,
         erasures=Erasures(Erasure(db, committer, clock=clock)),
         people=People(db, clock=clock),
+        audience=audience,
         live=live,
         connections=connections,
         events=events,
@@ -139,6 +143,7 @@ async def running(
         await services.budgets.close()
         await services.audit.close()
         await services.erasures.close()
+        await audience.close()
         await jobs.close()
         await ingestion.close()
         await slots.close()

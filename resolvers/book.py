@@ -19,6 +19,7 @@ from resolvers.book_inputs import (
     UpdateContactInput,
     UpdateContactPayload,
 )
+from resolvers.campaign import Campaign
 from resolvers.contact import BlacklistEntry, Contact
 from resolvers.context import Info, Reading
 from resolvers.inputs import UserError, mistakes_of
@@ -36,7 +37,7 @@ class BookMutation:
             number=input.number,
             name=input.name,
             attributes=_attributes(input.attributes) or {},
-            groups=tuple(input.groups or ()),
+            groups=_groups(input.groups) or (),
         )
         people = info.context.services.people
         made, mistakes = await people.create_contact(viewer.workspace, wanted)
@@ -53,7 +54,7 @@ class BookMutation:
         change = ContactChange(
             name=input.name,
             attributes=_attributes(input.attributes),
-            groups=None if input.groups is None else tuple(input.groups),
+            groups=_groups(input.groups),
             restored=input.restored,
         )
         contact = ids.read_person("Contact", input.id)
@@ -96,7 +97,7 @@ class BookMutation:
         entry, mistakes = await people.add_to_blacklist(viewer.workspace, input.number)
         reading = info.context.reading_anew(viewer)
         return AddToBlacklistPayload(
-            entry=BlacklistEntry.of(entry, reading) if entry is not None else None,
+            entry=BlacklistEntry.of(entry, reading, Campaign.of) if entry is not None else None,
             user_errors=mistakes_of(mistakes),
             client_mutation_id=input.client_mutation_id,
         )
@@ -124,9 +125,13 @@ def _attributes(given: Sequence[ContactAttributeInput] | None) -> dict[str, str]
     return {one.name.strip(): one.value.strip() for one in given}
 
 
+def _groups(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    return None if given is None else tuple(group.strip() for group in given)
+
+
 async def _shown(reading: Reading, contact: str | None) -> Contact | None:
     found = await reading.book.contact(contact) if contact is not None else None
-    return Contact.of(found, reading) if found is not None else None
+    return Contact.of(found, reading, Campaign.of) if found is not None else None
 
 
 def _not_found(what: str) -> UserError:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
+from typing import Annotated
 
 import strawberry
 
@@ -13,12 +14,25 @@ from gql_server.domain.parts import parts_of
 from gql_server.errors import PublicError
 from gql_server.store.counters import Figures
 from gql_server.store.installation import Installation
+from resolvers.audience import AUDIENCE, audience_page
 from resolvers.context import Info, Reading
-from resolvers.enums import CampaignState, DeliveryStatus, Dimension, SmsType, TimelineInterval
+from resolvers.enums import (
+    CampaignState,
+    DeliveryIndicator,
+    DeliveryStatus,
+    Dimension,
+    SmsType,
+    TimelineInterval,
+)
 from resolvers.executor import asked
 from resolvers.hygiene import HYGIENE, CampaignHygiene
 from resolvers.message import Message, wanted
-from resolvers.message_list import MessageConnection, MessageFilter, MessageOrder, messages_page
+from resolvers.message_list import (
+    MessageConnection,
+    MessageFilter,
+    MessageOrder,
+    messages_page,
+)
 from resolvers.node import Node
 from resolvers.report import (
     ALERTS,
@@ -51,6 +65,19 @@ class Campaign(Node):
     state: CampaignState = strawberry.field(description="Where it stands as a whole.")
     created_at: datetime = strawberry.field(description="When it was made, here.")
     sent_at: datetime | None = strawberry.field(description="When it was, or will be, sent.")
+    filling: bool = strawberry.field(
+        description="Whether recipients of the audience that it was made to are still being added."
+    )
+
+    @strawberry.field(
+        name="audienceOf",
+        description="The campaign whose audience it was made to; null where it was made by itself.",
+    )
+    async def made_to(self) -> Annotated["Campaign", strawberry.lazy("resolvers.campaign")] | None:
+        """The earlier campaign."""
+        earlier = self.record.audience_of
+        found = await self.reading.campaign(earlier) if earlier is not None else None
+        return Campaign.of(found, self.reading) if found is not None else None
 
     @strawberry.field(description="Number of recipients = number of messages.")
     async def recipient_count(self) -> int:
@@ -121,7 +148,7 @@ class Campaign(Node):
     @strawberry.field(description=HYGIENE)
     def hygiene(self) -> CampaignHygiene:
         """Off the lists."""
-        return CampaignHygiene(campaign=self.record.id, reading=self._own())
+        return CampaignHygiene(campaign=self.record.id, reading=self._own(), show=Campaign.of)
 
     @strawberry.field(description="The messages, in pages of 1 to 100, 50 where nothing is said.")
     async def messages(
@@ -145,6 +172,30 @@ class Campaign(Node):
             before,
             filter,
             order_by,
+            show,
+            wanted(asked(info._raw_info)),
+        )
+
+    @strawberry.field(description=AUDIENCE)
+    async def audience(
+        self,
+        info: Info,
+        indicators: list[DeliveryIndicator],
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> MessageConnection:
+        """A keyset page."""
+        show = Message.shown_to(self.reading.seen, self.itself)
+        return await audience_page(
+            self.reading,
+            self.record,
+            first,
+            after,
+            last,
+            before,
+            indicators,
             show,
             wanted(asked(info._raw_info)),
         )
@@ -175,6 +226,7 @@ class Campaign(Node):
             state=record.state,
             created_at=record.created_at,
             sent_at=record.sent_at,
+            filling=record.filling,
         )
 
 

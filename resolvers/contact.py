@@ -1,11 +1,12 @@
 """A contact of the address book, and an entry of the blacklist, as they are shown."""
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from gql_server.domain import ids
+from gql_server.domain import campaign, ids
 from gql_server.domain.person import Removal
 from gql_server.numbers import masked
 from gql_server.store import blacklist, contacts
@@ -16,6 +17,9 @@ from resolvers.scalars import PhoneNumber
 
 if TYPE_CHECKING:
     from resolvers.campaign import Campaign
+
+Shows = Callable[[campaign.Campaign, Reading], "Campaign"]
+"""How a campaign is shown: its file knows this one, and not the other way round."""
 
 OF_NO_CAMPAIGN = ""
 """What the address book and the blacklist count by in the audit trail: their people are of no campaign."""
@@ -35,6 +39,7 @@ class ContactRemoval:
 
     record: strawberry.Private[Removal]
     reading: strawberry.Private[Reading]
+    show: strawberry.Private[Shows]
     reason: RemovalReason = strawberry.field(description="Why.")
     at: datetime = strawberry.field(
         description="Since when, by the time of what was reported, or of who did it."
@@ -53,14 +58,15 @@ class ContactRemoval:
         self,
     ) -> Annotated["Campaign", strawberry.lazy("resolvers.campaign")] | None:
         """The campaign that removed it."""
-        return await _campaign(self.reading, self.record.campaign)
+        return await _campaign(self.reading, self.record.campaign, self.show)
 
     @classmethod
-    def of(cls, record: Removal, reading: Reading) -> "ContactRemoval":
+    def of(cls, record: Removal, reading: Reading, show: Shows) -> "ContactRemoval":
         """How it is shown."""
         return cls(
             record=record,
             reading=reading,
+            show=show,
             reason=record.reason,
             at=record.at,
             status=record.status,
@@ -101,7 +107,7 @@ class Contact(Node):
         return [ContactAttribute(name=name, value=value) for name, value in given.items()]
 
     @classmethod
-    def of(cls, record: contacts.Contact, reading: Reading) -> "Contact":
+    def of(cls, record: contacts.Contact, reading: Reading, show: Shows) -> "Contact":
         """How this contact is shown."""
         removal = record.removal
         return cls(
@@ -110,7 +116,7 @@ class Contact(Node):
             reading=reading,
             created_at=record.card.created_at,
             groups=list(record.card.groups),
-            removal=None if removal is None else ContactRemoval.of(removal, reading),
+            removal=None if removal is None else ContactRemoval.of(removal, reading, show),
         )
 
 
@@ -120,6 +126,7 @@ class BlacklistEntry(Node):
 
     record: strawberry.Private[blacklist.Entry]
     reading: strawberry.Private[Reading]
+    show: strawberry.Private[Shows]
     reason: BlacklistReason = strawberry.field(description="Why it is listed.")
     since: datetime = strawberry.field(description="Since when it is listed.")
 
@@ -135,15 +142,16 @@ class BlacklistEntry(Node):
         self,
     ) -> Annotated["Campaign", strawberry.lazy("resolvers.campaign")] | None:
         """The campaign by which it was listed."""
-        return await _campaign(self.reading, self.record.campaign)
+        return await _campaign(self.reading, self.record.campaign, self.show)
 
     @classmethod
-    def of(cls, record: blacklist.Entry, reading: Reading) -> "BlacklistEntry":
+    def of(cls, record: blacklist.Entry, reading: Reading, show: Shows) -> "BlacklistEntry":
         """How this entry is shown."""
         return cls(
             id=strawberry.ID(ids.to_global("BlacklistEntry", record.id)),
             record=record,
             reading=reading,
+            show=show,
             reason=record.reason,
             since=record.since,
         )
@@ -161,8 +169,6 @@ def _number(number: str, reading: Reading) -> PhoneNumber:
     return PhoneNumber(number if _may_see(reading) else masked(number))
 
 
-async def _campaign(reading: Reading, campaign: str | None) -> "Campaign | None":
-    from resolvers.campaign import Campaign  # which has messages, and these know their campaign
-
+async def _campaign(reading: Reading, campaign: str | None, show: Shows) -> "Campaign | None":
     found = await reading.campaign(campaign) if campaign is not None else None
-    return Campaign.of(found, reading) if found is not None else None
+    return show(found, reading) if found is not None else None

@@ -18,7 +18,7 @@ from gql_server.errors import InvalidCursor, PublicError
 from gql_server.store import blacklist, contacts, people
 from gql_server.store.contacts import ContactCondition
 from gql_server.store.walk import Place, Walk
-from resolvers.contact import BlacklistEntry, Contact
+from resolvers.contact import BlacklistEntry, Contact, Shows
 from resolvers.context import Reading
 from resolvers.page import Listing, PageInfo, page_size, place_in_time, read_place_in_time
 
@@ -74,12 +74,19 @@ class BlacklistConnection:
 
 
 class Pages:
-    """What a page is cut out by, as everywhere in Relay."""
+    """What a page is cut out by, as everywhere in Relay, and how the campaigns in it are shown."""
 
     def __init__(
-        self, first: int | None, after: str | None, last: int | None, before: str | None
+        self,
+        first: int | None,
+        after: str | None,
+        last: int | None,
+        before: str | None,
+        *,
+        show: Shows,
     ) -> None:
         self.given = (first, after, last, before)
+        self.show = show
         self.size = page_size(first, last)
 
 
@@ -170,7 +177,7 @@ async def blacklist_page(
         )
     reading.spend(pages.size)
     page = await listing.page(*pages.given)
-    nodes = [BlacklistEntry.of(row, reading) for row in page.rows]
+    nodes = [BlacklistEntry.of(row, reading, pages.show) for row in page.rows]
     return BlacklistConnection(
         edges=[
             BlacklistEdge(cursor=cursor, node=node)
@@ -233,7 +240,7 @@ async def _connection(
 ) -> ContactConnection:
     reading.spend(pages.size)
     page = await listing.page(*pages.given)
-    nodes = [Contact.of(row, reading) for row in page.rows]
+    nodes = [Contact.of(row, reading, pages.show) for row in page.rows]
     return ContactConnection(
         edges=[
             ContactEdge(cursor=cursor, node=node)

@@ -3,6 +3,7 @@
 import strawberry
 
 from gql_server.store import blacklist, contacts
+from resolvers.contact import Shows
 from resolvers.contact_list import (
     COUNTED,
     BlacklistConnection,
@@ -25,6 +26,7 @@ class CampaignHygiene:
 
     campaign: strawberry.Private[str]
     reading: strawberry.Private[Reading]
+    show: strawberry.Private[Shows]
 
     @strawberry.field(description=f"How many contacts are removed by it. {COUNTED}")
     async def removed(self) -> int | None:
@@ -47,7 +49,7 @@ class CampaignHygiene:
         before: str | None = None,
     ) -> ContactConnection:
         """A page."""
-        pages = Pages(first, after, last, before)
+        pages = Pages(first, after, last, before, show=self.show)
         return await removed_by_page(self.reading, pages, self.campaign)
 
     @strawberry.field(description="The numbers that are blacklisted by it, the last one first.")
@@ -59,5 +61,5 @@ class CampaignHygiene:
         before: str | None = None,
     ) -> BlacklistConnection:
         """A page."""
-        pages = Pages(first, after, last, before)
+        pages = Pages(first, after, last, before, show=self.show)
         return await blacklist_page(self.reading, pages, None, campaign=self.campaign)

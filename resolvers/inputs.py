@@ -7,7 +7,7 @@ import strawberry
 
 from gql_server import errors
 from resolvers.campaign import Campaign
-from resolvers.enums import DeliveryStatus, SmsType
+from resolvers.enums import DeliveryIndicator, DeliveryStatus, SmsType
 from resolvers.message import Message
 
 
@@ -32,6 +32,21 @@ def mistakes_of(mistakes: Sequence[errors.UserError]) -> list[UserError]:
     return [UserError(field=list(m.field), code=m.code, message=m.message) for m in mistakes]
 
 
+@strawberry.input(
+    description=(
+        "Who is written to again: those of a campaign whose messages stand there at that time, less those who are on "
+        "the blacklist by then."
+    )
+)
+class AudienceOfInput:
+    """An audience."""
+
+    campaign_id: strawberry.ID = strawberry.field(description="The earlier campaign's id.")
+    indicators: list[DeliveryIndicator] = strawberry.field(
+        description="Where their messages stand; all temporary errors, say."
+    )
+
+
 @strawberry.input(description="sentAt: absent = now; in the future = SCHEDULED.")
 class CreateCampaignInput:
     """A new campaign."""
@@ -44,6 +59,13 @@ class CreateCampaignInput:
     type: SmsType = strawberry.field(default=SmsType.MARKETING, description="What the SMS is for.")
     sent_at: datetime | None = strawberry.field(
         default=None, description="When it is sent; absent: now."
+    )
+    audience_of: AudienceOfInput | None = strawberry.field(
+        default=None,
+        description=(
+            "Send to those of an earlier campaign again. They are added from now on, a million in some minutes; while "
+            "that goes on, `Campaign.filling` is true."
+        ),
     )
     client_mutation_id: str | None = None
 
@@ -183,6 +205,13 @@ class ReceiptInput:
     )
     error_reason: str | None = strawberry.field(
         default=None, description="The provider's own words."
+    )
+    number_caused: bool | None = strawberry.field(
+        default=None,
+        description=(
+            "Whether the number is the cause of an error, so that it leaves the address book, or of BLACKLISTED. "
+            "Absent: it is, of BLACKLISTED, ABSENCE_PERMANENT_ERROR and ROUTING_ERROR; of no other it ever is."
+        ),
     )
 
 

@@ -10,10 +10,11 @@ from gql_server import errors
 from gql_server.arrivals import Outcome
 from gql_server.domain import ids
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.status import statuses_matching
 from gql_server.intake import LONGEST_KEY, MOST_AT_ONCE, Binding, NewRecipient, needs_recipient
-from gql_server.providers import PROVIDERS
+from gql_server.providers import PROVIDERS, generic
 from gql_server.providers.reading import LONGEST as LONGEST_WORD
-from gql_server.registration import NewCampaign
+from gql_server.registration import Again, NewCampaign
 from gql_server.store import messages
 from resolvers.book import BookMutation
 from resolvers.campaign import Campaign, shown_message
@@ -21,6 +22,7 @@ from resolvers.context import Info, Reading
 from resolvers.inputs import (
     AddRecipientsInput,
     AddRecipientsPayload,
+    AudienceOfInput,
     BindProviderMessagesInput,
     BindProviderMessagesPayload,
     CreateCampaignInput,
@@ -64,9 +66,13 @@ class Mutation(BookMutation):
             sender=input.sender,
             type=input.type,
             sent_at=input.sent_at,
+            audience=_again(input.audience_of),
         )
-        registration = info.context.services.registration
-        campaign, mistakes = await registration.create_campaign(viewer.workspace, wanted)
+        services = info.context.services
+        campaign, mistakes = await services.registration.create_campaign(viewer.workspace, wanted)
+        if campaign is not None and wanted.audience is not None:
+            seconds = OF_THE_TIME * services.settings.operation_seconds
+            await services.audience.begin(viewer.workspace, campaign, within=seconds)
         reading = info.context.reading_anew(viewer)
         return CreateCampaignPayload(
             campaign=await _shown(reading, campaign),
@@ -203,6 +209,13 @@ class Mutation(BookMutation):
         )
 
 
+def _again(given: AudienceOfInput | None) -> Again | None:
+    if given is None:
+        return None
+    statuses = statuses_matching(None, frozenset(given.indicators)) or frozenset()
+    return Again(ids.read_campaign(given.campaign_id), statuses)
+
+
 def _read_receipts(
     given: Sequence[ReceiptInput],
 ) -> tuple[dict[int, DeliveryReceipt], list[errors.UserError]]:
@@ -271,6 +284,8 @@ def _receipt(one: ReceiptInput, key: str) -> DeliveryReceipt:
         at=one.at,
         error_code=(one.error_code or "").strip() or None,
         error_reason=(one.error_reason or "").strip() or None,
+        number_caused=one.number_caused is not False
+        and generic.STATUSES[one.status.value].number_caused,
     )
 
 

@@ -102,7 +102,7 @@ class Query:
         group: str | None = None,
     ) -> ContactConnection:
         """A page of the address book."""
-        pages = Pages(first, after, last, before)
+        pages = Pages(first, after, last, before, show=Campaign.of)
         reading = info.context.reading()
         return await contacts_page(reading, pages, search, removed=removed, group=group)
 
@@ -121,7 +121,7 @@ class Query:
         search: str | None = None,
     ) -> BlacklistConnection:
         """A page of the blacklist."""
-        pages = Pages(first, after, last, before)
+        pages = Pages(first, after, last, before, show=Campaign.of)
         return await blacklist_page(info.context.reading(), pages, search)
 
     @strawberry.field(description=STATISTICS)
@@ -141,10 +141,10 @@ async def _node(reading: Reading, key: str) -> Node | None:
     if message is None:
         if (person := ids.read_person("Contact", key)) is not None:
             contact = await reading.book.contact(person)
-            return Contact.of(contact, reading) if contact is not None else None
+            return Contact.of(contact, reading, Campaign.of) if contact is not None else None
         if (person := ids.read_person("BlacklistEntry", key)) is not None:
             entry = await reading.book.entry(person)
-            return BlacklistEntry.of(entry, reading) if entry is not None else None
+            return BlacklistEntry.of(entry, reading, Campaign.of) if entry is not None else None
         return await _campaign(reading, key)
     found = await reading.message(message)
     return shown_message(found, reading) if found is not None else None

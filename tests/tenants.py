@@ -44,6 +44,9 @@ SAMPLES: Mapping[str, tuple[str, ...]] = {
 }
 """What each condition of a list is tried with, so that rows of the tenant meet it, by words of its own."""
 
+STANDING = ["RECEIPT", "PENDING", "TEMPORARY_ERROR"]
+"""Where messages of a tenant stand."""
+
 
 @dataclass
 class Tenant:
@@ -303,7 +306,7 @@ async def cursors(tenant: Tenant) -> AsyncIterator[Thing]:
             way = [*paths("query")[place], "pageInfo", "endCursor"]
             for campaign in _owners(tenant, place):
                 about = {"Query.node(id:)": campaign} if campaign else {}
-                sized = {f"{place}(first:)": 1}
+                sized = {f"{place}(first:)": 1, "Campaign.audience(indicators:)": STANDING}
                 document = Document.along("query", way, {**about, **sized, **beside})
                 answer = (await tenant.api.post(document.text, document.variables)).json()
                 if "errors" in answer:

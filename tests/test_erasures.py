@@ -18,7 +18,7 @@ from gql_server.erasure import Erased, Erasure
 from gql_server.jobs import Jobs
 from gql_server.metrics import ERASURES_UNFINISHED
 from gql_server.recount import recount
-from gql_server.store import audit, blacklist, campaigns, erased, orphans, recipients
+from gql_server.store import audit, campaigns, erased, orphans, people, recipients
 from gql_server.store.erased import Tombstones
 from tests.barring import bar
 from tests.conftest import Api
@@ -229,7 +229,7 @@ STEPS: list[tuple[Any, str]] = [
     (orphans, "drop"),
     (orphans, "redact"),
     (orphans, "drop_from"),
-    (blacklist, "forget"),
+    (people, "forget"),
     (Tombstones, "ended"),
 ]
 

@@ -23,23 +23,7 @@ from resolvers.schema import make_schema
 
 HERE = Path(__file__).parent
 
-LATER = {
-    "AddToBlacklistInput",
-    "AddToBlacklistPayload",
-    "BlacklistConnection",
-    "BlacklistEdge",
-    "BlacklistEntry",
-    "BlacklistReason",
-    "Contact",
-    "ContactConnection",
-    "ContactEdge",
-    "Mutation.addToBlacklist",
-    "Mutation.removeFromBlacklist",
-    "Query.blacklist",
-    "Query.contacts",
-    "RemoveFromBlacklistInput",
-    "RemoveFromBlacklistPayload",
-}
+LATER: set[str] = set()
 """What is promised and not built yet. What is built leaves this list: the test asks for that."""
 
 

@@ -35,6 +35,7 @@ from tests.tenants import (
     FRENCH,
     GERMAN,
     LATER,
+    STANDING,
     Tenant,
     Thing,
     everything_of,
@@ -79,6 +80,12 @@ FED: Mapping[str, Values] = {
         "CampaignHygiene.blacklistEntries(first:)": LEFT_OUT,
         "CampaignHygiene.blacklistEntries(last:)": 2,
     },
+    "Campaign.audience(after:)": {},
+    "Campaign.audience(before:)": {
+        "Campaign.audience(first:)": LEFT_OUT,
+        "Campaign.audience(last:)": 2,
+    },
+    "AudienceOfInput.campaignId": {"AudienceOfInput.indicators": STANDING},
     "Subscription.campaignUpdated(id:)": {},
     "Subscription.messagesUpdated(campaignId:)": {},
     "Subscription.messagesUpdated(after:)": {},
@@ -254,6 +261,8 @@ class Scene:
             "Query.campaigns(first:)": 2,
             "Campaign.messages(first:)": 2,
             "Campaign.breakdown(by:)": "COUNTRY",
+            "Campaign.audience(first:)": 2,
+            "Campaign.audience(indicators:)": STANDING,
             "Subscription.campaignUpdated(id:)": self.campaign,
             "Subscription.messagesUpdated(campaignId:)": self.campaign,
             "CreateCampaignInput.name": "Mine",
@@ -716,6 +725,8 @@ async def test_whatever_one_does_the_other_is_answered_as_before(standing: Api, 
             "UpdateCampaignInput.id": random.choice([*other.campaigns.values()]),
             "UpdateCampaignInput.name": f"{other.mark} {random.random()}",
             "Campaign.breakdown(by:)": "COUNTRY",
+            "Campaign.audience(first:)": 2,
+            "Campaign.audience(indicators:)": STANDING,
         }
         document = Document.whole("mutation", "updateCampaign", values)
         await other.api.ask(document.text, document.variables)

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from gql_server.domain.status import DeliveryStatus
+
 
 class SmsType(StrEnum):
     """What the SMS is for."""
@@ -40,6 +42,19 @@ class Campaign:
     closed: bool = False
     #: its messages are deleted, and its figures are final
     sealed: bool = False
+    #: the campaign whose messages say who its recipients are, where it was made from one
+    audience_of: str | None = None
+    #: they are not all added yet
+    filling: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WantedAudience:
+    """Whom a campaign is made to: of which messages of an earlier one, and which of them was looked at last."""
+
+    of: str
+    statuses: frozenset[DeliveryStatus]
+    after: str = ""
 
 
 def state_of(*, sent_at: datetime | None, waiting: int, now: datetime) -> CampaignState:

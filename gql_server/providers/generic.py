@@ -15,6 +15,8 @@ POST of one receipt, or of a list of at most 1,000, as JSON in UTF-8. The names 
 | `errorCode`         | text, kept as it is                                                    |
 | `errorReason`       | text, kept as it is                                                    |
 | `operator`          | text, kept as it is: a network's name or its MCC-MNC                   |
+| `numberCaused`      | `true` or `false`: is the number the cause, so that it leaves the      |
+|                     | address book? Absent: it is, of both permanent errors and BLACKLISTED  |
 
 No text is longer than 255 characters. Other names are ignored. One bad receipt makes the whole list
 unreadable (400, which tells the index and the field), for a list of which only a part is kept looks
@@ -44,8 +46,8 @@ parted: Final = True  # one id a part, where a message is bound to several
 
 MOST_RECEIPTS: Final = 1_000
 
-# Ours on both sides. A ROUTING_ERROR may be a spam filter's or the sender's fault, and nothing here
-# tells, so it does not accuse the number.
+# Ours on both sides, so that they mean what the report says of them: of a permanent error, that the operators do not
+# know the number (domain.md A1). Who knows better, as of a spam filter, says so by `numberCaused`.
 STATUSES: Final[Mapping[str, Meaning]] = {
     "RECEIVED": Meaning(S.RECEIVED),
     "SENT": Meaning(S.SENT),
@@ -55,7 +57,7 @@ STATUSES: Final[Mapping[str, Meaning]] = {
     "OTHER_ERROR": Meaning(S.OTHER_ERROR),
     "ABSENCE_TEMPORARY_ERROR": Meaning(S.ABSENCE_TEMPORARY_ERROR),
     "ABSENCE_PERMANENT_ERROR": Meaning(S.ABSENCE_PERMANENT_ERROR, number_caused=True),
-    "ROUTING_ERROR": Meaning(S.ROUTING_ERROR),
+    "ROUTING_ERROR": Meaning(S.ROUTING_ERROR, number_caused=True),
     "BLACKLISTED": Meaning(S.BLACKLISTED, number_caused=True),
 }
 
@@ -156,5 +158,12 @@ def _receipt(given: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceipt:
         error_reason=reading.text(given, "errorReason"),
         operator=reading.text(given, "operator"),
         unknown_word=None if known else word,
-        number_caused=meaning.number_caused,
+        number_caused=meaning.number_caused and _is_number_caused(given),
     )
+
+
+def _is_number_caused(given: Mapping[str, Any]) -> bool:
+    said = given.get("numberCaused")
+    if not isinstance(said, bool | None):
+        raise Unreadable("numberCaused: true or false is expected")
+    return said is not False

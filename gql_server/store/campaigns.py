@@ -7,7 +7,7 @@ from typing import Any
 from pymongo import UpdateMany, UpdateOne
 
 from gql_server.database import Document, Reads, Transaction
-from gql_server.domain.campaign import Campaign, CampaignState, SmsType
+from gql_server.domain.campaign import Campaign, CampaignState, SmsType, WantedAudience
 from gql_server.domain.folding import folded
 from gql_server.domain.retention import Then
 from gql_server.store import counters
@@ -17,8 +17,20 @@ from gql_server.store.walk import FIRST_TIME
 COLLECTION = "campaigns"
 
 
-async def add(tx: Transaction, campaign: Campaign) -> None:
-    """Keep a new campaign."""
+async def add(
+    tx: Transaction, campaign: Campaign, *, audience: WantedAudience | None = None
+) -> None:
+    """Keep a new campaign; `audience`: to whom it is made, where that is another one's audience."""
+    made_to: Document = {}
+    if audience is not None:
+        made_to = {
+            "audience": {
+                "of": audience.of,
+                "statuses": sorted(status.value for status in audience.statuses),
+                "after": audience.after,
+            },
+            "filling": True,
+        }
     await tx.insert(
         COLLECTION,
         [
@@ -35,6 +47,7 @@ async def add(tx: Transaction, campaign: Campaign) -> None:
                 "sentAt": campaign.sent_at,
                 "begun": False,
                 "nextPosition": 0,
+                **made_to,
             }
         ],
     )
@@ -270,6 +283,8 @@ def _changed(fields: Mapping[str, Any]) -> Document:
         "closed_at": "closedAt",
         "sealed_at": "sealedAt",
         "retired": "retired",
+        "filling": "filling",
+        "filled_to": "audience.after",
     }
     changed = {names[field]: value for field, value in fields.items()}
     if "name" in fields:
@@ -293,6 +308,8 @@ def campaign_of(row: Document) -> Campaign:
         begun=row["begun"],
         closed="closedAt" in row,
         sealed="sealedAt" in row,
+        audience_of=row["audience"]["of"] if "audience" in row else None,
+        filling=row.get("filling", False),
     )
 
 
@@ -327,6 +344,7 @@ INDEXES: Sequence[tuple[str, Sequence[tuple[str, int]], dict[str, Any]]] = (
     ("retiring", [("workspace", 1), ("retired", 1), ("closedAt", 1), ("sentAt", 1)], {}),
     ("by_state", [("state", 1), ("sentAt", 1)], {}),
     ("unfinished", [("state", 1), ("_id", 1)], {}),
+    ("filling", [("filling", 1)], {"partialFilterExpression": {"filling": True}}),
 )
 
 RETIRED = ("list", "list_by_state")

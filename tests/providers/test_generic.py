@@ -89,7 +89,9 @@ def test_every_status_is_its_own_word_in_any_case(status: S, written: Callable[[
 
     assert receipt.status is status
     assert receipt.unknown_word is None
-    assert receipt.number_caused is (status in {S.ABSENCE_PERMANENT_ERROR, S.BLACKLISTED})
+    assert receipt.number_caused is (
+        status in {S.ABSENCE_PERMANENT_ERROR, S.ROUTING_ERROR, S.BLACKLISTED}
+    )
 
 
 def test_an_unknown_status_waits_and_is_kept() -> None:

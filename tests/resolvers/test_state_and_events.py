@@ -148,6 +148,13 @@ async def a_scheduled_campaign(world: World) -> AsyncIterator[None]:
     await world.api.new_campaign(name="Winter", sentAt="2099-01-01T08:00:00Z")
 
 
+@case("createCampaign")
+async def a_campaign_to_the_audience_of_another(world: World) -> AsyncIterator[None]:
+    yield
+    wanted = {"campaignId": world.campaign, "indicators": ["PENDING"]}
+    await world.api.new_campaign(name="Again", audienceOf=wanted)
+
+
 @case("updateCampaign")
 async def a_new_name(world: World) -> AsyncIterator[None]:
     yield
@@ -396,6 +403,49 @@ async def a_repeat_by_webhook(world: World) -> AsyncIterator[None]:
     await world.post(receipt)
     yield
     await world.post(receipt, receipt)
+
+
+# The address book and the blacklist, of which a campaign's figures know nothing
+
+
+@case("createContact", changes=False)
+async def a_contact(world: World) -> AsyncIterator[None]:
+    yield
+    done = await act(world.api, "createContact", {"number": NUMBERS[0]}, "userErrors { code }")
+    assert done == {"userErrors": []}
+
+
+@case("updateContact", changes=False)
+async def a_contact_that_is_changed(world: World) -> AsyncIterator[None]:
+    made = await act(world.api, "createContact", {"number": NUMBERS[0]}, "contact { id }")
+    yield
+    given = {"id": made["contact"]["id"], "name": "Ada"}
+    done = await act(world.api, "updateContact", given, "contact { name }")
+    assert done == {"contact": {"name": "Ada"}}
+
+
+@case("deleteContact", changes=False)
+async def a_contact_that_is_deleted(world: World) -> AsyncIterator[None]:
+    made = await act(world.api, "createContact", {"number": NUMBERS[0]}, "contact { id }")
+    yield
+    given = {"id": made["contact"]["id"]}
+    assert await act(world.api, "deleteContact", given, "deletedId") == {"deletedId": given["id"]}
+
+
+@case("addToBlacklist", changes=False)
+async def a_number_that_is_listed(world: World) -> AsyncIterator[None]:
+    yield
+    done = await act(world.api, "addToBlacklist", {"number": NUMBERS[0]}, "entry { number }")
+    assert done == {"entry": {"number": NUMBERS[0]}}
+
+
+@case("removeFromBlacklist", changes=False)
+async def a_number_that_is_taken_off(world: World) -> AsyncIterator[None]:
+    entry = await bar(world.api.db, world.api.workspace, NUMBERS[0])
+    yield
+    given = {"id": ids.to_global("BlacklistEntry", entry.id)}
+    done = await act(world.api, "removeFromBlacklist", given, "removedId")
+    assert done == {"removedId": given["id"]}
 
 
 @case()

@@ -22,6 +22,7 @@ async def test_every_index_begins_with_a_workspace_or_a_campaign_or_is_the_whole
     ours = {
         "age",
         "by_state",
+        "filling",
         "unfinished",
         "expiry",
         "kept",

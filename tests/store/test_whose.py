@@ -63,6 +63,7 @@ OF_ALL: dict[str, str] = {
     "workspaces.retaining": "the retention's own round; it says of each whose it is",
     "blacklist.counted": "a query that its callers make, with the workspace",
     "recipients.add": "rows that `row_of` makes, which takes the workspace",
+    "audiences.filling": "the job's own round; it says of each whose it is",
     "campaigns.change": "by campaign, each looked up with its workspace",
     "outbox.append": "by campaign, with its workspace",
     **dict.fromkeys(
@@ -206,6 +207,7 @@ class World:
             "collection": "orphans",
             "retention": Retention(),
             "entry": self.tenant.entry,
+            "entries": [self.tenant.entry],
             "person": self.tenant.contact,
             "contact": self.tenant.contact,
             "contacts": [self.tenant.contact],
@@ -329,10 +331,13 @@ async def test_every_cursor_is_bound_to_its_workspace(
     monkeypatch.setattr(cursor, "_bound", noting)
     await purse(world.tenant)
 
-    assert {binding[0] for binding in bindings} == {"campaigns", "messages", "updates"}
+    assert {binding[0] for binding in bindings} == {
+        *("campaigns", "messages", "updates", "contacts", "blacklist", "removed by")
+    }
     assert all(binding[1] == world.tenant.api.workspace for binding in bindings)
     # the campaign as well, where there is one
-    assert all(world.campaign in b or "updates" in b for b in bindings if b[0] != "campaigns")
+    of_one = [b for b in bindings if b[0] in ("messages", "removed by")]
+    assert all(world.campaign in binding for binding in of_one)
 
 
 def test_answers_are_kept_by_workspace_and_by_rights() -> None:
