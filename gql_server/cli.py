@@ -9,7 +9,7 @@ import typer
 
 from gql_server import __version__, logs
 from gql_server.app import connected, create_app
-from gql_server.cli_access import alerts_command, sources_app
+from gql_server.cli_access import alerts_command, country_command, sources_app
 from gql_server.cli_audit import audit_trail
 from gql_server.cli_keys import keys_app
 from gql_server.cli_privacy import erase_command, retention_command
@@ -37,6 +37,7 @@ app.add_typer(sources_app, name="sources")
 app.add_typer(dead_app, name="dead")
 app.command("recount")(recount_command)
 app.command("alerts")(alerts_command)
+app.command("country")(country_command)
 app.command("erase")(erase_command)
 app.command("retention")(retention_command)
 

@@ -22,6 +22,7 @@ from gql_server.cli_run import (
 from gql_server.database import Database
 from gql_server.domain.source import Source
 from gql_server.domain.status import DeliveryIndicator
+from gql_server.numbers import is_country
 from gql_server.providers import PROVIDERS
 from gql_server.services import utc_now
 from gql_server.store import audit, sources, workspaces
@@ -220,6 +221,41 @@ def alerts_command(
         typer.echo(json.dumps({"workspace": workspace, **percents}))
     for name, percent in () if as_json else shown.items():
         typer.echo(f"{name}  above {percent:f} %")
+
+
+def country_command(
+    workspace: Workspace,
+    country: Annotated[
+        str | None,
+        typer.Option(help="ISO 3166-1 code, such as FR; NONE for none.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show whose numbers may be written as at home (06 12 34 56 78) in a workspace, and set it.
+
+    It holds for contacts, the blacklist, recipients and imports, from the next call on. Numbers in international form
+    are read as ever.
+    """
+    checked(workspace)
+    wanted = country.strip().upper() if country is not None else None
+    if wanted is not None and wanted != _NO_COUNTRY and not is_country(wanted):
+        raise refused("--country takes an ISO 3166-1 code, such as FR, or NONE.")
+
+    async def exchange(db: Database) -> workspaces.Workspace | None:
+        if wanted is not None:
+            await workspaces.set_country(db, workspace, None if wanted == _NO_COUNTRY else wanted)
+        return await workspaces.one(db.latest, workspace)
+
+    found = with_database(settings_of(), exchange)
+    if found is None:
+        raise refused("There is no workspace of this name; the first key or source makes it.")
+    if as_json:
+        typer.echo(json.dumps({"workspace": workspace, "country": found.default_country}))
+    else:
+        typer.echo(found.default_country or "none: numbers are written in international form")
+
+
+_NO_COUNTRY = "NONE"
 
 
 def _percent(name: str, text: str) -> Decimal:

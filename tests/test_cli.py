@@ -306,6 +306,24 @@ async def test_a_workspace_has_thresholds_of_its_own(gql_server: Command) -> Non
     assert (await gql_server("alerts", "--workspace", "nobody")).code == 1
 
 
+async def test_a_workspace_has_a_country_of_its_own(gql_server: Command) -> None:
+    await gql_server("keys", "create", "--workspace", "acme")
+    words = ("country", "--workspace", "acme", "--json")
+    assert json.loads((await gql_server(*words)).out) == {"workspace": "acme", "country": None}
+
+    done = await gql_server(*words, "--country", "fr")
+
+    assert (done.code, json.loads(done.out)) == (0, {"workspace": "acme", "country": "FR"})
+    for wrong in ("XX", "France", ""):
+        refused = await gql_server(*words, "--country", wrong)
+        assert (refused.code, refused.out) == (1, "")
+        assert "--country takes an ISO 3166-1 code, such as FR, or NONE." in refused.err
+    assert (await gql_server(*words)).out == done.out
+    none = await gql_server(*words, "--country", "NONE")
+    assert json.loads(none.out) == {"workspace": "acme", "country": None}
+    assert (await gql_server("country", "--workspace", "nobody")).code == 1
+
+
 @pytest.mark.parametrize("words", [("keys", "revoke"), ("sources", "remove")])
 async def test_the_help_says_how_soon_a_door_is_shut(
     gql_server: Command, words: tuple[str, str]

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pymongo import DeleteOne, InsertOne, UpdateOne
+from pymongo import DeleteOne, UpdateOne
 
 from gql_server.database import Database, Document, Reads, Transaction
 from gql_server.domain.blacklist import BlacklistReason
@@ -90,25 +90,17 @@ class Heard:
     happened: Counter[Happening] = field(default_factory=Counter)
 
 
-async def hear(
-    tx: Transaction,
-    workspace: str,
-    news: Mapping[str, Iterable[News]],
-    *,
-    of_strangers: Collection[str] | None = None,
-) -> Heard:
+async def hear(tx: Transaction, workspace: str, news: Mapping[str, Iterable[News]]) -> Heard:
     """Keep what was heard of these numbers.
 
-    Whether a number works is kept of contacts alone; that its owner opted out, or in again, of every number, or of
-    those of which nothing was known only if they are among `of_strangers`.
+    Whether a number works is kept of contacts alone; that its owner opted out, or in again, of every number.
     """
     there = await known(tx, workspace, news.keys())
     result = Heard()
-    requests: list[InsertOne[Document] | UpdateOne] = []
+    new: list[Document] = []
+    updates: list[tuple[str, Document]] = []
     for number, heard in news.items():
         before = there.get(number)
-        if before is None and of_strangers is not None and number not in of_strangers:
-            continue
         card = before.card if before is not None else None
         person = before.person if before is not None else Person()
         after = with_news(person, [n for n in heard if card is not None or n.kind in _OF_EVERYBODY])
@@ -118,10 +110,11 @@ async def hear(
         result.happened.update(happenings(person, after, is_contact=card is not None))
         if before is None:
             result.new.add(number)
-            requests.append(InsertOne(_row(workspace, number, None, after)))
+            new.append(_row(workspace, number, None, after))
         else:
-            requests.append(UpdateOne({"_id": before.id}, _change(card, person, after)))
-    await tx.write(COLLECTION, requests)
+            updates.append((before.id, _change(card, person, after)))
+    await tx.insert(COLLECTION, new)
+    await tx.update_by_id(COLLECTION, updates)
     return result
 
 
@@ -132,17 +125,19 @@ async def put(
     tx: Transaction, workspace: str, cards: Mapping[str, Card], there: Mapping[str, Known]
 ) -> None:
     """Write these contacts, by number; `there` is what was known of them when the transaction looked."""
-    requests: list[InsertOne[Document] | UpdateOne] = []
+    new: list[Document] = []
+    updates: list[tuple[str, Document]] = []
     for number, card in cards.items():
         before = there.get(number)
         if before is None:
-            requests.append(InsertOne(_row(workspace, number, card, Person())))
+            new.append(_row(workspace, number, card, Person()))
         else:
             update = {"$set": _kept(card, before.person)}
             if gone := [name for name in _SEARCHED if name not in update["$set"]]:
                 update["$unset"] = dict.fromkeys(gone, "")
-            requests.append(UpdateOne({"_id": before.id}, update))
-    await tx.write(COLLECTION, requests)
+            updates.append((before.id, update))
+    await tx.insert(COLLECTION, new)
+    await tx.update_by_id(COLLECTION, updates)
 
 
 async def take_out(tx: Transaction, known: Known) -> None:

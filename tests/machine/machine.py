@@ -9,9 +9,10 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from gql_server.domain.blacklist import BlacklistReason
+from gql_server.people import ContactChange, NewContact, People
 from gql_server.recount import recount
 from gql_server.store import dead, values
-from tests.barring import bar
 from tests.machine import picture, words
 from tests.machine.deeds import (
     Deed,
@@ -58,8 +59,17 @@ class Machine(RuleBasedStateMachine):
         texts=st.lists(st.sampled_from(TEXTS), min_size=1, max_size=MOST_CAMPAIGNS),
         minutes=st.sampled_from([0, 0, -60, 60]),
         given=words.first_recipients,
+        contacts=words.first_contacts,
     )
-    def begin(self, texts: list[str], minutes: int, given: list[words.Recipient]) -> None:
+    def begin(
+        self,
+        texts: list[str],
+        minutes: int,
+        given: list[words.Recipient],
+        contacts: list[words.WriteDown],
+    ) -> None:
+        for contact in contacts:
+            self._by_hand(contact)
         for n, text in enumerate(texts):
             self._do((0, self.make.create(text, minutes)))
             self._do((0, self.make.register(n, given[n :: len(texts)])))
@@ -150,8 +160,8 @@ class Machine(RuleBasedStateMachine):
     def chore(self, chore: words.Chore, who: int, fault: Fault | None, seconds: float) -> None:
         """What is done now and then, some time later."""
         self.clock.now += timedelta(seconds=seconds)
-        if isinstance(chore, words.Bar):
-            self._bar(NUMBERS[chore.number])
+        if isinstance(chore, words.ByHand):
+            self._by_hand(chore)
         elif isinstance(chore, words.Hands):
             self.processes[who].committer.slots[:] = chore.slots
         else:
@@ -190,7 +200,7 @@ class Machine(RuleBasedStateMachine):
         for process in self.processes:
             await process.close()
         # What works through all workspaces shall not find the last run's.
-        for name in ("campaigns", "orphans", "outbox", "dead_receipts"):
+        for name in ("campaigns", "orphans", "outbox", "dead_receipts", "people"):
             await self.world.db.collection(name).delete_many({"workspace": self.workspace})
 
     def _do(self, *wanted: tuple[int, Deed], fault: Fault | None = None) -> None:
@@ -238,6 +248,11 @@ class Machine(RuleBasedStateMachine):
             happened[type(done.deed), done.answered] += 1
             if isinstance(done.deed, Record):
                 happened.update(done.answer or [])
+        for known in self.model.seen.people.values():
+            if known.card is not None:
+                happened["a contact"] += 1
+                happened["a contact that failed"] += known.person.failures.standing is not None
+                happened["a contact that works"] += known.person.failures.cleared_at is not None
 
     def _note_run(self, found: picture.Picture) -> None:
         happened = self.world.happened
@@ -254,6 +269,11 @@ class Machine(RuleBasedStateMachine):
                 happened["parts that make no whole"] += kept.reports != kept.message.history
                 happened["what was assumed"] += any(e.assumed for e in kept.reports)
                 happened["an unknown word"] += bool(kept.unknown_words)
+        for known in found.people.values():
+            happened["blacklisted"] += known.person.opt_outs.standing is not None
+            happened["blacklisted by a receipt"] += any(
+                mark.campaign is not None for mark in known.person.opt_outs.marks
+            )
 
     def _look(self, *, wholly: bool = True) -> picture.Picture:
         return self.world.run(picture.taken(self.world.db, self.workspace, wholly=wholly))
@@ -267,7 +287,31 @@ class Machine(RuleBasedStateMachine):
                     one.again = True
                 self._do((who, Record(tuple(one.receipt for one in ours), source)), fault=fault)
 
-    def _bar(self, number: str) -> None:
-        """Somebody asks for no more; messages that are there already stay as they are."""
-        self.world.run(bar(self.world.db, self.workspace, number, at=self.clock()))
-        self.model.blacklisted.add(number)
+    def _by_hand(self, chore: words.ByHand) -> None:
+        """Something is done to a number; messages that are there already stay as they are."""
+        number, book, at = NUMBERS[chore.number], self.model.book, self.clock()
+        people = People(self.world.db, clock=self.clock)
+        known = self.model.seen.people.get(number)
+        contact = known.id if known is not None and known.card is not None else None
+        self.world.happened[type(chore)] += 1
+        match chore:
+            case words.Bar():
+                reason = BlacklistReason.UNSUBSCRIBED
+                self.world.run(people.opt_out(self.workspace, number, at=at, reason=reason))
+                book.bar(number, at)
+            case words.Unbar():
+                self.world.run(people.opt_in(self.workspace, number, at=at))
+                book.unbar(number, at)
+            case words.WriteDown():
+                told = self.model.told().get(number, [])
+                book.write_down(number, told, len(self.model.sent), self.model.parked())
+                self.world.run(people.create_contact(self.workspace, NewContact(number)))
+            case words.Restore() if known is not None and contact is not None:
+                book.restore(number, known, at)
+                change = ContactChange(restored=True)
+                self.world.run(people.update_contact(self.workspace, contact, change))
+            case words.Strike() if contact is not None:
+                book.strike(number)
+                self.world.run(people.delete_contact(self.workspace, contact))
+        self.model.seen = self._look()
+        self.model.check()

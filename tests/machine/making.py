@@ -147,6 +147,8 @@ class Maker:
             error_reason=drawn.reason,
             operator=drawn.operator,
             unknown_word=drawn.word,
+            # a function of what is kept, so that two receipts that are parked as one are one
+            number_caused=drawn.code in words.NUMBER_CAUSED,
             parts=drawn.parts,
         )
 

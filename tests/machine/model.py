@@ -12,6 +12,7 @@ from gql_server.arrivals import PARTED, UNKNOWN_WORDS_KEPT, Outcome
 from gql_server.domain import ids
 from gql_server.domain.message import registered, standing
 from gql_server.domain.parts import parts_of
+from gql_server.domain.person import news_of
 from gql_server.domain.receipt import (
     DeliveryReceipt,
     HistoryEntry,
@@ -26,6 +27,7 @@ from gql_server.intake import keys_of
 from gql_server.store.messages import Kept, bound_ids, key_of
 from gql_server.store.orphans import Orphan
 from tests.machine.deeds import Bind, Create, Done, Expire, Record, Register, Reschedule, Sweep
+from tests.machine.people import Book, Told
 from tests.machine.picture import NOTHING, Picture
 from tests.machine.processes import PATIENCE
 
@@ -79,7 +81,7 @@ class Model:
         self.sent: list[Sent] = []
         self.messages: dict[str, Known] = {}
         self.texts: dict[str, str] = {}
-        self.blacklisted: set[str] = set()
+        self.book = Book()
         #: what was parked may not have been joined with its message: somebody was interrupted
         self.apart = False
         self.seen = NOTHING
@@ -181,16 +183,27 @@ class Model:
             for message, kept in ours.items():
                 recipient = wanted[kept.message.recipient]
                 if done.answered or message not in self.messages:
-                    self._meet(message, kept, recipient.provider, done.at)
+                    self._meet(message, kept, recipient.provider, done.at, after)
                     keys = recipient.provider_message_ids
                     if recipient.provider is not None:
                         known = self.messages[message]
                         known.keys.update(keys_of(recipient.provider, keys, known.number))
         assert new.keys() <= self.messages.keys(), "messages that nobody registered"
 
-    def _meet(self, message: str, kept: Kept, provider: str | None, at: datetime) -> None:
+    def _meet(
+        self, message: str, kept: Kept, provider: str | None, at: datetime, after: Picture
+    ) -> None:
         number = kept.message.recipient
-        barred = number in self.blacklisted
+        was, is_ = (
+            number in seen.people and seen.people[number].person.opt_outs.standing is not None
+            for seen in (self.seen, after)
+        )
+        # Which of them it has seen, where that was changed at the same time, only the message tells: nobody sent it.
+        barred = was and is_
+        if was is not is_:
+            barred = any(
+                e.status is DeliveryStatus.BLACKLISTED and e.delay is None for e in kept.reports
+            )
         self.messages[message] = Known(
             campaign=kept.message.campaign,
             number=number,
@@ -260,6 +273,9 @@ class Model:
             # An acknowledged one is in the parking, or else it is here.
             sure = [s for s in sent if s.sure and not any(s.is_parked_as(o) for o in parked)]
             self._check_message(message, known, kept, sure, sent)
+        told = self.told()
+        for number in told.keys() | self.seen.people.keys() | self.book.numbers.keys():
+            self.book.check(number, self.seen.people.get(number), told.get(number, []))
         for one in of_message.get(None, []):
             assert not one.sure or any(one.is_parked_as(orphan) for orphan in parked), "lost"
         for orphan in parked:
@@ -272,6 +288,34 @@ class Model:
                 assert first is None or orphan.arrived_at <= first
             else:
                 assert self.apart, "a parked receipt of a message that is registered"
+
+    def told(self) -> dict[str, list[Told]]:
+        """What receipts say of numbers, by number."""
+        found: dict[str, list[Told]] = {}
+        for place, one in enumerate(self.sent):
+            owner = self._owner(one)
+            if owner is None:
+                continue
+            known = self.messages[owner]
+            news = news_of(one.kept, arrived_at=one.arrived_at, campaign=known.campaign)
+            if news is not None:
+                found.setdefault(known.number, []).append(Told(place, news, self._heard(one)))
+        return found
+
+    def _heard(self, one: Sent) -> bool:
+        """Whether it was accepted for sure, and with this time: of two that are parked as one the first's counts."""
+        if not one.sure or any(one.is_parked_as(orphan) for orphan in self.seen.orphans):
+            return False
+        twins = [s for s in self.sent if (s.kept, s.source) == (one.kept, one.source)]
+        return one.receipt.at is not None or len(twins) == 1
+
+    def parked(self) -> set[int]:
+        """The receipts that wait for their message, by their place."""
+        return {
+            place
+            for place, one in enumerate(self.sent)
+            if one.sure and any(one.is_parked_as(orphan) for orphan in self.seen.orphans)
+        }
 
     def _check_message(
         self, message: str, known: Known, kept: Kept, sure: list[Sent], sent: list[Sent]

@@ -13,10 +13,11 @@ from gql_server.domain.message import Message
 from gql_server.domain.status import DeliveryStatus
 from gql_server.domain.tally import Dimension, bucket_of
 from gql_server.domain.timeline import Buckets
-from gql_server.store import counters, messages, orphans, timeline, values
+from gql_server.store import counters, messages, orphans, people, timeline, values
 from gql_server.store.counters import Figures, Sums
 from gql_server.store.messages import Kept
 from gql_server.store.orphans import Orphan
+from gql_server.store.people import Known
 from gql_server.store.timeline import Minutes
 from gql_server.store.values import Values
 
@@ -59,13 +60,15 @@ class Picture:
 
     campaigns: Mapping[str, Shown]
     orphans: Collection[Orphan]
+    #: by number
+    people: Mapping[str, Known]
 
     @property
     def messages(self) -> dict[str, Kept]:
         return {m: kept for shown in self.campaigns.values() for m, kept in shown.messages.items()}
 
 
-NOTHING = Picture({}, ())
+NOTHING = Picture({}, (), {})
 
 
 async def taken(db: Database, workspace: str, *, wholly: bool = True) -> Picture:
@@ -97,9 +100,32 @@ async def taken(db: Database, workspace: str, *, wholly: bool = True) -> Picture
             for key, row in by_id.items()
         }
         parked = [orphans.orphan_of(r) for r in await at.find("orphans", {"workspace": workspace})]
+        everybody = list(await at.find("people", {"workspace": workspace}))
     for shown in campaigns.values():
         _check(shown)
-    return Picture(campaigns, parked)
+    for row in everybody:
+        _check_person(row)
+    return Picture(campaigns, parked, {row["number"]: people.known_of(row) for row in everybody})
+
+
+def _check_person(row: Document) -> None:
+    """What the lists are made of is what follows from all that is known."""
+    known = people.known_of(row)
+    listed, removal = known.person.opt_outs.standing, known.person.removal
+    assert ("blacklisted" in row) is (listed is not None)
+    if listed is not None:
+        assert people.mark_of(row["blacklisted"]) == listed
+    expected = None if known.card is None else people.REMOVED if removal else people.ACTIVE
+    assert row.get("list") == expected
+    assert ("removed" in row) is (known.card is not None and removal is not None)
+    if known.card is not None:
+        assert row["listedAt"] == (removal.at if removal else known.card.created_at)
+    if "removed" in row:
+        assert removal is not None
+        shown = row["removed"]
+        assert (shown["at"], shown["reason"], shown.get("campaign"), shown.get("code")) == (
+            *(removal.at, removal.reason.value, removal.campaign, removal.error_code),
+        )
 
 
 async def _counted(at: Snapshot, campaign: str) -> Counted:

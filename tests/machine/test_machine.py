@@ -18,7 +18,7 @@ from gql_server import ingestion
 from gql_server.arrivals import Outcome
 from gql_server.domain.status import DeliveryStatus
 from gql_server.store import values
-from tests.machine import deeds
+from tests.machine import deeds, words
 from tests.machine.faults import Kind, Step
 from tests.machine.machine import Machine
 from tests.machine.processes import World
@@ -54,6 +54,9 @@ SEEN = {
     "an unknown word",
     "parts that make no whole",
     "what was assumed",
+    *("blacklisted", "blacklisted by a receipt"),
+    *("a contact", "a contact that failed", "a contact that works"),
+    *(words.Bar, words.Unbar, words.WriteDown, words.Restore, words.Strike),
 }
 
 

@@ -24,6 +24,10 @@ def provider_id(campaign: str, number: int, provider: str, n: int) -> str:
     return f"{campaign}/{number}/{n if provider == BY_PARTS else 0}"
 
 
+NUMBER_CAUSED = ("2", "3")
+"""Codes that accuse the number."""
+
+
 class Way(StrEnum):
     """How a receipt names its message."""
 
@@ -141,13 +145,42 @@ class Bar:
 
 
 @dataclass(frozen=True)
+class Unbar:
+    """Somebody asks for SMS again."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class WriteDown:
+    """Somebody becomes a contact."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Restore:
+    """A contact is written to again, whatever was reported."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Strike:
+    """A contact is deleted."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Hands:
     """The slots of a process are others from now on; the other process may have them too."""
 
     slots: list[int]
 
 
-Chore: TypeAlias = Clear | Count | Rent | Bar | Hands
+ByHand: TypeAlias = Bar | Unbar | WriteDown | Restore | Strike
+Chore: TypeAlias = Clear | Count | Rent | ByHand | Hands
 Deed: TypeAlias = Receipts | Recipients | Bindings | Repeats | Move | Count | Wait | Clear
 
 processes = st.integers(0, 1)
@@ -199,11 +232,22 @@ bindings = st.lists(
 
 _moves = st.builds(Move, campaigns, st.sampled_from([-90, 0, 30]))
 times = st.sampled_from([0, 0.0015, 1, 61, 600, 1801, 7200])
+_numbers = st.integers(0, len(NUMBERS) - 1)
+by_hand: st.SearchStrategy[ByHand] = st.one_of(
+    st.builds(Bar, _numbers),
+    st.builds(Unbar, _numbers),
+    st.builds(WriteDown, _numbers),
+    st.builds(WriteDown, _numbers),
+    st.builds(Restore, _numbers),
+    st.builds(Strike, _numbers),
+)
+first_contacts = st.lists(st.builds(WriteDown, _numbers), max_size=4)
 chores: st.SearchStrategy[Chore] = st.one_of(
     st.builds(Clear),
     st.builds(Count, campaigns),
     st.builds(Rent),
-    st.builds(Bar, st.integers(0, len(NUMBERS) - 1)),
+    by_hand,
+    by_hand,
     st.builds(Hands, st.lists(st.integers(0, 3), min_size=2, max_size=2)),
 )
 deeds: st.SearchStrategy[Deed] = st.one_of(

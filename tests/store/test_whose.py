@@ -215,7 +215,6 @@ class World:
             "chosen": ContactCondition(),
             "removed": False,
             "news": {},
-            "of_strangers": None,
             "cards": {},
             "there": {},
             "reason": BlacklistReason.MANUAL,
