@@ -138,6 +138,9 @@ def main() -> None:
         "--profile", action="store_true", help="also sample where our server spends its time"
     )
     parser.add_argument(
+        "--contacts", action="store_true", help="with --against: all recipients are contacts"
+    )
+    parser.add_argument(
         "--against",
         type=Path,
         metavar="CHECKOUT",
@@ -167,7 +170,9 @@ def main() -> None:
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             if given.against:
-                rows = runner.run(_against(given.against.resolve(), amounts, path))
+                rows = runner.run(
+                    _against(given.against.resolve(), amounts, path, contacts=given.contacts)
+                )
                 held = all(held for row in rows for held in row.checks.values())
             elif given.soak:
                 held = runner.run(_soak(given.soak, amounts.messages))
@@ -274,7 +279,7 @@ async def _rows(
     )
 
 
-async def _against(other: Path, amounts: Amounts, path: Path) -> list[Row]:
+async def _against(other: Path, amounts: Amounts, path: Path, *, contacts: bool) -> list[Row]:
     logs.configure("warning")
     needed = receipts.messages_needed(2 * (amounts.in_bodies + amounts.alone), amounts.pairs)
     sizes = Sizes(large=max(amounts.messages, needed), paged=page.MESSAGES, watched=1_000)
@@ -297,6 +302,7 @@ async def _against(other: Path, amounts: Amounts, path: Path) -> list[Row]:
                 receipts={receipts.BODY: amounts.in_bodies, 1: amounts.alone},
                 events=amounts.events,
                 subscribers=amounts.subscribers,
+                contacts=contacts,
                 bar=bar,
             )
     report.show(rows, about)

@@ -21,9 +21,13 @@ from benchmarks.asked import Asked, Told, compared, query
 from benchmarks.environment import DATABASE, Environment, Server
 from benchmarks.hot import Hot
 from benchmarks.measure import Failed, Row, Sample, interleaved, milliseconds
-from benchmarks.seed import WORKSPACE
+from benchmarks.seed import AT_ONCE, WORKSPACE
 from benchmarks.walk import Walk
+from gql_server.database import open_database
 from gql_server.domain import ids
+from gql_server.services import utc_now
+from gql_server.store import messages, people
+from gql_server.store.people import Card
 
 WANTED = "a ratio of 0.9"
 OTHER, BESIDE = "the other checkout", "beside the other"
@@ -61,10 +65,16 @@ async def measure(
     receipts: Mapping[int, int],
     events: int,
     subscribers: int,
+    contacts: bool,
     bar: Callable[[str], Callable[[], None]],
 ) -> list[Row]:
-    """The rows; `receipts` says how many there are in a pair, by how many a body holds."""
+    """The rows; `receipts` says how many there are in a pair, by how many a body holds.
+
+    `contacts`: whether everybody whom the receipts are about stands in the address book.
+    """
     await page.received(env)
+    if contacts:
+        await _write_down(env)
     here = Path(__file__).parent.parent
 
     async def asked(name: str, sides: tuple[Checkout, Checkout], question: str) -> Row:
@@ -87,6 +97,19 @@ async def measure(
     with both(env, here, other, GQL_ANSWER_CACHE_MB="32") as sides:
         rows.append(await asked("the same report/s, again and again", sides, "reports/s"))
     return rows
+
+
+async def _write_down(env: Environment) -> None:
+    """Make a contact of everybody in the campaign that receipts come for."""
+    db = await open_database(env.data.mongodb_url, DATABASE)
+    try:
+        ids_ = env.data.large.messages
+        for first in range(0, len(ids_), AT_ONCE):
+            found = await messages.some(db.latest, WORKSPACE, ids_[first : first + AT_ONCE])
+            cards = {one.recipient: Card(None, created_at=utc_now()) for one in found.values()}
+            await db.transaction(lambda tx, cards=cards: people.put(tx, WORKSPACE, cards, {}))  # type: ignore[misc]
+    finally:
+        await db.close()
 
 
 @contextmanager
