@@ -15,6 +15,7 @@ from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, sinch
+from gql_server.providers.sinch import errors
 from tests.conftest import Api
 from tests.providers.contract import JSON, URL, Case, SignedProviderContract, in_header
 from tests.providers.over_http import status_after
@@ -263,7 +264,7 @@ def test_a_code_that_is_no_error_leaves_what_the_word_says(code: str) -> None:
 
 def test_the_tests_know_every_word_and_every_code_of_the_tables() -> None:
     assert [row[0].lower() for row in STATUSES] == list(sinch.STATUSES)
-    assert [*NO_ERRORS, *(row[0] for row in CODES)] == list(sinch.CODES)
+    assert [*NO_ERRORS, *(row[0] for row in CODES)] == list(errors.CODES)
 
 
 def test_a_code_means_nothing_where_there_is_no_error_and_an_unknown_one_is_kept() -> None:
@@ -321,7 +322,7 @@ def test_every_reason_of_the_conversation_api_has_its_status(
 
 def test_the_tests_know_the_tables_of_the_conversation_api() -> None:
     assert [word.lower() for word, _ in CONVERSATION] == list(sinch.CONVERSATION)
-    assert [row[0] for row in REASONS] == list(sinch.REASONS)
+    assert [row[0] for row in REASONS] == list(errors.REASONS)
 
 
 def test_of_the_conversation_api_our_reference_is_the_metadata_and_other_events_are_none() -> None:

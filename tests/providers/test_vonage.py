@@ -16,6 +16,7 @@ from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, vonage
+from gql_server.providers.vonage import errors
 from tests.conftest import Api
 from tests.providers.contract import FORM, JSON, URL, Case, SignedProviderContract
 from tests.providers.over_http import status_after
@@ -278,8 +279,8 @@ def test_every_error_of_the_messages_api_has_its_status(
 
 def test_the_tests_know_every_word_and_every_code_of_the_tables() -> None:
     assert [row[0] for row in STATUSES] == list(vonage.STATUSES)
-    assert [row[0] for row in SMS_ERRORS] == list(vonage.SMS_ERRORS)
-    assert sorted(row[0] for row in MESSAGES_ERRORS) == list(vonage.MESSAGES_ERRORS)
+    assert [row[0] for row in SMS_ERRORS] == list(errors.SMS_ERRORS)
+    assert sorted(row[0] for row in MESSAGES_ERRORS) == list(errors.MESSAGES_ERRORS)
 
 
 def test_an_error_that_tells_nothing_leaves_what_the_word_says() -> None:
