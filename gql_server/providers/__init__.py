@@ -63,9 +63,8 @@ def told_in(
 ) -> Told:
     """What a request holds that came to the address for receipts, or to that for replies (`inbound`).
 
-    What belongs to the one is read at the other as well: accounts have one address for both more often than not, and a
-    STOP must not be lost for that. An answered reply that cannot be read was always 200 at the address for receipts, and
-    stays so: it is counted as left out.
+    What belongs to the one is read at the other as well: many accounts have one address for both, and a STOP must not
+    be lost for that. A reply that cannot be read is none at the address for receipts: it is left out, and counted.
 
     :raises Unreadable: it can never be read, as the one or as the other.
     """
