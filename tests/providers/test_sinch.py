@@ -18,6 +18,7 @@ from gql_server.providers import Answer, WebhookRequest, sinch
 from gql_server.providers.sinch import errors
 from tests.conftest import Api
 from tests.providers.contract import JSON, URL, Case, SignedProviderContract, in_header
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -108,6 +109,30 @@ class TestSinch(SignedProviderContract):
             message_id="01FV",
             sign=sign,
             place=in_header("x-sinch-webhook-signature"),
+            label="conversation",
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"type": "mo_text", "id": "r1", "from": "33612345678", "to": "12345",'
+                b' "body": "{text}", "operator_id": "20801"}',
+            ),
+            sign=sign,
+        ),
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"app_id": "a", "message": {"id": "r1", "direction": "TO_APP", "contact_message":'
+                b' {"text_message": {"text": "{text}"}}, "channel_identity": {"channel": "SMS",'
+                b' "identity": "33612345678"}}}',
+            ),
+            sign=sign,
             label="conversation",
         ),
     )
