@@ -104,7 +104,7 @@ def test_who_wrote_to_us_is_read_as_providers_write_him(
 @pytest.mark.parametrize(
     "written",
     [
-        *("", "+", "36034", "+36034", "123456", "ACME", "ACME 33612345678", "33612345678 ACME"),
+        *("", "+", "36034", "+36034", "123456", "491234", "+491234", "ACME", "ACME 33612345678", "33612345678 ACME"),
         *("1-800-FLOWERS", "whatsapp:+33612345678", "+33612345678;ext=1", "٠٦١٢٣٤٥٦٧٨", "999999999999999999"),
     ],
 )  # fmt: skip
