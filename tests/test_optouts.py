@@ -251,9 +251,8 @@ async def test_a_contact_who_says_stop_leaves_the_address_book_until_he_says_sta
     assert made is not None
 
     async def removed() -> bool:
-        found = await contacts.one(hearing.db.latest, WORKSPACE, made)
-        assert found is not None
-        return found.removal is not None
+        found = await contacts.some(hearing.db.latest, WORKSPACE, [made])
+        return found[made].removal is not None
 
     assert await removed() is False
     await hearing.hear(reply("STOP"))
