@@ -22,7 +22,7 @@
 * wire           uvicorn's protocols, bounded * origins  whose pages may ask
 * buses          which there are, and need
 * erasure        a person is forgotten        * retention old messages go
-* erasures       those that a server has begun
+* erasures       those that a server began    * optouts  STOP and START replies
 * enrolment      recipients, into messages   * audience who is written to again
 * people         contacts and the blacklist   * hygiene  what receipts say of numbers
 * domain/        what the words mean          * providers/  their words, ours

@@ -136,7 +136,11 @@ def _state(services: Services, fetcher: Fetcher) -> State:
     return {
         "services": services,
         "webhooks": Webhooks(
-            services.db, services.ingestion, fetcher, public_url=services.settings.public_url
+            services.db,
+            services.ingestion,
+            services.optouts,
+            fetcher,
+            public_url=services.settings.public_url,
         ),
         "ready": health.Ready(services.db, services.connections),
     }
@@ -146,6 +150,7 @@ def _routes(graphql: Endpoint) -> list[BaseRoute]:
     return [
         # First, as nothing is asked so often.
         Route("/webhooks/{provider}/{token}", _Webhook()),
+        Route("/webhooks/{provider}/{token}/inbound", _Webhook(inbound=True)),
         Route("/", _home, methods=["GET"]),
         # Not a Mount: it misses the websocket path.
         Route("/graphql", graphql),
@@ -171,9 +176,12 @@ def _graphiql() -> list[BaseRoute]:
 class _Webhook:
     """Bare ASGI: what Starlette wraps around a function, to answer its exceptions, `receive` does itself."""
 
+    def __init__(self, *, inbound: bool = False) -> None:
+        self._inbound = inbound
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         webhooks: Webhooks = scope["state"]["webhooks"]
-        response = await webhooks.receive(Request(scope, receive))
+        response = await webhooks.receive(Request(scope, receive), inbound=self._inbound)
         await response(scope, receive, send)
 
 

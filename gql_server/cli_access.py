@@ -23,7 +23,7 @@ from gql_server.database import Database
 from gql_server.domain.source import Source
 from gql_server.domain.status import DeliveryIndicator
 from gql_server.numbers import is_country
-from gql_server.providers import PROVIDERS
+from gql_server.providers import INBOUND, PROVIDERS
 from gql_server.services import utc_now
 from gql_server.store import audit, sources, workspaces
 from gql_server.store.audit import Action, Done
@@ -74,11 +74,13 @@ def add_source(
         base = settings.public_url or address_here(settings)
     with_database(settings, add)
     url = f"{base.rstrip('/')}/webhooks/{provider}/{token}"
+    replies = f"{url}/inbound" if provider in INBOUND else None
     if as_json:
         typer.echo(
             json.dumps(
                 {
                     "webhookUrl": url,
+                    **({"inboundUrl": replies} if replies is not None else {}),
                     "id": source.id,
                     "workspace": workspace,
                     "provider": provider,
@@ -88,7 +90,10 @@ def add_source(
         )
     else:
         typer.echo(url)
-        typer.echo("Keep it now: only a hash of its last part is stored.", err=True)
+        if replies is not None:
+            # not with the other: scripts take the one line that there is
+            typer.echo(f"Replies (STOP, START) go to {replies}", err=True)
+        typer.echo("Keep it now: only a hash of the token is stored.", err=True)
     if settings.public_url is None:
         say("the address is as this machine sees it; GQL_PUBLIC_URL sets what the internet sees")
     if found.signed and not secret:

@@ -25,6 +25,13 @@ UNKNOWN_WORDS = Counter(
     ["provider"],
     registry=REGISTRY,
 )
+INBOUND = Counter(
+    "gql_inbound",
+    "Replies, by what they were taken for: `opt_out` and `opt_in` (STOP and START), `other`, and `no_number` where one "
+    "of the first two came from a name or a short code.",
+    ["provider", "meaning"],
+    registry=REGISTRY,
+)
 LEFT_OUT = Counter(
     "gql_left_out",
     "Elements of lists that could not be read and were left out, where others of the list could.",

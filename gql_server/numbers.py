@@ -1,5 +1,6 @@
 """Phone numbers: read once, by phonenumbers (Google's library), and shown masked to whoever may not see them."""
 
+import re
 from dataclasses import dataclass
 
 import phonenumbers
@@ -8,6 +9,9 @@ from phonenumbers.phonenumberutil import COUNTRY_CODE_TO_REGION_CODE
 HIDDEN = "•"
 _SHOWN_AT_THE_END = 3
 _LONGEST_COUNTRY_CODE = 3
+_SENDER = re.compile(r"(?:tel:)?(\+?[0-9][0-9 ().\-/]*)", re.ASCII)
+_FEWEST_DIGITS = 7
+"""Of a sender who can be answered: shorter ones are short codes, though some countries have such numbers on paper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,28 @@ def read_number(text: str, country: str | None = None) -> Number | None:
         e164=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
         country=region if region and region.isalpha() else None,
     )
+
+
+def read_sender(text: str, country: str | None) -> Number | None:
+    """The number of a person who wrote to us, as a provider wrote it; None for a name or a short code.
+
+    Providers write the international form, with or without `+`; some hand on what an operator wrote, which may be as
+    one writes within the workspace's `country`. Where both can be meant, that one is which is a number in use.
+    """
+    match = _SENDER.fullmatch(text.strip())
+    if match is None or sum(c.isdigit() for c in match[1]) < _FEWEST_DIGITS:
+        return None
+    abroad = read_number(match[1])
+    if country is None or match[1].startswith(("+", "00")):
+        return abroad
+    at_home = read_number(match[1], country)
+    if abroad is None or (at_home is not None and not _is_in_use(abroad) and _is_in_use(at_home)):
+        return at_home
+    return abroad
+
+
+def _is_in_use(number: Number) -> bool:
+    return bool(phonenumbers.is_valid_number(phonenumbers.parse(number.e164, None)))
 
 
 def masked(e164: str) -> str:

@@ -23,6 +23,7 @@ from gql_server.jobs import Jobs
 from gql_server.key_hash import KeyHashes
 from gql_server.key_use import KeyUse
 from gql_server.live import Live
+from gql_server.optouts import OptOuts
 from gql_server.parking import Parking
 from gql_server.people import People
 from gql_server.registration import Registration
@@ -51,6 +52,7 @@ class Services:
     erasures: Erasures
     people: People
     audience: Audience
+    optouts: OptOuts
     live: Live
     connections: Connections
     events: Events
@@ -99,6 +101,7 @@ async def running(
     )
     if connections is None:
         connections = connections_of(settings)
+    people = People(db, clock=clock)
     services = Services(
         settings=settings,
         db=db,
@@ -107,7 +110,8 @@ async def running(
         ingestion=ingestion,
         registration=registration,
         erasures=Erasures(Erasure(db, committer, clock=clock)),
-        people=People(db, clock=clock),
+        people=people,
+        optouts=OptOuts(db, people, clock=clock),
         audience=audience,
         live=live,
         connections=connections,

@@ -1,4 +1,4 @@
-"""Receipts from providers, over HTTP: who is it, parse, hand over, answer.
+"""Receipts and replies from providers, over HTTP: who is it, parse, hand over, answer.
 
 What is answered, and why (no 4xx where a retry could help, since several providers never retry those):
 
@@ -6,9 +6,14 @@ What is answered, and why (no 4xx where a retry could help, since several provid
 * 403   the source has a secret, and the signature is wrong or missing; nothing is kept
 * 404   no such provider or token
 * 405   the provider does not use this method
-* 400   a body that can never be read, is larger than 1 MiB, or has more receipts than may wait at once
+* 400   a body that can never be read, is larger than 1 MiB, or has more receipts than may wait at once, or more replies
+        than can be heard in time
 * 503   our own trouble, or what must be fetched could not be, within 4 s, with Retry-After: the provider
         comes again
+
+There are two addresses, that of a source and the same with `/inbound` behind it, for what people reply. They differ in
+how the provider is answered, and in what a body is said to be where it can be nothing; what belongs to the one is taken
+at the other as well.
 
 Many receipts, one a line, are `bulk.py`'s: there a 200 says nothing, and each line has its own answer.
 """
@@ -36,10 +41,21 @@ from gql_server.fetching import Fetcher
 from gql_server.ingestion import WAITING_ROOM, Ingestion
 from gql_server.logs import kind, log
 from gql_server.metrics import WEBHOOKS
-from gql_server.providers import PROVIDERS, Fetching, Provider, WebhookRequest, generic, keyed
+from gql_server.optouts import OptOuts
+from gql_server.providers import (
+    INBOUND,
+    PROVIDERS,
+    Fetching,
+    Provider,
+    WebhookRequest,
+    generic,
+    told_in,
+)
 from gql_server.store import sources
 
 LARGEST_BODY = 1024 * 1024
+MOST_REPLIES = 1_000
+"""Of one body: each is a transaction of its own, and more would never be done in time."""
 DEADLINE = 3.0
 """Seconds until we answer 503: providers wait 4 s and more, and smsmode likes far less."""
 RETRY_AFTER = 5
@@ -54,34 +70,43 @@ FETCHING: Final[Mapping[str, Fetching]] = {
 
 
 class Webhooks:
-    """The endpoint behind `/webhooks/{provider}/{token}`."""
+    """The endpoint behind `/webhooks/{provider}/{token}`, and behind that with `/inbound`."""
 
     def __init__(
-        self, db: Database, ingestion: Ingestion, fetcher: Fetcher, *, public_url: str | None
+        self,
+        db: Database,
+        ingestion: Ingestion,
+        optouts: OptOuts,
+        fetcher: Fetcher,
+        *,
+        public_url: str | None,
     ) -> None:
         self._db = db
         self._ingestion = ingestion
+        self._optouts = optouts
         self._fetcher = fetcher
         self._bulk = Bulk(ingestion, deadline=DEADLINE)
         self._public_url = public_url
         self._deadlines = Deadlines()
         self._remembered: OrderedDict[tuple[str, bytes], tuple[float, Source]] = OrderedDict()
 
-    async def receive(self, request: Request) -> Response:
-        """Answer one request of a provider."""
+    async def receive(self, request: Request, *, inbound: bool = False) -> Response:
+        """Answer one request of a provider; `inbound`: at the address for replies."""
         provider = PROVIDERS.get(request.path_params["provider"])
-        response = await self._receive(request, provider)
+        response = await self._receive(request, provider, inbound)
         _counter(provider.name if provider is not None else "unknown", response.status_code).inc()
         return response
 
-    async def _receive(self, request: Request, provider: Provider | None) -> Response:
-        if provider is None:
+    async def _receive(
+        self, request: Request, provider: Provider | None, inbound: bool
+    ) -> Response:
+        if provider is None or (inbound and provider.name not in INBOUND):
             return _refusal(404, "NOT_FOUND", "There is no such webhook.")
         try:
-            if provider.name == generic.name and is_bulk(request):
+            if provider.name == generic.name and not inbound and is_bulk(request):
                 return await self._take_lines(request, provider)
             with self._deadlines.within(DEADLINE):
-                return await self._take(request, provider)
+                return await self._take(request, provider, inbound)
         except ClientDisconnect:
             # Nobody is there to be answered, and the provider comes again.
             return Response(status_code=400)
@@ -92,11 +117,13 @@ class Webhooks:
             log.error("webhook %s: 503, %s", provider.name, kind(error))
         return _refusal(503, "UNAVAILABLE", "Try again later.", {"Retry-After": str(RETRY_AFTER)})
 
-    async def _take(self, request: Request, provider: Provider) -> Response:
-        source = await self._known(request, provider)
+    async def _take(self, request: Request, provider: Provider, inbound: bool) -> Response:
+        methods = INBOUND[provider.name].inbound_methods if inbound else provider.methods
+        source = await self._known(request, provider, methods)
         if isinstance(source, Response):
             return source
-        self._ingestion.admit()
+        if not inbound:
+            self._ingestion.admit()
         body = await _body(request)
         if body is None:
             return _too_large(LARGEST_BODY)
@@ -112,23 +139,30 @@ class Webhooks:
             if not provider.verify(sent, source.secrets):
                 return _bad_signature()
         try:
-            parsed = provider.parse_receipts(sent, ZoneInfo(source.time_zone))
-            receipts = [keyed(receipt, provider) for receipt in parsed]
+            told = told_in(sent, provider, ZoneInfo(source.time_zone), inbound=inbound)
         except Unreadable as error:
             log.warning("webhook %s: 400, %s", provider.name, error)
             return _refusal(400, "UNREADABLE", str(error))
-        if len(receipts) > WAITING_ROOM:
+        if len(told.receipts) > WAITING_ROOM:
             # There will never be room for it: 503 would be for ever.
             return _refusal(400, "TOO_MANY", f"A body has at most {WAITING_ROOM} receipts.")
+        if len(told.replies) > MOST_REPLIES:
+            return _refusal(400, "TOO_MANY", f"A body has at most {MOST_REPLIES} replies.")
         if provider.name in FETCHING:
             await self._confirm(sent, provider)
-        await self._ingestion.record(source.workspace, receipts, source=source.id)
-        answer = provider.answer(len(receipts))
+        if told.receipts or not told.replies:
+            await self._ingestion.record(source.workspace, told.receipts, source=source.id)
+        answer = provider.answer(len(told.receipts))
+        if told.replies:
+            await self._optouts.hear(source, told.replies)
+        if told.replies or inbound:
+            count = len(told.replies) + len(told.receipts)
+            answer = INBOUND[provider.name].inbound_answer(count)
         return Response(answer.body, media_type=answer.media_type)
 
     async def _take_lines(self, request: Request, provider: Provider) -> Response:
         with self._deadlines.within(DEADLINE):
-            source = await self._known(request, provider)
+            source = await self._known(request, provider, provider.methods)
         if isinstance(source, Response):
             return source
         if not source.secrets:
@@ -142,13 +176,15 @@ class Webhooks:
             return _bad_signature()
         return SpooledResults(request, self._bulk, source, body)
 
-    async def _known(self, request: Request, provider: Provider) -> Source | Response:
+    async def _known(
+        self, request: Request, provider: Provider, methods: frozenset[str]
+    ) -> Source | Response:
         """The source that is posted to, or a refusal."""
         source = await self._source(provider, request.path_params["token"])
         if source is None:
             return _refusal(404, "NOT_FOUND", "There is no such webhook.")
-        if request.method not in provider.methods:
-            allow = {"Allow": ", ".join(sorted(provider.methods))}
+        if request.method not in methods:
+            allow = {"Allow": ", ".join(sorted(methods))}
             return _refusal(405, "METHOD_NOT_ALLOWED", "Use another method.", allow)
         return source
 

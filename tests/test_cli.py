@@ -136,6 +136,8 @@ async def test_a_source_prints_where_the_provider_shall_post(gql_server: Command
 
     assert here["webhookUrl"].startswith("http://127.0.0.1:8123/webhooks/smsmode/")
     assert public["webhookUrl"].startswith("https://r.example/webhooks/smsmode/")
+    for source in (here, public):
+        assert source["inboundUrl"] == f"{source['webhookUrl']}/inbound"
     assert here["timeZone"] == "UTC"
 
 
@@ -149,6 +151,11 @@ async def test_an_address_is_one_to_go_to_and_says_who_sees_it(gql_server: Comma
     assert four.out.startswith("http://127.0.0.1:8123/webhooks/")
     assert six.out.startswith("http://[::1]:8123/webhooks/")
     assert public.out.startswith("https://r.example/webhooks/")
+    for done in (four, six, public):
+        # one line, for scripts; the other address is told beside it
+        address = done.out.removesuffix("\n")
+        assert "\n" not in address
+        assert f"Replies (STOP, START) go to {address}/inbound\n" in done.err
     assert [done.err.count("GQL_PUBLIC_URL") for done in (four, six, public)] == [1, 1, 0]
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gql_server.numbers import HIDDEN, Number, masked, read_number
+from gql_server.numbers import HIDDEN, Number, masked, read_number, read_sender
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,54 @@ def test_a_masked_number_shows_its_country_code_and_at_most_three_digits(digits:
 )
 def test_of_short_numbers_less_is_shown(number: str, shown: str) -> None:
     assert masked(number) == shown
+
+
+@pytest.mark.parametrize(
+    ("written", "country", "e164"),
+    [
+        # as providers write them
+        ("+33612345678", None, "+33612345678"),
+        ("33612345678", None, "+33612345678"),
+        ("0033612345678", None, "+33612345678"),
+        ("tel:+33612345678", None, "+33612345678"),
+        (" +33 (0)6-12.34/56 78 ", None, "+33612345678"),
+        ("33612345678", "FR", "+33612345678"),
+        ("33612345678", "US", "+33612345678"),
+        ("+33612345678", "US", "+33612345678"),
+        # as operators do, where the workspace has a country
+        ("0612345678", "FR", "+33612345678"),
+        ("612345678", "FR", "+33612345678"),
+        # which also is an Egyptian number that nobody can have, and one of 11 digits in Washington
+        ("2025550123", "US", "+12025550123"),
+        ("12025550123", "US", "+12025550123"),
+        # abroad it stays what it is
+        ("447700900123", "FR", "+447700900123"),
+    ],
+)
+def test_who_wrote_to_us_is_read_as_providers_write_him(
+    written: str, country: str | None, e164: str
+) -> None:
+    found = read_sender(written, country)
+
+    assert found is not None
+    assert found.e164 == e164
+
+
+@pytest.mark.parametrize("country", [None, "FR", "US"])
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("", "+", "36034", "+36034", "123456", "491234", "+491234", "ACME", "ACME 33612345678", "33612345678 ACME"),
+        *("1-800-FLOWERS", "whatsapp:+33612345678", "+33612345678;ext=1", "٠٦١٢٣٤٥٦٧٨", "999999999999999999"),
+    ],
+)  # fmt: skip
+def test_a_name_or_a_short_code_is_nobody_who_can_be_answered(
+    written: str, country: str | None
+) -> None:
+    assert read_sender(written, country) is None
+
+
+@given(st.text() | st.from_regex(r"[0-9+() .-]{0,20}"), st.sampled_from([None, "FR", "US"]))
+def test_any_sender_is_a_number_or_none_and_never_an_error(text: str, country: str | None) -> None:
+    found = read_sender(text, country)
+    assert found is None or found.e164.startswith("+")

@@ -683,6 +683,36 @@ async def _webhooks(scene: Scene) -> None:
     assert answers[0].content == answers[1].content
 
 
+@tried("/webhooks/{provider}/{token}/inbound")
+async def _replies(scene: Scene) -> None:
+    """A source of the stranger's is told of replies to messages of the other's, under each of their names."""
+    (hook, _) = scene.stranger.tenant.webhooks
+    (theirs, _) = scene.other.webhooks
+    http = scene.stranger.api.http
+    for n, thing in enumerate(scene.things):
+        if thing.place is not None:
+            continue
+        told = []
+        for value in (thing.foreign, thing.unknown):
+            reply = {"from": f"+4915{n:09}", "text": "STOP", "reference": value, "id": value}
+            answer = await http.post(f"{hook}/inbound", json=reply)
+            scene.stranger.hear(
+                answer.text + str(answer.headers.raw), about=f"inbound: {thing.name}"
+            )
+            told.append((answer.status_code, answer.text))
+        assert told[0] == told[1], thing.name
+    token = theirs.rpartition("/")[2]
+    answers = [
+        await http.post(f"{address}/inbound", json={"from": "+33612345678", "text": "STOP"})
+        for address in (
+            theirs.replace("generic", "twilio"),
+            theirs.replace(token, secrets.token_urlsafe(24)),
+        )
+    ]
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert answers[0].content == answers[1].content
+
+
 def test_every_route_is_tried(settings: Settings) -> None:
     """A new one (an export, a download) has to say here how it is asked for what is another's."""
     routes = create_app(settings, graphql=View(settings)).routes

@@ -5,6 +5,9 @@ POST of a form: `id` (the key: the `messageId` of the answer to the sending), `s
 There is no time and no client reference. A JSON object with the same names is read too. One report a
 message; opt-outs, incoming messages and subscriptions, which have no `status`, hold no receipt.
 
+**Replies**: the same, `from`, `to`, `text`, `date`, `id`, `linkId`; and **opt-outs** from an alphanumeric sender, to
+which nobody can reply: `senderId`, `phoneNumber`. What is said of premium subscriptions (`updateType`) is neither.
+
 Nothing is signed, so the secret is the token in the URL. How often it repeats is not documented.
 
 https://developers.africastalking.com/docs/sms/notifications
@@ -15,6 +18,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
@@ -22,6 +26,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "africastalking"
 methods: Final = frozenset({"POST"})
+inbound_methods: Final = methods
 signed: Final = False
 parted: Final = False
 
@@ -84,6 +89,9 @@ _FIELDS = (
     # only notifications of other kinds have these: opt-out, incoming message, subscription
     *("senderId", "text", "updateType"),
 )
+_INBOUND_FIELDS = (
+    *("id", "status", "from", "to", "text", "date", "senderId", "phoneNumber", "updateType"),
+)
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
@@ -97,11 +105,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     :raises Unreadable: no `id` or `status`; a field given twice; a JSON body that is no object or
         whose fields are neither texts nor numbers.
     """
-    fields: Mapping[str, Any]
-    if reading.is_json(request.body):
-        fields = reading.mapping(reading.json_of(request.body), "body")
-    else:
-        fields = reading.singles(reading.pairs(request.body), _FIELDS)
+    fields = _fields(request, _FIELDS)
     word = reading.text(fields, "status")
     if word is None:
         if any(other in fields for other in ("senderId", "text", "updateType")):
@@ -140,6 +144,43 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """Nothing: it looks at the status code alone."""
     return Answer(b"", "text/plain")
+
+
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """A reply or an opt-out; none for a notification of another kind.
+
+    :raises Unreadable: no `from`, or no `phoneNumber`; a field given twice; a JSON body that is no object or
+        whose fields are neither texts nor numbers.
+    """
+    fields = _fields(request, _INBOUND_FIELDS)
+    if "status" in fields or "updateType" in fields:
+        return []
+    if "text" in fields:
+        written = reading.aside(reading.word, fields, "date")
+        return [
+            Reply(
+                provider=name,
+                sender=reading.sender(fields, "from"),
+                to=reading.aside(reading.word, fields, "to"),
+                text=reading.said(fields, "text"),
+                at=reading.aside(reading.moment, written, time_zone, "date"),
+                id=reading.aside(reading.word, fields, "id"),
+            )
+        ]
+    if "senderId" not in fields:
+        return []
+    sender = reading.sender(fields, "phoneNumber")
+    to = reading.aside(reading.word, fields, "senderId")
+    return [Reply(provider=name, sender=sender, to=to, opt_out=True)]
+
+
+def _fields(request: WebhookRequest, names: Sequence[str]) -> Mapping[str, Any]:
+    if reading.is_json(request.body):
+        return reading.mapping(reading.json_of(request.body), "body")
+    return reading.singles(reading.pairs(request.body), names)
 
 
 def _plain(word: str) -> str:

@@ -4,10 +4,12 @@ POST, JSON. An **event** is `{"eventType": "TEXT_DELIVERED", "messageId", "event
 milliseconds, "messageStatusDescription", "mcc", "mnc", "context": {"reference"}}`. SNS wraps it into
 an **envelope**, `{"Type": "Notification", "Message": the event as a text, "TopicArn", "Signature",
 "SigningCertURL", ...}`; its other types, `SubscriptionConfirmation` and `UnsubscribeConfirmation`,
-hold no receipt; nor do an incoming message (two-way SMS may use the same topic) and whatever else is published there as
-plain text. What comes without the envelope is read too: a bare event (SNS's raw message
-delivery), a list of events, and what EventBridge wraps, `{"detail": the event}`. Our reference is what
-was given to `SendTextMessage` as `Context={"reference": ...}`.
+hold no receipt; nor does whatever else is published there as plain text. What comes without the envelope is
+read too: a bare event (SNS's raw message delivery), a list of events, and what EventBridge wraps,
+`{"detail": the event}`. Our reference is what was given to `SendTextMessage` as `Context={"reference": ...}`.
+
+**Replies** (two-way SMS) are published to a topic, too, maybe the same one: `{"originationNumber", "destinationNumber",
+"messageBody", "inboundMessageId", "previousPublishedMessageId": of what was answered}`. Their time is the envelope's.
 
 Signed: SNS signs the envelope with a certificate that it names, which says *AWS* and not *who*:
 anybody with an account there may publish to a topic of his own. So the secret of a source is the
@@ -19,12 +21,14 @@ SNS repeats on 5xx and silence (by default 50 times within the hour), never on 4
 
 https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-format.html
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html
+https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms-payload.html
 """
 
 import hmac
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
 from zoneinfo import ZoneInfo
@@ -36,6 +40,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.x509 import InvalidVersion, load_pem_x509_certificate
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
@@ -43,6 +48,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "aws"
 methods: Final = frozenset({"POST"})
+inbound_methods: Final = methods
 signed: Final = True
 parted: Final = False
 
@@ -158,17 +164,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     :raises Unreadable: no JSON; no event of which one reads: an object with an `eventType`, and a `messageId` or
         our reference.
     """
-    found = reading.json_of(request.body)
-    if isinstance(found, dict) and found.get("Type") in _ENVELOPES:
-        if found["Type"] != "Notification":
-            return []
-        message = reading.raw(_value(found, "Message"))
-        if not reading.is_json(message):
-            return []
-        found = reading.json_of(message)
-    events = found if isinstance(found, list) else [found]
-    if len(events) > MOST_EVENTS:
-        raise Unreadable(f"body: more than {MOST_EVENTS:,} events in one list")
+    events, _ = _published(request)
     return reading.each(
         name, events, lambda event: _receipts(reading.mapping(event, "event"), time_zone)
     )
@@ -182,6 +178,51 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """Nothing: SNS looks at the status code alone."""
     return Answer(b"", "text/plain")
+
+
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """The replies in their order; none for what is about a subscription.
+
+    :raises Unreadable: no JSON, or none of the replies has an `originationNumber`.
+    """
+    events, envelope = _published(request)
+    written = reading.aside(reading.word, envelope, "Timestamp")
+    at = reading.aside(reading.moment, written, time_zone, "Timestamp")
+    return reading.each(name, events, lambda event: _replies(event, at))
+
+
+def _published(request: WebhookRequest) -> tuple[list[object], Mapping[str, Any]]:
+    """The events that were published, and the envelope that they came in, if in one."""
+    found, envelope = reading.json_of(request.body), {}
+    if isinstance(found, dict) and found.get("Type") in _ENVELOPES:
+        envelope = found
+        message = reading.raw(_value(found, "Message")) if found["Type"] == "Notification" else b""
+        found = reading.json_of(message) if reading.is_json(message) else []
+    events = found if isinstance(found, list) else [found]
+    if len(events) > MOST_EVENTS:
+        raise Unreadable(f"body: more than {MOST_EVENTS:,} events in one list")
+    return events, envelope
+
+
+def _replies(event: object, at: datetime | None) -> list[Reply]:
+    given = event if isinstance(event, dict) else {}
+    given = given["detail"] if isinstance(given.get("detail"), dict) else given
+    if "inboundMessageId" not in given and "messageBody" not in given:
+        return []
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(given, "originationNumber"),
+            to=reading.aside(reading.word, given, "destinationNumber"),
+            text=reading.said(given, "messageBody"),
+            at=at,
+            id=reading.aside(reading.word, given, "inboundMessageId"),
+            key=reading.aside(reading.word, given, "previousPublishedMessageId"),
+        )
+    ]
 
 
 def _receipts(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:

@@ -5,6 +5,9 @@ POST, a JSON array (of one, as a rule): `[{"type": "message-delivered", "time": 
 single object is read too. `message.id` is the key; our reference is what was given as `tag`. Long
 messages are reported once.
 
+**Replies**: the same list, `{"type": "message-received", "time", "message": {"id", "from", "to": ["+1..."], "text",
+"direction": "in"}}`; of RCS also `suggestion-response`, with the words of the button in `suggestionResponse.text`.
+
 Authenticated, not signed: where the application has a callback user and password, each callback comes
 with basic auth, so a source's secret is `user:password`.
 
@@ -19,6 +22,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
@@ -26,6 +30,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "bandwidth"
 methods: Final = frozenset({"POST"})
+inbound_methods: Final = methods
 signed: Final = True
 parted: Final = False
 
@@ -138,6 +143,7 @@ ERRORS: Final[Mapping[str, Meaning]] = {
 }
 
 _UNKNOWN = Meaning(S.WAITING)
+_REPLIES = ("message-received", "suggestion-response")
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
@@ -159,12 +165,8 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     :raises Unreadable: no JSON, or no callback of which one reads: an object with a `type`, and a `message.id` or
         `message.tag`.
     """
-    found = reading.json_of(request.body)
-    callbacks = found if isinstance(found, list) else [found]
-    if len(callbacks) > MOST_CALLBACKS:
-        raise Unreadable(f"body: more than {MOST_CALLBACKS:,} callbacks in one list")
     return reading.each(
-        name, callbacks, lambda one: _receipts(reading.mapping(one, "body"), time_zone)
+        name, _callbacks(request), lambda one: _receipts(reading.mapping(one, "body"), time_zone)
     )
 
 
@@ -176,6 +178,46 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """Nothing: Bandwidth looks at the status code alone."""
     return Answer(b"", "text/plain")
+
+
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """The replies in their order.
+
+    :raises Unreadable: no JSON, or none of its replies has a `message.from`.
+    """
+    return reading.each(name, _callbacks(request), lambda one: _replies(one, time_zone))
+
+
+def _callbacks(request: WebhookRequest) -> list[object]:
+    found = reading.json_of(request.body)
+    callbacks = found if isinstance(found, list) else [found]
+    if len(callbacks) > MOST_CALLBACKS:
+        raise Unreadable(f"body: more than {MOST_CALLBACKS:,} callbacks in one list")
+    return callbacks
+
+
+def _replies(callback: object, time_zone: ZoneInfo) -> list[Reply]:
+    if not isinstance(callback, dict) or callback.get("type") not in _REPLIES:
+        return []
+    message = reading.mapping(callback.get("message"), "message")
+    chosen = reading.aside(reading.mapping, message.get("suggestionResponse"), "message") or {}
+    to = message.get("to")
+    written = reading.aside(reading.word, callback, "time")
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(message, "from", "message.from"),
+            to=reading.aside(
+                reading.word, {"to": to[0] if isinstance(to, list) and to else to}, "to"
+            ),
+            text=reading.said(message, "text") or reading.said(chosen, "text"),
+            at=reading.aside(reading.instant, written, time_zone, "time"),
+            id=reading.aside(reading.word, message, "id"),
+        )
+    ]
 
 
 def _receipts(callback: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:

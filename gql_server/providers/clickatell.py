@@ -12,13 +12,21 @@
   "clientMessageId", ...}}`.
 
 Names are read in any case. Clickatell's id of the message is the key, `clientMessageId` our reference.
-Long messages are reported once. Incoming messages, which have a text and no status, hold no receipt.
+Long messages are reported once.
+
+**Replies** have a text and no status. Platform: `fromNumber`, `toNumber`, `text`, `timestamp`, `replyMessageId`,
+`messageId` (of what was answered), `charset`; where that is UTF-16BE or ISO-8859-1, the text is percent-encoded within
+the JSON. One API: `{"event": {"moText": [{"channel", "messageId", "relatedMessageId", "relatedClientMessageId" (ours),
+"from", "to", "timestamp", "content"}]}}`; those of WhatsApp are none. Central: `moMsgId`, `from`, `to`, `timestamp`,
+`text`.
 
 Authenticated, not signed: where the callback was given a user and password, it comes with basic auth,
 so a source's secret is `user:password`.
 
 https://www.clickatell.com/developers/api-documentation/rest-api-status-callback/
 https://www.clickatell.com/developers/api-documentation/one-api-message-status-codes-descriptions/
+https://www.clickatell.com/developers/api-documentation/http-api-reply-callback/
+https://www.clickatell.com/developers/api-documentation/one-api-received-message-callback/
 https://archive.clickatell.com/developers/api-docs/callback-(push-status-and-cost-notification)-advanced-message-send/
 """
 
@@ -26,9 +34,11 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
@@ -36,6 +46,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "clickatell"
 methods: Final = frozenset({"GET", "POST"})
+inbound_methods: Final = methods
 signed: Final = True
 parted: Final = False
 
@@ -109,6 +120,17 @@ _FIELDS = (
     # only an incoming message has these
     *("text", "momsgid"),
 )
+_OF_STATUS = ("status", "statuscode", "messagestatus")
+# what a reply's may be called: the first that is there counts
+_SENDERS = ("fromnumber", "from")
+_TOS = ("tonumber", "to")
+_REPLY_IDS = ("replymessageid", "momsgid", "momessageid")
+_INBOUND_FIELDS = (
+    *(*_OF_STATUS, *_SENDERS, *_TOS, *_REPLY_IDS, "messageid", "relatedmessageid", "channel"),
+    *("relatedclientmessageid", "text", "content", "charset", "timestamp"),
+)
+_CHANNELS_OF_NUMBERS = ("sms", "mms", "rcs")
+_ESCAPED = {"UTF-16BE": "utf-16-be", "ISO-8859-1": "iso-8859-1"}
 _NUMBER = re.compile(r"[0-9]{1,4}")
 
 
@@ -132,9 +154,9 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
         field that is given twice.
     """
     if request.method == "GET":
-        return _receipts(_singles(request.query), CODES, time_zone)
+        return _receipts(_singles(request.query, _FIELDS), CODES, time_zone)
     if not reading.is_json(request.body):
-        return _receipts(_singles(reading.pairs(request.body)), CODES, time_zone)
+        return _receipts(_singles(reading.pairs(request.body), _FIELDS), CODES, time_zone)
     found = reading.json_of(request.body)
     callbacks = found if isinstance(found, list) else [found]
     return reading.each(name, callbacks, lambda one: _callback(one, time_zone))
@@ -148,6 +170,79 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """Nothing: Clickatell looks at the status code alone."""
     return Answer(b"", "text/plain")
+
+
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """The replies in their order.
+
+    :raises Unreadable: none of the replies has a number that it is from; a field that is given twice; JSON that is
+        none.
+    """
+    if request.method == "GET":
+        return _replies(_singles(request.query, _INBOUND_FIELDS), time_zone)
+    if not reading.is_json(request.body):
+        return _replies(_singles(reading.pairs(request.body), _INBOUND_FIELDS), time_zone)
+    found = reading.json_of(request.body)
+    replies = [
+        reply
+        for callback in (found if isinstance(found, list) else [found])
+        for reply in _within(callback)
+    ]
+    return reading.each(name, replies, lambda one: _replies(one, time_zone))
+
+
+def _within(callback: object) -> list[Mapping[str, Any]]:
+    """What may be replies in JSON of any of the three."""
+    found = _lowered(callback) if isinstance(callback, dict) else {}
+    event = found.get("event")
+    if isinstance(event, dict):
+        several = _lowered(event).get("motext")
+        several = several if isinstance(several, list) else [several]
+        return [_lowered(one) for one in several[:MOST_UPDATES] if isinstance(one, dict)]
+    data = found.get("data")
+    return [_lowered(data) if isinstance(data, dict) else found]
+
+
+def _replies(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[Reply]:
+    if any(given.get(field) not in (None, "") for field in _OF_STATUS):
+        return []
+    if not any(field in given for field in ("text", "content", *_REPLY_IDS)):
+        return []
+    channel = reading.aside(reading.text, given, "channel") or "sms"
+    if channel.lower() not in _CHANNELS_OF_NUMBERS:
+        return []
+    sender = "fromnumber" if "fromnumber" in given else "from"
+    tos = [reading.aside(reading.word, given, field) for field in _TOS]
+    ids = [reading.aside(reading.word, given, field) for field in _REPLY_IDS]
+    own = next((one for one in ids if one is not None), None)
+    other = reading.aside(reading.word, given, "messageid")
+    related = reading.aside(reading.word, given, "relatedmessageid")
+    written = reading.aside(reading.word, given, "timestamp")
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(given, sender, "fromNumber"),
+            to=next((to for to in tos if to is not None), None),
+            text=_text(given),
+            at=reading.aside(reading.instant, written, time_zone, "timestamp"),
+            id=own or other,
+            reference=reading.aside(reading.word, given, "relatedclientmessageid"),
+            # beside the reply's own id, the other one is that of what was answered
+            key=related or (other if own is not None else None),
+        )
+    ]
+
+
+def _text(given: Mapping[str, Any]) -> str:
+    written = reading.said(given, "text", "content")
+    charset = reading.aside(reading.text, given, "charset") or ""
+    encoding = _ESCAPED.get(charset.upper())
+    if encoding is None or "%" not in written:
+        return written
+    return unquote_to_bytes(written.replace("+", " ")).decode(encoding, "replace")
 
 
 def _callback(given: object, time_zone: ZoneInfo) -> list[DeliveryReceipt]:
@@ -237,8 +332,8 @@ def _meaning(
     return code in codes, codes.get(code or "", _UNKNOWN)
 
 
-def _singles(given: Sequence[tuple[str, str]]) -> dict[str, str]:
-    return reading.singles([(field.lower(), value) for field, value in given], _FIELDS)
+def _singles(given: Sequence[tuple[str, str]], names: Sequence[str]) -> dict[str, str]:
+    return reading.singles([(field.lower(), value) for field, value in given], names)
 
 
 def _lowered(found: Mapping[str, Any]) -> dict[str, Any]:

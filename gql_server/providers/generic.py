@@ -18,7 +18,18 @@ POST of one receipt, or of a list of at most 1,000, as JSON in UTF-8. The names 
 | `numberCaused`      | `true` or `false`: is the number the cause, so that it leaves the      |
 |                     | address book? Absent: it is, of both permanent errors and BLACKLISTED  |
 
-No text is longer than 255 characters. Other names are ignored. One bad receipt makes the whole list
+A **reply**, or a list of as many, is posted to the source's address for replies:
+
+| field       |                                                                                |
+| ----------- | ------------------------------------------------------------------------------ |
+| `from`      | required: the number of whoever wrote, in international form                    |
+| `text`      | what was written, of any length; it is not kept                                |
+| `to`        | the number or name that it was written to                                      |
+| `at`        | when, as above                                                                 |
+| `id`        | the carrier's id of the reply                                                  |
+| `reference` | the id or reference of the message that was answered                           |
+
+No text but that is longer than 255 characters. Other names are ignored. One bad receipt makes the whole list
 unreadable (400, which tells the index and the field), for a list of which only a part is kept looks
 like one that is kept. The answer is `{"accepted": 3}`. However many receipts, one a line with a result
 for each line, are what `gql_server/bulk.py` takes.
@@ -29,18 +40,22 @@ A source with a secret demands `X-Signature: sha256=<HMAC-SHA256 of the raw body
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
 from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
+T = TypeVar("T")
+
 name: Final = "generic"
 methods: Final = frozenset({"POST"})
+inbound_methods: Final = methods
 signed: Final = True
 parted: Final = True  # one id a part, where a message is bound to several
 
@@ -102,19 +117,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
 
     :raises Unreadable: no JSON, more than `MOST_RECEIPTS`, or any one of them is wrong.
     """
-    found = reading.json_of(request.body)
-    if not isinstance(found, list):
-        return [_receipt(reading.mapping(found, "body"), time_zone)]
-    if len(found) > MOST_RECEIPTS:
-        raise Unreadable(f"body: more than {MOST_RECEIPTS:,} receipts in one list")
-    receipts = []
-    for index, one in enumerate(found):
-        given = reading.mapping(one, f"[{index}]")
-        try:
-            receipts.append(_receipt(given, time_zone))
-        except Unreadable as error:
-            raise Unreadable(f"[{index}].{error}") from None
-    return receipts
+    return _all_or_none(reading.json_of(request.body), lambda one: _receipt(one, time_zone))
 
 
 def parse_line(line: bytes, time_zone: ZoneInfo) -> DeliveryReceipt:
@@ -133,6 +136,49 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """`{"accepted": n}`: how many receipts were read and kept."""
     return Answer(b'{"accepted": %d}' % receipts, "application/json")
+
+
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """The replies, in their order; none where there are nothing but receipts.
+
+    :raises Unreadable: no JSON, more than `MOST_RECEIPTS`, or any one of them is wrong.
+    """
+    found = reading.json_of(request.body)
+    each = found if isinstance(found, list) else [found]
+    if all(isinstance(one, dict) and "status" in one and "from" not in one for one in each):
+        return []
+    return _all_or_none(found, lambda one: _reply(one, time_zone))
+
+
+def _all_or_none(found: object, read: Callable[[Mapping[str, Any]], T]) -> list[T]:
+    """What `read` gives of an object, or of each of a list; where one is unreadable, the list is."""
+    if not isinstance(found, list):
+        return [read(reading.mapping(found, "body"))]
+    if len(found) > MOST_RECEIPTS:
+        raise Unreadable(f"body: more than {MOST_RECEIPTS:,} receipts in one list")
+    several = []
+    for index, one in enumerate(found):
+        given = reading.mapping(one, f"[{index}]")
+        try:
+            several.append(read(given))
+        except Unreadable as error:
+            raise Unreadable(f"[{index}].{error}") from None
+    return several
+
+
+def _reply(given: Mapping[str, Any], time_zone: ZoneInfo) -> Reply:
+    return Reply(
+        provider=name,
+        sender=reading.sender(given, "from"),
+        to=reading.text(given, "to"),
+        text=reading.said(given, "text"),
+        at=reading.moment(reading.text(given, "at"), time_zone, "at"),
+        id=reading.text(given, "id"),
+        reference=reading.text(given, "reference"),
+    )
 
 
 def _receipt(given: Mapping[str, Any], time_zone: ZoneInfo) -> DeliveryReceipt:

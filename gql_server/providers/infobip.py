@@ -3,9 +3,12 @@
 POST of JSON, `{"results": [{"messageId" (the key), "bulkId", "callbackData" (ours), "to", "doneAt",
 "sentAt": ISO 8601 with offset, "mccMnc", "status": {"groupId", "groupName", "id", "name",
 "description"}, "error": {"id", "name", "description", "permanent"}}]}`. A single result, or the list
-alone, is read as well. A result with `receivedAt` or `text` is an incoming message. A **seen report**,
+alone, is read as well. A **seen report**,
 `{"results": [{"messageId", "from", "to", "sentAt", "seenAt"}]}`, has no status and says that the recipient has
 read the message; one with `deletedAt` says nothing of its delivery.
+
+**Replies** are results, too, without `status`: `{"messageId", "from", "to", "text", "receivedAt", "callbackData"
+(ours), "pairedMessageId" (of what was answered)}`, of MMS and RCS `message.text`; of other channels they are none.
 
 The status is `name`; where that is missing its `id`, then the group. A name that we do not know is not
 guessed from its group: DELIVERED may be the operator or the handset. Error code = `error.id`, else the
@@ -19,7 +22,7 @@ A `doneAt` that is no time is left out. Infobip does not sign by default: what i
 and not documented, so the secret is the token in the URL. XML, which may be asked for instead, is not read: the
 standard library's parser expands whatever entities a stranger defines.
 
-https://www.infobip.com/docs/api/channels/sms (Receive outbound SMS message reports)
+https://www.infobip.com/docs/api/channels/sms (Receive outbound SMS message reports; Receive inbound SMS messages)
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +30,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
@@ -34,6 +38,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "infobip"
 methods: Final = frozenset({"POST"})
+inbound_methods: Final = methods
 signed: Final = False
 parted: Final = False
 
@@ -172,6 +177,8 @@ _SHORT = {word.removeprefix("REJECTED_"): word for word in STATUSES} | {
 _REFINED = ("UNDELIVERABLE", "EXPIRED")
 # incoming messages, and what the recipient deleted
 _OF_NO_DELIVERY = ("receivedAt", "text", "cleanText", "keyword", "deletedAt")
+_OF_REPLIES = ("receivedAt", "text", "cleanText", "message")
+_CHANNELS_OF_NUMBERS = ("", "SMS", "MMS", "RCS")
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
@@ -184,13 +191,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
 
     :raises Unreadable: no JSON, or no results of which one reads: with an id or a reference, and a status.
     """
-    found = reading.json_of(request.body)
-    if isinstance(found, dict) and "results" in found:
-        found = found["results"]
-        if not isinstance(found, list):
-            raise Unreadable("results: a list is expected")
-    results = found if isinstance(found, list) else [found]
-    return reading.each(name, enumerate(results), lambda one: _receipts(*one, time_zone))
+    return reading.each(name, _results(request), lambda one: _receipts(*one, time_zone))
 
 
 def correlation_key(message_id: str, recipient: str | None) -> str:
@@ -201,6 +202,53 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """Nothing: Infobip looks at the status code alone."""
     return Answer(b"", "text/plain")
+
+
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """The replies, in their order.
+
+    :raises Unreadable: no JSON, or none of the replies has a `from`.
+    """
+    return reading.each(name, _results(request), lambda one: _replies(*one, time_zone))
+
+
+def _results(request: WebhookRequest) -> list[tuple[int, object]]:
+    """The results with their places."""
+    found = reading.json_of(request.body)
+    if isinstance(found, dict) and "results" in found:
+        found = found["results"]
+        if not isinstance(found, list):
+            raise Unreadable("results: a list is expected")
+    return list(enumerate(found if isinstance(found, list) else [found]))
+
+
+def _replies(index: int, given: object, time_zone: ZoneInfo) -> list[Reply]:
+    result = given if isinstance(given, dict) else {}
+    if result.get("status") is not None or "seenAt" in result or "deletedAt" in result:
+        return []
+    channel = result.get("integrationType") or result.get("channel") or ""
+    if str(channel).upper() not in _CHANNELS_OF_NUMBERS:
+        return []
+    if not any(field in result for field in _OF_REPLIES):
+        return []
+    message = reading.aside(reading.mapping, result.get("message"), "message") or {}
+    field = "sender" if "from" not in result and "sender" in result else "from"
+    received_at = reading.aside(reading.word, result, "receivedAt")
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(result, field, f"results[{index}].{field}"),
+            to=reading.aside(reading.word, result, "to"),
+            text=reading.said(result, "text") or reading.said(message, "text"),
+            at=reading.aside(reading.moment, received_at, time_zone, "receivedAt"),
+            id=reading.aside(reading.word, result, "messageId"),
+            reference=reading.aside(reading.word, result, "callbackData"),
+            key=reading.aside(reading.word, result, "pairedMessageId"),
+        )
+    ]
 
 
 def _receipts(index: int, given: object, time_zone: ZoneInfo) -> list[DeliveryReceipt]:

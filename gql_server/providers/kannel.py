@@ -22,6 +22,18 @@ is `smsc`, under which many write `%i`, the connection's name: one key for all o
 Kannel asks the SMSC for a receipt of a long message's first part only (gw/sms.c, `sms_split`), so it
 reports once a message. Whoever splits himself gives each part an id and binds the message to all.
 
+**Replies** come by what an `sms-service` calls. Let it answer nothing, since what it is answered is sent to the person
+as an SMS: `omit-empty = true` (or `max-messages = 0`), or "<Empty reply from service provider>" is.
+
+    group = sms-service
+    keyword = default
+    catch-all = true
+    omit-empty = true
+    get-url = "https://.../webhooks/kannel/<token>/inbound?from=%p&to=%P&text=%b&at=%T&id=%I"
+
+As above, other names that applications use are read, and the escapes' own letters (`p=%p&P=%P&b=%b`). A `post-url` is
+read as well: the text is the body then, and `X-Kannel-From`, `X-Kannel-To` and `X-Kannel-Time` (UTC) are headers.
+
 Nothing is signed, so the secret is the token in the URL. By default Kannel does **not** repeat
 (`http-request-retry` 0): a receipt that meets a server that is away is lost. Set it.
 
@@ -36,6 +48,7 @@ from zoneinfo import ZoneInfo
 
 from gql_server.domain import ids
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading, smsc
@@ -43,6 +56,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "kannel"
 methods: Final = frozenset({"GET"})
+inbound_methods: Final = frozenset({"GET", "POST"})
 signed: Final = False
 parted: Final = True  # where an application splits by itself and gives each part an id
 
@@ -79,7 +93,15 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "internal": ("internal", "internalid", "internal_id", "kannelid", "kannel_id", "I"),
     "at": ("at", "time", "timestamp", "ts", "date", "T", "t"),
 }
-_SPELLINGS: Final = frozenset(spelling for names in _NAMES.values() for spelling in names)
+# ... of a reply.
+_INBOUND_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "from": ("from", "sender", "phone", "msisdn", "source", "p"),
+    "to": ("to", "receiver", "recipient", "destination", "P"),
+    "text": ("text", "message", "msg", "body", "content", "b", "a"),
+    "status": _NAMES["status"],
+    "at": _NAMES["at"],
+    "id": ("id", "internal", "internal_id", "I"),
+}
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
@@ -92,7 +114,7 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
 
     :raises Unreadable: no status, or no id at all; a parameter given twice.
     """
-    fields = _fields(request)
+    fields = _fields(request, _NAMES)
     word = reading.text(fields, "status")
     if word is None:
         raise Unreadable("status: missing")
@@ -137,17 +159,59 @@ def answer(receipts: int) -> Answer:
     return Answer(b"", "text/plain")
 
 
-def _fields(request: WebhookRequest) -> dict[str, str]:
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """One reply, or none.
+
+    :raises Unreadable: no sender; a parameter given twice.
+    """
+    if request.method == "POST":
+        return _posted(request)
+    fields = _fields(request, _INBOUND_NAMES)
+    if "status" in fields or ("from" not in fields and "text" not in fields):
+        return []
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(fields, "from"),
+            to=reading.aside(reading.text, fields, "to"),
+            text=reading.said(fields, "text"),
+            at=_at(fields.get("at"), None, time_zone),
+            id=reading.aside(reading.text, fields, "id"),
+        )
+    ]
+
+
+def _posted(request: WebhookRequest) -> list[Reply]:
+    """What a `post-url` is sent."""
+    headers = request.headers
+    if "x-kannel-from" not in headers:
+        return []
+    wide = "utf-16" in headers.get("content-type", "").lower()
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(headers, "x-kannel-from", "X-Kannel-From"),
+            to=reading.aside(reading.text, headers, "x-kannel-to"),
+            text=request.body.decode("utf-16-be" if wide else "utf-8", "replace"),
+            at=_at(headers.get("x-kannel-time"), None, _UTC),
+        )
+    ]
+
+
+def _fields(request: WebhookRequest, called: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
     """The parameters by our own names; what was not filled in is left out."""
     given = [
         (field if len(field) == 1 else field.lower(), value)
         for field, value in request.query
         if value.strip()
     ]
-    found = reading.singles(given, tuple(_SPELLINGS))
+    found = reading.singles(given, [spelling for names in called.values() for spelling in names])
     return {
         field: found[spellings[0]]
-        for field, names in _NAMES.items()
+        for field, names in called.items()
         if (spellings := [spelling for spelling in names if spelling in found])
     }
 

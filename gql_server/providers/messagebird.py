@@ -16,16 +16,23 @@ a report is repeated.
 **Channels API** (`api.bird.com`): POST of JSON to a webhook subscription, `{"service": "channels", "event":
 "sms.outbound", "payload": {"id" (the key), "reference" (ours), "status", "lastStatusAt" (RFC 3339), "details",
 "failure": {"code", "source": {"name": "sms-messagebird", "code"}}}}`; only the SMS platform's own code is one of the
-table's. Other events (`sms.inbound`, `sms.interaction`, other channels) are none. Signed by `messagebird-signature`;
+table's. Other events (`sms.interaction`, other channels) are none. Signed by `messagebird-signature`;
 repeated for 8 hours.
+
+**Replies**: of the SMS API POST of a form, or GET, with `originator` (or `sender`), `recipient`, `body` (`payload`,
+`message` where it was to a `shortcode`), `id`, `createdDatetime` or `receive_datetime`; some names come twice, and the
+last counts. Of the Channels API the event `sms.inbound`, with `payload` = `{"id", "sender": {"contact":
+{"identifierValue"}}, "body": {"text": {"text"}}, "createdAt"}`.
 
 https://support.messagebird.com/hc/en-us/articles/360001869258-I-am-missing-my-delivery-reports
 https://github.com/nyaruka/courier handlers/messagebird/
 https://docs.bird.com/api/channels-api/message-status-and-interactions
+https://docs.bird.com/api/channels-api/supported-channels/programmable-sms/receiving-messages
 """
 
 import hashlib
 import hmac
+import re
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -33,6 +40,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
@@ -40,6 +48,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "messagebird"
 methods: Final = frozenset({"GET", "POST"})
+inbound_methods: Final = methods
 signed: Final = True
 parted: Final = False
 
@@ -113,6 +122,9 @@ _FIELDS = (
     *("statusErrorCode", "mccmnc"),
 )
 _OF_INBOUND = ("body", "payload", "originator")
+# of a short code: YYYYMMDDhhmmss, in UTC
+_TO_THE_SECOND = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)", re.ASCII)
+_UTC = ZoneInfo("UTC")
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
@@ -160,6 +172,70 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """As the documentation's examples answer."""
     return Answer(b"OK", "text/plain")
+
+
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """One reply, or none; of a list, each.
+
+    :raises Unreadable: no `originator` or sender; JSON that is none.
+    """
+    if request.method == "GET" or not reading.is_json(request.body):
+        given = request.query if request.method == "GET" else reading.pairs(request.body)
+        return _replies(dict(given))
+    found = reading.json_of(request.body)
+    return reading.each(name, found if isinstance(found, list) else [found], _replied)
+
+
+def _replied(given: object) -> list[Reply]:
+    """A reply of the one API or the other."""
+    if not isinstance(given, dict):
+        return []
+    payload = given.get("payload")
+    if "event" not in given:
+        return _replies(given)
+    if given["event"] != "sms.inbound" or not isinstance(payload, dict):
+        return []
+    contact = _within(_within(payload, "sender"), "contact")
+    where = "payload.sender.contact.identifierValue"
+    written = reading.aside(reading.word, payload, "createdAt")
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(contact, "identifierValue", where),
+            text=reading.said(_within(_within(payload, "body"), "text"), "text"),
+            at=reading.aside(reading.moment, written, _UTC, "createdAt"),
+            id=reading.aside(reading.word, payload, "id"),
+            reference=reading.aside(reading.word, payload, "reference"),
+        )
+    ]
+
+
+def _replies(given: Mapping[str, Any]) -> list[Reply]:
+    if "status" in given or not any(field in given for field in (*_OF_INBOUND, "shortcode")):
+        return []
+    short = "shortcode" in given
+    ids = [reading.aside(reading.word, given, field) for field in ("mid", "message_id", "id")]
+    tos = [reading.aside(reading.word, given, field) for field in ("shortcode", "recipient")]
+    written = reading.aside(reading.word, given, "createdDatetime")
+    written = written or reading.aside(reading.word, given, "receive_datetime") or ""
+    written = _TO_THE_SECOND.sub(r"\1-\2-\3 \4:\5:\6", written)
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(given, "originator" if "originator" in given else "sender"),
+            to=next((to for to in tos if to is not None), None),
+            text=reading.said(given, *(("message",) if short else ()), "body", "payload"),
+            at=reading.aside(reading.moment, written or None, _UTC, "createdDatetime"),
+            id=next((one for one in ids if one is not None), None),
+        )
+    ]
+
+
+def _within(given: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    return reading.aside(reading.mapping, given.get(field), field) or {}
 
 
 def _report(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:

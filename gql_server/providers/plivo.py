@@ -11,10 +11,14 @@ messages were reported by parts, each part had an id, and the parent the id that
 with; so the parent is the key, and the part counts where there is more than one.
 https://support.plivo.com/support/solutions/articles/17000012022
 
+**Replies**, by POST of a form or GET: `MessageUUID`, `From`, `To`, `Type`, `Text` (of MMS `Body`), and `MessageIntent`,
+which says `optout` or `optin` where Plivo took it for one. No time; those of WhatsApp are none. Plivo expects XML.
+
 Plivo has no client reference; ours may ride in the callback's address as `reference=...`, which a
 V3 signature covers. It repeats what is not answered 2xx within 8 s after 60, 120 and 240 s.
 
 https://docs.plivo.com/docs/messaging/api/message/message-status-callbacks
+https://docs.plivo.com/docs/messaging/api/message/handling-incoming
 """
 
 import hashlib
@@ -27,6 +31,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
@@ -34,6 +39,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "plivo"
 methods: Final = frozenset({"GET", "POST"})
+inbound_methods: Final = methods
 signed: Final = True
 parted: Final = False
 
@@ -80,6 +86,9 @@ _FIELDS = (
     *("MessageUUID", "ParentMessageUUID", "PartInfo", "Status", "ErrorCode", "MCC", "MNC"),
     *(*_TIMES, *_OF_INBOUND, "reference"),
 )
+_INBOUND_FIELDS = (*("MessageUUID", "From", "To", "Type", "Status", "MessageIntent", *_OF_INBOUND),)
+_INTENTS = {"optout": True, "optin": False}
+_CHANNELS_OF_NUMBERS = ("sms", "mms", "rcs")
 _PART = re.compile(r"\s*(\d{1,3})\s*of\s*(\d{1,3})\s*", re.ASCII | re.IGNORECASE)
 _NO_ERROR = ("", "0", "000")
 # https://plivo.com/docs/voice/concepts/signature-validation: V3 by the token of the account or subaccount
@@ -131,15 +140,8 @@ def parse_receipts(request: WebhookRequest, time_zone: ZoneInfo) -> list[Deliver
     :raises Unreadable: neither `MessageUUID` nor a reference; no `Status`; a parameter given twice; JSON
         that is no object.
     """
-    fields: Mapping[str, Any]
-    query = reading.singles(request.query, _FIELDS)
-    if request.method == "GET":
-        fields = query
-    elif reading.is_json(request.body):
-        fields = reading.mapping(reading.json_of(request.body), "body")
-    else:
-        fields = reading.singles(reading.pairs(request.body), _FIELDS)
-    reference = reading.text(query, "reference")
+    reference = reading.text(reading.singles(request.query, _FIELDS), "reference")
+    fields = _fields(request, _FIELDS)
     uuid = reading.word(fields, "MessageUUID")
     parent = reading.word(fields, "ParentMessageUUID") or uuid
     if parent is None and reference is None:
@@ -182,6 +184,46 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """Nothing: Plivo looks at the status code alone."""
     return Answer(b"", "text/plain")
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """One reply, or none.
+
+    :raises Unreadable: no `From`; a parameter given twice; JSON that is no object.
+    """
+    fields = _fields(request, _INBOUND_FIELDS)
+    status = reading.aside(reading.text, fields, "Status") or "received"
+    if STATUSES.get(status.lower(), _UNKNOWN) is not None:
+        return []
+    channel = reading.aside(reading.text, fields, "Type") or "sms"
+    if channel.lower() not in _CHANNELS_OF_NUMBERS:
+        return []
+    if not any(field in fields for field in _OF_INBOUND):
+        return []
+    intent = reading.aside(reading.text, fields, "MessageIntent") or ""
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(fields, "From"),
+            to=reading.aside(reading.word, fields, "To"),
+            text=reading.said(fields, "Text", "Body"),
+            id=reading.aside(reading.word, fields, "MessageUUID"),
+            opt_out=_INTENTS.get(intent.lower()),
+        )
+    ]
+
+
+def inbound_answer(replies: int) -> Answer:
+    """An XML in which there is no message to send."""
+    return Answer(b"<Response/>", "application/xml")
+
+
+def _fields(request: WebhookRequest, names: Sequence[str]) -> Mapping[str, Any]:
+    if request.method == "GET":
+        return reading.singles(request.query, names)
+    if reading.is_json(request.body):
+        return reading.mapping(reading.json_of(request.body), "body")
+    return reading.singles(reading.pairs(request.body), names)
 
 
 def _part(info: str | None) -> tuple[str | None, int | None]:

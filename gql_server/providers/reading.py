@@ -159,6 +159,33 @@ def word(source: Mapping[str, Any], name: str, field: str | None = None) -> str 
     return text(source, name, field)
 
 
+def said(source: Mapping[str, Any], *names: str) -> str:
+    """What somebody wrote, under the first of these names that there is; "" where he wrote nothing.
+
+    Of any length, and half a character does no harm: it is looked at, and never kept.
+
+    :raises Unreadable: it is neither a text nor a number.
+    """
+    for name in names:
+        value = source.get(name)
+        if value is not None:
+            if not isinstance(value, str | int):
+                raise Unreadable(f"{name}: a text is expected")
+            return raw(str(value)).decode("utf-8", "replace")
+    return ""
+
+
+def sender(source: Mapping[str, Any], name: str, field: str | None = None) -> str:
+    """The number of whoever wrote.
+
+    :raises Unreadable: it is missing, or no text.
+    """
+    found = word(source, name, field)
+    if found is None:
+        raise Unreadable(f"{field or name}: missing")
+    return found
+
+
 def aside(read: Callable[P, T], *given: P.args, **named: P.kwargs) -> T | None:
     """What `read` gives of a side remark; None where that is unreadable: the receipt is worth more."""
     try:

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.record import record
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import INDICATOR_OF, DeliveryIndicator, DeliveryStatus
 from gql_server.providers import reading
 
@@ -138,4 +139,31 @@ class Fetching(Protocol):
 
     def to_confirm(self, request: WebhookRequest) -> str | None:
         """The https address to visit once the request is verified: a subscription's confirmation."""
+        ...
+
+
+@runtime_checkable
+class Inbound(Protocol):
+    """What a provider's file has besides, where the provider hands on what people reply.
+
+    Replies are signed as receipts are, so `verify` is the same. Both may come to either address, and in one body.
+    """
+
+    @property
+    def inbound_methods(self) -> frozenset[str]:
+        """HTTP methods that it sends replies with, in capitals."""
+        ...
+
+    def parse_inbound(self, request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+        """The replies in a request; none where what it says is none by its shape (a receipt, another event, nonsense).
+
+        So an element of a list that is no reply is nothing wrong; `parse_receipts` judges it.
+
+        :raises Unreadable: there is a reply, but without a sender, or otherwise broken; or no JSON where that is
+            expected. The message names the field and no value.
+        """
+        ...
+
+    def inbound_answer(self, replies: int) -> Answer:
+        """What the provider wants to read once this many replies are kept: mostly what is not taken for a reply."""
         ...

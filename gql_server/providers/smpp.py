@@ -25,6 +25,9 @@ in decimal, without leading zeros:
 So two ids are confused only where one is the other's number in the other system, which an SMSC
 that counts does not hand out at one time.
 
+**Replies** are `deliver_sm` without a receipt in it: a form or JSON (an object, or a list of them) with `source_addr`
+(or `from`), `destination_addr` (or `to`), `short_message` or `message_payload` (or `text`), decoded by the gateway.
+
 Nothing is signed, so the secret is the token in the URL. https://smpp.org/SMPP_v3_4_Issue1_2.pdf
 """
 
@@ -36,6 +39,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading, smsc
@@ -43,6 +47,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "smpp"
 methods: Final = frozenset({"POST"})
+inbound_methods: Final = methods
 signed: Final = False
 parted: Final = True
 
@@ -63,6 +68,14 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "reference": ("reference",),
 }
 _SPELLINGS = tuple(spelling for names in _NAMES.values() for spelling in names)
+_INBOUND_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "from": ("source_addr", "from", "source"),
+    "to": ("destination_addr", "to", "destination"),
+    "text": ("short_message", "message_payload", "text", "message"),
+    "stat": (*_NAMES["stat"], "receipted_message_id"),
+    "reference": ("reference",),
+}
+_INBOUND_SPELLINGS = tuple(spelling for names in _INBOUND_NAMES.values() for spelling in names)
 _RECEIPT = re.compile(rb"\s*id:", re.IGNORECASE)
 _HEX = re.compile(r"(0x)?0*([0-9a-f]+)")
 _UUID = re.compile(r"0*([0-9a-f]{1,8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})")
@@ -108,6 +121,42 @@ def answer(receipts: int) -> Answer:
     return Answer(b"", "text/plain")
 
 
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """The replies in their order.
+
+    :raises Unreadable: none of the replies has a `source_addr`; a field that is given twice; JSON that is none.
+    """
+    body = request.body.replace(b"\0", b"")
+    if reading.is_json(body):
+        found = reading.json_of(body)
+        return reading.each(name, found if isinstance(found, list) else [found], _replies)
+    if "form" not in request.headers.get("content-type", "").lower() or _RECEIPT.match(body):
+        return []
+    return _replies(reading.singles(reading.pairs(body), _INBOUND_SPELLINGS))
+
+
+def _replies(given: object) -> list[Reply]:
+    fields = _chosen(given, _INBOUND_NAMES) if isinstance(given, dict) else {}
+    if "stat" in fields or not any(field in fields for field in ("from", "to")):
+        return []
+    text = reading.said(fields, "text")
+    told = smsc.told(text)
+    if told is not None and told.stat is not None:
+        return []
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(fields, "from", "source_addr"),
+            to=reading.aside(reading.word, fields, "to"),
+            text=text,
+            reference=reading.aside(reading.word, fields, "reference"),
+        )
+    ]
+
+
 def _given(request: WebhookRequest) -> Iterator[Mapping[str, Any]]:
     """The fields of each receipt, by our own names."""
     body = request.body.replace(b"\0", b"")
@@ -118,9 +167,9 @@ def _given(request: WebhookRequest) -> Iterator[Mapping[str, Any]]:
             if isinstance(one, str):
                 yield from _lines(one)
             else:
-                yield _chosen(reading.mapping(one, "body"))
+                yield _chosen(reading.mapping(one, "body"), _NAMES)
     elif "form" in kind and not _RECEIPT.match(body):
-        yield _chosen(reading.singles(reading.pairs(body), _SPELLINGS))
+        yield _chosen(reading.singles(reading.pairs(body), _SPELLINGS), _NAMES)
     else:
         yield from _lines(_decoded(body))
 
@@ -145,10 +194,10 @@ def _lines(text: str) -> Iterator[Mapping[str, Any]]:
             raise Unreadable("body: no receipt")
 
 
-def _chosen(found: Mapping[str, Any]) -> Mapping[str, Any]:
+def _chosen(found: Mapping[str, Any], called: Mapping[str, tuple[str, ...]]) -> Mapping[str, Any]:
     return {
         field: next(value for spelling in names if (value := found.get(spelling)) is not None)
-        for field, names in _NAMES.items()
+        for field, names in called.items()
         if any(found.get(spelling) is not None for spelling in names)
     }
 

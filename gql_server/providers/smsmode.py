@@ -3,13 +3,19 @@
 **REST v1** (SMS and RCS): POST, JSON, the message with a filled `status`; what matters of it:
 `{"messageId": UUID, "refClient", "recipient": {"to"}, "status": {"value", "detail",
 "deliveryDate": "YYYY-MM-DDTHH:MM:SS", "lookup": {"network", "mccMnc"}}}`. A receipt is told by
-`status.value`, since `direction` is sometimes absent; without it there is none (a reply, MO). A
-list of them is read as well. Error code = `status.detail`, no words.
+`status.value`, since `direction` is sometimes absent. A list of them is read as well. Error code =
+`status.detail`, no words.
 
 **Legacy**: GET (or POST of a form) with `numero`, `date_reception` (`yyyy-MM-dd HH:mm:ss`), `statut`, `smsID`,
 `refClient`, `mcc_mnc`; percent-encoded ISO-8859-15 or UTF-8. Error code = the number of the status,
 where it is an error, and the table's words. One `smsID` covers a whole campaign, so that the
 recipient is part of the key: `smsID:numero`. Names are read in any case.
+
+**Replies** (MO). REST: the same envelope without `status.value`, `{"messageId", "originMessageId" (of what was
+answered), "refClient", "sentDate", "from", "recipient": {"to"}, "body": {"text"}}`. Legacy: `emetteur`, `numero`,
+`message`, `responseID`, and `smsID`, `refClient` of what was answered. Which of the two ends wrote is decided by shape,
+not by place, for production and documentation turn them round: a person has a long number, our end may be a short code
+or a name; where both numbers are long, `from` and `emetteur` wrote.
 
 What `compteRendu.do` answers to who asks for receipts, `33600000000 11 | 33611111111 13`, is no callback; but posted
 here as it is, to the address with `?smsID=...` behind it, it is read as that many calls.
@@ -26,6 +32,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
@@ -33,6 +40,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "smsmode"
 methods: Final = frozenset({"GET", "POST"})
+inbound_methods: Final = methods
 signed: Final = False
 parted: Final = False
 
@@ -109,9 +117,10 @@ _OF_REPLIES = re.compile(r"(\d\d)(\d\d)(\d{4})-(\d\d)(\d\d)(\d\d)", re.ASCII)
 _LEGACY_FIELDS = (
     *("numero", "date_reception", "statut", "smsID", "refClient", "mcc_mnc"),
     # only a reply (MO) has these
-    *("message", "responseID"),
+    *("message", "responseID", "emetteur"),
 )
 _SPELLINGS = {field.lower(): field for field in _LEGACY_FIELDS}
+_LONG_NUMBER = re.compile(r"\+?\d{7,15}", re.ASCII)
 _DIALLED = re.compile("^(00)+")
 _PULLED = re.compile(rb"\s*\+?\d{6,20} +\d{1,4}\s*(\|\s*\+?\d{6,20} +\d{1,4}\s*)*")
 
@@ -165,6 +174,76 @@ def answer(receipts: int) -> Answer:
     return Answer(b"", "text/plain")
 
 
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """One reply, or none; of a list, each.
+
+    :raises Unreadable: nobody whom it is from; a field given twice; JSON that is none.
+    """
+    if request.method == "GET" or not reading.is_json(request.body):
+        given = request.query if request.method == "GET" else reading.pairs(request.body)
+        return _legacy_replies(_named(given), time_zone)
+    found = reading.json_of(request.body)
+    messages = found if isinstance(found, list) else [found]
+    return reading.each(name, messages, lambda one: _rest_replies(one, time_zone))
+
+
+def _legacy_replies(fields: Mapping[str, str], time_zone: ZoneInfo) -> list[Reply]:
+    if "statut" in fields or ("message" not in fields and "responseID" not in fields):
+        return []
+    written, to = (reading.aside(reading.text, fields, field) for field in ("emetteur", "numero"))
+    sender, to = _ends(written, to)
+    sms_id = reading.aside(reading.text, fields, "smsID")
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender({"emetteur": sender}, "emetteur"),
+            to=to,
+            text=reading.said(fields, "message"),
+            at=_received_at(fields, time_zone),
+            id=reading.aside(reading.text, fields, "responseID"),
+            reference=reading.aside(reading.text, fields, "refClient"),
+            key=None if sms_id is None else correlation_key(sms_id, sender),
+        )
+    ]
+
+
+def _rest_replies(given: object, time_zone: ZoneInfo) -> list[Reply]:
+    message = given if isinstance(given, dict) else {}
+    status, body, recipient = (
+        reading.aside(reading.mapping, message.get(field), field) or {}
+        for field in ("status", "body", "recipient")
+    )
+    if status.get("value") is not None or message.get("direction") == "MT":
+        return []
+    if "text" not in body and message.get("direction") != "MO":
+        return []
+    to = reading.aside(reading.word, recipient, "to")
+    sender, to = _ends(reading.aside(reading.word, message, "from"), to)
+    answered = reading.aside(reading.word, message, "originMessageId")
+    written = reading.aside(reading.word, message, "sentDate")
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender({"from": sender}, "from"),
+            to=to,
+            text=reading.said(body, "text"),
+            at=reading.aside(reading.moment, written, time_zone, "sentDate"),
+            id=reading.aside(reading.word, message, "messageId"),
+            reference=reading.aside(reading.word, message, "refClient"),
+            key=None if answered is None else correlation_key(answered, sender),
+        )
+    ]
+
+
+def _ends(one: str | None, other: str | None) -> tuple[str | None, str | None]:
+    """Who wrote and who was written to, of the two ends as they were given: see above."""
+    turned = other is not None and _LONG_NUMBER.fullmatch(other)
+    return (other, one) if turned and not _LONG_NUMBER.fullmatch(one or "") else (one, other)
+
+
 def _international(number: str) -> str:
     """Its digits, without the 00 that stands for +."""
     return _DIALLED.sub("", reading.digits(number))
@@ -172,9 +251,8 @@ def _international(number: str) -> str:
 
 def _named(given: Iterable[tuple[str, str]]) -> dict[str, str]:
     """The fields of a legacy call by their own names, however they are spelled."""
-    return reading.singles(
-        [(_SPELLINGS.get(field.lower(), field), value) for field, value in given], _LEGACY_FIELDS
-    )
+    named = [(_SPELLINGS.get(field.lower(), field), value) for field, value in given]
+    return reading.singles(named, _LEGACY_FIELDS)
 
 
 def _rest(message: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:

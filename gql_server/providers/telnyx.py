@@ -4,12 +4,16 @@ POST of JSON, `{"data": {"event_type": "message.sent" | "message.finalized", "id
 "occurred_at": ISO 8601, "payload": {"id" (the key), "direction", "to": [{"phone_number", "status",
 "carrier"}], "errors": [{"code", "title", "detail"}], "completed_at", "sent_at", "tags"}}}`. Each of `to`
 gives a receipt; a message to several (a group) has one id. One report a message, whatever `parts` says.
-Other events (`message.received`, those of calls) are none.
+Other events, such as those of calls, are none.
+
+**Replies** come to the same address: `message.received`, with `payload` = `{"id", "from": {"phone_number"}, "to":
+[{"phone_number"}], "text", "received_at", "autoresponse_type": STOP, START or HELP where Telnyx took it for one}`.
 
 Our reference may ride as one of the `tags`. A time that is none is left out. Telnyx waits for 2 s and
 tries three times an address, then the failover address; it may repeat, delay and reorder.
 
 https://developers.telnyx.com/docs/messaging/messages/receiving-webhooks
+https://developers.telnyx.com/docs/messaging/messages/advanced-opt-in-out/index
 """
 
 from base64 import b64decode
@@ -23,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gql_server.domain import ids
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
@@ -30,6 +35,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "telnyx"
 methods: Final = frozenset({"POST"})
+inbound_methods: Final = methods
 signed: Final = True
 parted: Final = False
 
@@ -112,6 +118,8 @@ MOST_AGE: Final = 5 * 60
 """Seconds, of `telnyx-timestamp`, which says when it was signed."""
 
 _UNKNOWN = Meaning(S.WAITING)
+_AUTORESPONSES = {"STOP": True, "START": False}
+_CHANNELS_OF_NUMBERS = ("SMS", "MMS", "RCS")
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
@@ -151,6 +159,48 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """Nothing: Telnyx looks at the status code alone."""
     return Answer(b"", "text/plain")
+
+
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """One reply, or none; of a list, each.
+
+    :raises Unreadable: no JSON, or no `data.payload.from.phone_number`.
+    """
+    found = reading.json_of(request.body)
+    events = found if isinstance(found, list) else [found]
+    return reading.each(name, events, lambda event: _replies(event, time_zone))
+
+
+def _replies(event: object, time_zone: ZoneInfo) -> list[Reply]:
+    data = event.get("data") if isinstance(event, dict) else None
+    if not isinstance(data, dict) or data.get("event_type") != "message.received":
+        return []
+    payload = reading.mapping(data.get("payload"), "data.payload")
+    kind = reading.aside(reading.text, payload, "type") or "SMS"
+    if kind.upper() not in _CHANNELS_OF_NUMBERS:
+        return []
+    where = "data.payload.from"
+    to = payload.get("to")
+    first = reading.aside(reading.mapping, to[0] if isinstance(to, list) and to else to, "to") or {}
+    said = reading.aside(reading.text, payload, "autoresponse_type") or ""
+    written = reading.aside(reading.word, payload, "received_at")
+    at = reading.aside(reading.moment, written, time_zone, "received_at")
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(
+                reading.mapping(payload.get("from"), where), "phone_number", f"{where}.phone_number"
+            ),
+            to=reading.aside(reading.word, first, "phone_number"),
+            text=reading.said(payload, "text"),
+            at=at or _at(data, payload, time_zone),
+            id=reading.aside(reading.word, payload, "id"),
+            opt_out=_AUTORESPONSES.get(said.upper()),
+        )
+    ]
 
 
 def _event(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:

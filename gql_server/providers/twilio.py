@@ -11,6 +11,10 @@ same names is read too, since the signature of JSON bodies is defined. An incomi
 "com.twilio.messaging.message.delivered", "data": {"messageSid", "messageStatus": "DELIVERED",
 "errorCode": 30003, "timestamp": ISO 8601}}]`. Other types of events are none.
 
+**Replies**: POST of a form or GET, as the number is set: `MessageSid`, `From`, `To`, `Body`, and where Advanced Opt-Out
+is on `OptOutType` (STOP, START, HELP); or an event `com.twilio.messaging.inbound-message.received` with the same in
+`data`. A form has no time. Those of other channels (`whatsapp:+...`) are none; `rcs:` may stand before a number.
+
 Twilio has no client reference; ours may ride in the callback's URL as `reference=...`, which the
 signature covers.
 
@@ -19,6 +23,7 @@ Twilio repeats only on connection failures, so an answer of 4xx or 5xx loses the
 
 https://www.twilio.com/docs/messaging/guides/track-outbound-message-status
 https://www.twilio.com/docs/events/event-types/messaging/outbound-message
+https://www.twilio.com/docs/messaging/guides/webhook-request
 """
 
 import hashlib
@@ -31,6 +36,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
@@ -38,6 +44,7 @@ from gql_server.providers.shape import Answer, Meaning, WebhookRequest
 
 name: Final = "twilio"
 methods: Final = frozenset({"POST"})
+inbound_methods: Final = frozenset({"GET", "POST"})
 signed: Final = True
 parted: Final = False
 
@@ -89,6 +96,12 @@ _FIELDS = (
     "Body",  # of an incoming message
 )
 _EVENTS = "com.twilio.messaging.message."
+_INBOUND_FIELDS = (
+    *("MessageSid", "SmsSid", "MessageStatus", "SmsStatus", "From", "To", "Body", "OptOutType"),
+)
+_INBOUND_EVENTS = "com.twilio.messaging.inbound-message."
+_OPT_OUT_TYPES = {"STOP": True, "START": False}
+_CHANNELS_OF_NUMBERS = ("", "rcs")
 _URL = re.compile(r"(https?)://([^/?#]*?)(:\d+)?([/?#].*)?", re.IGNORECASE | re.DOTALL)
 _DEFAULT_PORT = {"http": ":80", "https": ":443"}
 
@@ -145,6 +158,65 @@ def answer(receipts: int) -> Answer:
     return Answer(b"<Response/>", "text/xml")
 
 
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """One reply, or none; of events, each.
+
+    :raises Unreadable: no `From`; a field given twice; JSON whose fields are no texts.
+    """
+    if request.method == "GET" or not _is_json(request):
+        given = request.query if request.method == "GET" else reading.pairs(request.body)
+        return _replies(reading.singles(given, _INBOUND_FIELDS), time_zone)
+    found = reading.json_of(request.body)
+    each = found if isinstance(found, list) else [found]
+    return reading.each(name, each, lambda one: _replied(one, time_zone))
+
+
+def _replied(given: object, time_zone: ZoneInfo) -> list[Reply]:
+    """The reply in an object of JSON: with the fields of a form, or an event."""
+    if not isinstance(given, dict):
+        return []
+    if "specversion" not in given:
+        return _replies(given, time_zone)
+    data = given.get("data")
+    kind = reading.aside(reading.text, given, "type") or ""
+    if not kind.startswith(_INBOUND_EVENTS) or not isinstance(data, dict):
+        return []
+    return _replies(_capitalised(data), time_zone)
+
+
+def _replies(fields: Mapping[str, Any], time_zone: ZoneInfo) -> list[Reply]:
+    status = reading.aside(reading.text, fields, "MessageStatus")
+    status = status or reading.aside(reading.text, fields, "SmsStatus") or "received"
+    # of a message of ours, a status that we know or not
+    if "Body" not in fields or STATUSES.get(status.lower(), _UNKNOWN) is not None:
+        return []
+    channel, _, number = reading.sender(fields, "From").rpartition(":")
+    if channel not in _CHANNELS_OF_NUMBERS:
+        return []
+    kind = reading.aside(reading.text, fields, "OptOutType") or ""
+    written = reading.aside(reading.word, fields, "Timestamp")
+    return [
+        Reply(
+            provider=name,
+            sender=number,
+            to=reading.aside(reading.word, fields, "To"),
+            text=reading.said(fields, "Body"),
+            at=reading.aside(reading.moment, written, time_zone, "timestamp"),
+            id=reading.aside(reading.text, fields, "MessageSid")
+            or reading.aside(reading.text, fields, "SmsSid"),
+            opt_out=_OPT_OUT_TYPES.get(kind.upper()),
+        )
+    ]
+
+
+def _capitalised(data: Mapping[str, Any]) -> dict[str, Any]:
+    """An event's data by the names that a callback has: the same, but for a small letter at the beginning."""
+    return {field[:1].upper() + field[1:]: value for field, value in data.items()}
+
+
 def _said(
     given: Mapping[str, Any], reference: str | None, time_zone: ZoneInfo
 ) -> list[DeliveryReceipt]:
@@ -155,9 +227,7 @@ def _said(
     if not kind.startswith(_EVENTS):
         return []
     data = reading.mapping(given.get("data"), "data")
-    # the fields of a callback, beginning with a small letter
-    fields = {field[:1].upper() + field[1:]: value for field, value in data.items()}
-    return _receipts(fields, reference, time_zone)
+    return _receipts(_capitalised(data), reference, time_zone)
 
 
 def _receipts(

@@ -213,9 +213,14 @@ async def ids_among(reads: Reads, workspace: str, messages: Collection[str]) -> 
     return {row["_id"] for row in rows}
 
 
+async def bound_to(reads: Reads, workspace: str, keys: Collection[str]) -> dict[str, str]:
+    """The ids of the workspace's messages by those of these provider keys that are bound."""
+    return await provider_keys.owners(reads, workspace, keys)
+
+
 async def keys_among(reads: Reads, workspace: str, keys: Collection[str]) -> set[str]:
     """Those of these provider keys that are bound to a message of the workspace."""
-    return set(await provider_keys.owners(reads, workspace, keys))
+    return set(await bound_to(reads, workspace, keys))
 
 
 async def recipients_among(reads: Reads, campaign: str, numbers: Collection[str]) -> set[str]:

@@ -12,7 +12,9 @@ from gql_server.store import indexes
 from tests.conftest import Api, serving_api
 from tests.driver import opened, settings_for
 
-pytest.register_assert_rewrite("tests.providers.contract", "tests.providers.strange")
+pytest.register_assert_rewrite(
+    *(f"tests.providers.{name}" for name in ("contract", "inbound", "strange"))
+)
 
 _PAYLOADS = Path(__file__).parent / "payloads"
 

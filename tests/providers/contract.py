@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import ClassVar
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,14 +25,13 @@ from gql_server.errors import Unreadable
 from gql_server.metrics import REGISTRY
 from gql_server.providers import Provider, WebhookRequest
 from tests.conftest import Api
-from tests.providers.over_http import NUMBER, answered, one_message, seen, sent
+from tests.providers.inbound import InboundContract
+from tests.providers.over_http import NUMBER, PARIS, URL, answered, one_message, seen, sent
 from tests.providers.strange import is_sound, payload_of, with_payload, with_strange_value
 
 __all__ = ["FORM", "JSON", "NUMBER", "PARIS", "UNKNOWN", "URL", "Case", "ProviderContract"]
 __all__ += ["SignedProviderContract", "in_header", "patient"]
 
-PARIS = ZoneInfo("Europe/Paris")
-URL = "https://reports.example/webhooks/x/token"
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 JSON = {"content-type": "application/json"}
 UNKNOWN = "4711Teleported"
@@ -95,7 +93,7 @@ class Case:
         return self.place(self.signed("secret"), signature)
 
 
-class ProviderContract:
+class ProviderContract(InboundContract):
     """For every provider."""
 
     provider: Provider
@@ -106,6 +104,10 @@ class ProviderContract:
         if "case" in metafunc.fixturenames:
             ids = [case.label or case.good_word for case in self.cases]
             metafunc.parametrize("case", self.cases, ids=ids)
+        super().pytest_generate_tests(metafunc)
+
+    def test_a_receipt_is_no_reply(self, case: Case) -> None:
+        assert self.heard(case.good()) == []
 
     def parsed(self, request: WebhookRequest) -> list[DeliveryReceipt]:
         """What the provider reads."""

@@ -1,11 +1,15 @@
 """A message that is bound to a provider's id, a request over HTTP, and what is seen of the message then."""
 
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 
 from gql_server.providers import Provider, WebhookRequest
 from tests.conftest import Api
+
+PARIS = ZoneInfo("Europe/Paris")
+URL = "https://reports.example/webhooks/x/token"
 
 NUMBER = "+33612345678"
 """The recipient in every template, so that no test overlooks it in a log."""

@@ -13,6 +13,7 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, africastalking
 from tests.conftest import Api
 from tests.providers.contract import FORM, JSON, URL, Case, ProviderContract
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -35,6 +36,16 @@ class TestAfricasTalking(ProviderContract):
             ),
             good_word="Success",
             message_id="ATXid_1",
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                FORM,
+                b"id=1&linkId=x&from=%2B33612345678&to=12345&text={text}&networkCode=63902",
+            )
         ),
     )
 

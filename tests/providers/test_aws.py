@@ -27,6 +27,7 @@ from tests.local_aws import (
     signing_certificate,
 )
 from tests.providers.contract import JSON, URL, Case, SignedProviderContract
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import answered, status_after
 from tests.test_fetching import NASTY
 
@@ -85,6 +86,15 @@ EVENT = WebhookRequest(
 )
 
 
+REPLY = WebhookRequest(
+    "POST",
+    INBOUND_URL,
+    {"content-type": "text/plain; charset=UTF-8"},
+    b'{"originationNumber": "+33612345678", "destinationNumber": "+12125550101",'
+    b' "messageKeyword": "JOIN", "messageBody": "{text}", "inboundMessageId": "i1"}',
+)
+
+
 class TestAws(SignedProviderContract):
     """It keeps what every provider keeps."""
 
@@ -110,6 +120,11 @@ class TestAws(SignedProviderContract):
             message_id="m1",
             label="list",
         ),
+    )
+    replies = (
+        ReplyCase(REPLY, sign=enveloped, secret=topic),
+        ReplyCase(replace(REPLY, body=b'{"detail": ' + REPLY.body + b"}"), label="eventbridge"),
+        ReplyCase(replace(REPLY, body=b"[" + REPLY.body + b"]"), label="list"),
     )
 
     def test_a_signature_covers_everything_that_is_said(self, signed: Case) -> None:

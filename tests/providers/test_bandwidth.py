@@ -16,6 +16,7 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, bandwidth
 from tests.conftest import Api
 from tests.providers.contract import JSON, URL, Case, SignedProviderContract, in_header
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -45,6 +46,19 @@ class TestBandwidth(SignedProviderContract):
             message_id="1476",
             sign=sign,
             place=in_header("authorization"),
+            secret=lambda name: f"user:{name}",
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'[{"type": "message-received", "to": "+12345678902", "message": {"id": "1476",'
+                b' "direction": "in", "from": "+33612345678", "text": "{text}"}}]',
+            ),
+            sign=sign,
             secret=lambda name: f"user:{name}",
         ),
     )

@@ -17,6 +17,7 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, clickatell
 from tests.conftest import Api
 from tests.providers.contract import FORM, JSON, URL, Case, SignedProviderContract, in_header
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -78,6 +79,41 @@ class TestClickatell(SignedProviderContract):
             ),
             "004",
             "central",
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"integrationName": "x", "messageId": "m1", "replyMessageId": "r1",'
+                b' "fromNumber": "33612345678", "toNumber": "27999900002", "text": "{text}"}',
+            ),
+            sign=sign,
+            secret=lambda name: f"user:{name}",
+            label="platform",
+        ),
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"event": {"moText": [{"channel": "sms", "messageId": "r1", "relatedMessageId":'
+                b' "m1", "from": "33612345678", "to": "27999900002", "content": "{text}"}]}}',
+            ),
+            label="one-api",
+        ),
+        ReplyCase(
+            WebhookRequest(
+                "GET",
+                INBOUND_URL + "?api_id=1&moMsgId=r1&from=33612345678&to=27999900002&text={text}",
+                {},
+                b"",
+            ),
+            sign=sign,
+            secret=lambda name: f"user:{name}",
+            label="central",
         ),
     )
 

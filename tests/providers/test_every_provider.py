@@ -52,7 +52,10 @@ def test_a_provider_stands_under_its_own_name_and_tells_its_methods() -> None:
 
 
 def test_every_file_of_a_provider_is_found() -> None:
-    files = {file.stem for file in Path(providers.__file__).parent.glob("*.py")}
+    home = Path(providers.__file__).parent
+    files = {file.stem for file in home.glob("*.py")} | {
+        folder.parent.name for folder in home.glob("*/__init__.py")
+    }
 
     assert files - {"__init__", "reading", "shape", "smsc"} == set(PROVIDERS)
 

@@ -16,6 +16,7 @@ from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, generic
 from tests.providers.contract import JSON, URL, Case, SignedProviderContract, in_header
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 
 PARIS = ZoneInfo("Europe/Paris")
 HOOK = "https://reports.example/webhooks/generic/token"
@@ -39,6 +40,24 @@ class TestGeneric(SignedProviderContract):
             message_id="acme-1",
             sign=sign,
             place=in_header("x-signature"),
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"from": "+33612345678", "to": "36034", "text": "{text}", "id": "r1"}',
+            ),
+            sign=sign,
+        ),
+        ReplyCase(
+            WebhookRequest(
+                "POST", INBOUND_URL, JSON, b'[{"from": "33612345678", "text": "{text}"}]'
+            ),
+            sign=sign,
+            label="list",
         ),
     )
 

@@ -14,6 +14,7 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, infobip
 from tests.conftest import Api
 from tests.providers.contract import JSON, URL, Case, ProviderContract
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -45,6 +46,17 @@ class TestInfobip(ProviderContract):
             ),
             good_word="DELIVERED_TO_HANDSET",
             message_id="MESSAGE-1",
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"results": [{"messageId": "r1", "from": "33612345678", "to": "41793026700",'
+                b' "text": "{text}", "cleanText": "x", "keyword": "y"}], "messageCount": 1}',
+            )
         ),
     )
 

@@ -13,11 +13,15 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, jasmin
 from tests.conftest import Api
 from tests.providers.contract import FORM, URL, Case, ProviderContract
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import one_message, seen, status_after
 
 PARIS = ZoneInfo("Europe/Paris")
 ID = "16fd2706-8baf-433b-82eb-8c7fada847da"
 HOOK = "https://reports.example/webhooks/jasmin/token"
+
+
+REPLY = "id=16fd2706&from=33612345678&to=12345&origin-connector=a&content={text}&binary=00"
 
 
 class TestJasmin(ProviderContract):
@@ -48,6 +52,10 @@ class TestJasmin(ProviderContract):
             message_id="16fd2706",
             label="GET",
         ),
+    )
+    replies = (
+        ReplyCase(WebhookRequest("POST", INBOUND_URL, FORM, REPLY.encode()), label="POST"),
+        ReplyCase(WebhookRequest("GET", f"{INBOUND_URL}?{REPLY}", {}, b""), label="GET"),
     )
 
 

@@ -13,6 +13,7 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, kannel
 from tests.conftest import Api
 from tests.providers.contract import URL, Case, ProviderContract
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import one_message, seen, status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -34,6 +35,17 @@ class TestKannel(ProviderContract):
             ),
             good_word="1",
             message_id="k1",
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "GET", INBOUND_URL + "?from=%2B33612345678&to=36034&text={text}&id=1", {}, b""
+            )
+        ),
+        ReplyCase(
+            WebhookRequest("GET", INBOUND_URL + "?p=33612345678&P=36034&b={text}", {}, b""),
+            label="escapes",
         ),
     )
 

@@ -21,6 +21,7 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, messagebird
 from tests.conftest import Api
 from tests.providers.contract import FORM, JSON, URL, Case, SignedProviderContract, in_header
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import status_after
 from tests.providers.tokens import hs256
 
@@ -62,6 +63,9 @@ def sign_event(request: WebhookRequest, secret: str) -> WebhookRequest:
 SAID = f"id={ID}&recipient=33612345678&status={{word}}&reference=r1"
 
 
+REPLY = "id=r1&recipient=31612345678&originator=33612345678&body={text}"
+
+
 class TestMessagebird(SignedProviderContract):
     """Its calls, and posts of the same, keep what every provider keeps."""
 
@@ -89,6 +93,24 @@ class TestMessagebird(SignedProviderContract):
             message_id=ID,
             sign=sign_event,
             place=in_header("messagebird-signature"),
+            label="channels",
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest("POST", INBOUND_URL, FORM, REPLY.encode()), sign=sign, label="form"
+        ),
+        ReplyCase(WebhookRequest("GET", f"{INBOUND_URL}?{REPLY}", {}, b""), sign=sign, label="get"),
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"service": "channels", "event": "sms.inbound", "payload": {"id": "r1", "sender":'
+                b' {"contact": {"identifierKey": "phonenumber", "identifierValue": "+33612345678"}},'
+                b' "body": {"type": "text", "text": {"text": "{text}"}}, "status": "delivered"}}',
+            ),
+            sign=sign_event,
             label="channels",
         ),
     )

@@ -18,6 +18,7 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, plivo
 from tests.conftest import Api
 from tests.providers.contract import FORM, URL, Case, SignedProviderContract, in_header
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import one_message, seen, status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -38,6 +39,9 @@ def sign(request: WebhookRequest, secret: str) -> WebhookRequest:
 
 
 SAID = f"MessageUUID={UUID}&To=33612345678&Status={{word}}"
+
+
+REPLY = "MessageUUID=r1&From=33612345678&To=12025550123&Type=sms&Text={text}"
 
 
 class TestPlivo(SignedProviderContract):
@@ -61,6 +65,12 @@ class TestPlivo(SignedProviderContract):
             place=in_header(HEADER),
             label="get",
         ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest("POST", INBOUND_URL, FORM, REPLY.encode()), sign=sign, label="form"
+        ),
+        ReplyCase(WebhookRequest("GET", f"{INBOUND_URL}?{REPLY}", {}, b""), sign=sign, label="get"),
     )
 
 

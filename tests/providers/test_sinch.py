@@ -15,8 +15,10 @@ from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, sinch
+from gql_server.providers.sinch import errors
 from tests.conftest import Api
 from tests.providers.contract import JSON, URL, Case, SignedProviderContract, in_header
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -107,6 +109,30 @@ class TestSinch(SignedProviderContract):
             message_id="01FV",
             sign=sign,
             place=in_header("x-sinch-webhook-signature"),
+            label="conversation",
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"type": "mo_text", "id": "r1", "from": "33612345678", "to": "12345",'
+                b' "body": "{text}", "operator_id": "20801"}',
+            ),
+            sign=sign,
+        ),
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"app_id": "a", "message": {"id": "r1", "direction": "TO_APP", "contact_message":'
+                b' {"text_message": {"text": "{text}"}}, "channel_identity": {"channel": "SMS",'
+                b' "identity": "33612345678"}}}',
+            ),
+            sign=sign,
             label="conversation",
         ),
     )
@@ -263,7 +289,7 @@ def test_a_code_that_is_no_error_leaves_what_the_word_says(code: str) -> None:
 
 def test_the_tests_know_every_word_and_every_code_of_the_tables() -> None:
     assert [row[0].lower() for row in STATUSES] == list(sinch.STATUSES)
-    assert [*NO_ERRORS, *(row[0] for row in CODES)] == list(sinch.CODES)
+    assert [*NO_ERRORS, *(row[0] for row in CODES)] == list(errors.CODES)
 
 
 def test_a_code_means_nothing_where_there_is_no_error_and_an_unknown_one_is_kept() -> None:
@@ -321,7 +347,7 @@ def test_every_reason_of_the_conversation_api_has_its_status(
 
 def test_the_tests_know_the_tables_of_the_conversation_api() -> None:
     assert [word.lower() for word, _ in CONVERSATION] == list(sinch.CONVERSATION)
-    assert [row[0] for row in REASONS] == list(sinch.REASONS)
+    assert [row[0] for row in REASONS] == list(errors.REASONS)
 
 
 def test_of_the_conversation_api_our_reference_is_the_metadata_and_other_events_are_none() -> None:

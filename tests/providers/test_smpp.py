@@ -17,6 +17,7 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, smpp, smsc
 from tests.conftest import Api
 from tests.providers.contract import FORM, JSON, URL, Case, ProviderContract
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import one_message, seen, status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -65,6 +66,22 @@ class TestSmpp(ProviderContract):
             good_word="2",
             message_id="18",
             label="json",
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"source_addr": "33612345678", "destination_addr": "36034",'
+                b' "short_message": "{text}"}',
+            ),
+            label="json",
+        ),
+        ReplyCase(
+            WebhookRequest("POST", INBOUND_URL, FORM, b"from=%2B33612345678&to=36034&text={text}"),
+            label="form",
         ),
     )
 

@@ -14,6 +14,7 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, smsmode
 from tests.conftest import Api
 from tests.providers.contract import JSON, NUMBER, URL, Case, ProviderContract
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -46,6 +47,27 @@ class TestSmsmode(ProviderContract):
             WebhookRequest("GET", URL + "?numero=33612345678&smsID=S7E&statut={word}", {}, b""),
             good_word="11",
             message_id="S7E",
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"messageId": "82f71ab3-2e74-4da7-a9d8-bba0e23337a5", "direction": "MO", "from":'
+                b' "33612345678", "recipient": {"to": "36034"}, "body": {"text": "{text}"}}',
+            ),
+            label="rest",
+        ),
+        ReplyCase(
+            WebhookRequest(
+                "GET",
+                INBOUND_URL + "?numero=36034&message={text}&emetteur=33612345678&smsID=abcd1234",
+                {},
+                b"",
+            ),
+            label="legacy",
         ),
     )
 

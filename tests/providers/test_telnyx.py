@@ -19,6 +19,7 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, telnyx
 from tests.conftest import Api
 from tests.providers.contract import JSON, URL, Case, SignedProviderContract, in_header
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -61,6 +62,20 @@ class TestTelnyx(SignedProviderContract):
             message_id=ID,
             sign=sign,
             place=in_header(HEADER),
+            secret=public_key,
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"data": {"event_type": "message.received", "payload": {"id": "r1", "direction":'
+                b' "inbound", "type": "SMS", "from": {"phone_number": "+33612345678"}, "to":'
+                b' [{"phone_number": "+18445550001"}], "text": "{text}"}}}',
+            ),
+            sign=sign,
             secret=public_key,
         ),
     )

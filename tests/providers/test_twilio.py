@@ -19,6 +19,7 @@ from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, twilio
 from tests.conftest import Api
 from tests.providers.contract import URL, Case, SignedProviderContract, in_header
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import status_after
 
 PARIS = ZoneInfo("Europe/Paris")
@@ -48,6 +49,44 @@ class TestTwilio(SignedProviderContract):
             message_id="SM1342",
             sign=sign,
             place=in_header("x-twilio-signature"),
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                FORM,
+                b"MessageSid=SM2&SmsStatus=received&From=%2B33612345678&To=36034&Body={text}",
+            ),
+            label="form",
+        ),
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                FORM,
+                b"MessageSid=SM2&SmsStatus=received&From=33612345678&To=36034&Body={text}",
+            ),
+            sign=sign,
+            label="signed",
+        ),
+        ReplyCase(
+            WebhookRequest(
+                "GET", f"{INBOUND_URL}?MessageSid=SM2&From=33612345678&Body={{text}}", {}, b""
+            ),
+            label="get",
+        ),
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'[{"specversion": "1.0", "type":'
+                b' "com.twilio.messaging.inbound-message.received", "data": {"messageSid": "SM2",'
+                b' "from": "+33612345678", "to": "+12345678901", "body": "{text}"}}]',
+            ),
+            label="event",
         ),
     )
 

@@ -16,8 +16,10 @@ from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import Answer, WebhookRequest, vonage
+from gql_server.providers.vonage import errors
 from tests.conftest import Api
 from tests.providers.contract import FORM, JSON, URL, Case, SignedProviderContract
+from tests.providers.inbound import INBOUND_URL, ReplyCase
 from tests.providers.over_http import status_after
 from tests.providers.tokens import hs256
 
@@ -60,6 +62,9 @@ def place_token(request: WebhookRequest, signature: str) -> WebhookRequest:
 
 
 SMS = "messageId=0B0127FDBC63&msisdn=33612345678&status={word}&err-code=0"
+
+
+REPLY = "msisdn=33612345678&to=447700900000&messageId=r1&text={text}&type=text&keyword=X"
 
 
 class TestVonage(SignedProviderContract):
@@ -114,6 +119,29 @@ class TestVonage(SignedProviderContract):
             message_id=UUID,
             sign=sign_token,
             place=place_token,
+            label="messages",
+        ),
+    )
+    replies = (
+        ReplyCase(
+            WebhookRequest("GET", f"{INBOUND_URL}?{REPLY}", {}, b""),
+            sign=sign_parameters,
+            label="sms-get",
+        ),
+        ReplyCase(
+            WebhookRequest("POST", INBOUND_URL, FORM, REPLY.encode()),
+            sign=sign_parameters,
+            label="sms-form",
+        ),
+        ReplyCase(
+            WebhookRequest(
+                "POST",
+                INBOUND_URL,
+                JSON,
+                b'{"message_uuid": "r1", "channel": "sms", "message_type": "text",'
+                b' "from": "33612345678", "to": "447700900000", "text": "{text}"}',
+            ),
+            sign=sign_token,
             label="messages",
         ),
     )
@@ -278,8 +306,8 @@ def test_every_error_of_the_messages_api_has_its_status(
 
 def test_the_tests_know_every_word_and_every_code_of_the_tables() -> None:
     assert [row[0] for row in STATUSES] == list(vonage.STATUSES)
-    assert [row[0] for row in SMS_ERRORS] == list(vonage.SMS_ERRORS)
-    assert sorted(row[0] for row in MESSAGES_ERRORS) == list(vonage.MESSAGES_ERRORS)
+    assert [row[0] for row in SMS_ERRORS] == list(errors.SMS_ERRORS)
+    assert sorted(row[0] for row in MESSAGES_ERRORS) == list(errors.MESSAGES_ERRORS)
 
 
 def test_an_error_that_tells_nothing_leaves_what_the_word_says() -> None:

@@ -13,12 +13,19 @@ its own, so that the id is the part, too.
 "to": {"type", "number"} | "447...", "channel", "error": {"code", "reason"} | {"title": code, "detail"} |
 {"type": ".../messages#code", ...}, "destination": {"network_code"}}`. One callback a message.
 
+**Replies** have no `status`. SMS API: `msisdn` (who wrote), `to`, `messageId`, `text`, `keyword`, `type`,
+`message-timestamp` (of these in UTC), signed as receipts are; a long one comes in parts, `concat-part` 1, 2 and so on,
+of which the first has the first word. Messages API: `{"message_uuid", "from", "to", "channel": "sms", "text",
+"timestamp", "context": {"message_uuid": of what was answered}}`, or as it was before `{"from": {"type", "number"},
+"message": {"content": {"text"}}}`. Those of other channels are none.
+
 A list of either is read, too. A call or a post with nothing in it is how Vonage looks whether the address is
 there, when that is set; it holds no receipt. A time that is none is left out, for Vonage would not send the rest again:
 it repeats after 429 and 5xx only, from 5 s on and for 24 h.
 
 https://developer.vonage.com/en/messaging/sms/guides/delivery-receipts
 https://developer.vonage.com/en/messages/concepts/messages-status-callbacks
+https://developer.vonage.com/en/messaging/sms/guides/inbound-sms
 """
 
 import hashlib
@@ -31,13 +38,16 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
 from gql_server.providers.shape import Answer, Meaning, WebhookRequest
+from gql_server.providers.vonage.errors import MESSAGES_ERRORS, SMS_ERRORS
 
 name: Final = "vonage"
 methods: Final = frozenset({"GET", "POST"})
+inbound_methods: Final = methods
 signed: Final = True
 parted: Final = True
 
@@ -58,94 +68,6 @@ STATUSES: Final[Mapping[str, Meaning]] = {
 }
 
 _UNKNOWN = Meaning(S.WAITING)
-_OTHER = S.OTHER_ERROR
-_GONE = S.ABSENCE_PERMANENT_ERROR
-
-# `err-code`: https://api.support.vonage.com/hc/en-us/articles/204014733. The number is the cause
-# where it says to remove it (3, 4), where the recipient must ask his carrier for SMS (14), and where
-# he refused (9, 53). 12 only asks to look at the number again. 1 and 99, which tell nothing, are OTHER_ERROR
-# beside `failed` and `rejected`; beside `expired` the word tells more, so the message has expired (which is a
-# temporary error, too).
-SMS_ERRORS: Final[Mapping[str, Meaning]] = {
-    "1": Meaning(_OTHER, "Unknown"),
-    "2": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Absent subscriber - temporary"),
-    "3": Meaning(_GONE, "Absent subscriber - permanent", number_caused=True),
-    "4": Meaning(_GONE, "Call barred by user", number_caused=True),
-    "5": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Portability error"),
-    "6": Meaning(_OTHER, "Anti-spam rejection"),
-    "7": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Handset busy"),
-    "8": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Network error"),
-    "9": Meaning(S.BLACKLISTED, "Illegal number: the user refuses messages", number_caused=True),
-    "10": Meaning(_OTHER, "Illegal message"),
-    "11": Meaning(S.ROUTING_ERROR, "Unroutable"),
-    "12": Meaning(S.ROUTING_ERROR, "Destination unreachable"),
-    "13": Meaning(_GONE, "Subscriber age restriction"),
-    "14": Meaning(_GONE, "Number blocked by carrier", number_caused=True),
-    "15": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Prepaid account with insufficient funds"),
-    "50": Meaning(_OTHER, "Entity filter"),
-    "51": Meaning(_OTHER, "Header filter"),
-    "52": Meaning(_OTHER, "Content filter"),
-    "53": Meaning(S.BLACKLISTED, "Consent filter", number_caused=True),
-    "54": Meaning(_OTHER, "Regulation error"),
-    "99": Meaning(_OTHER, "General error"),
-}
-
-# `error.code`, in newer callbacks `error.title`: https://developer.vonage.com/en/api-errors/messages.
-# What has a counterpart above is as there; the rest is our inference. 1300 says that the channel does not know
-# the number: a wrong number where the channel is SMS or MMS, no more than somebody without RCS elsewhere. Those
-# of single channels (templates, media) and of requests that never became a message are left to the word.
-MESSAGES_ERRORS: Final[Mapping[str, Meaning]] = {
-    "1000": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Throttled"),
-    "1010": Meaning(_OTHER, "Missing parameters"),
-    "1020": Meaning(_OTHER, "Invalid parameters"),
-    "1030": Meaning(_OTHER, "Internal error"),
-    "1040": Meaning(S.ROUTING_ERROR, "Invalid message, such as an unrecognised prefix"),
-    "1050": Meaning(S.BLACKLISTED, "Number barred", number_caused=True),
-    "1060": Meaning(_OTHER, "Partner account barred"),
-    "1070": Meaning(_OTHER, "Partner quota exceeded"),
-    "1080": Meaning(_OTHER, "Account not enabled for REST"),
-    "1090": Meaning(_OTHER, "Message too long"),
-    "1100": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Communication failed"),
-    "1120": Meaning(_OTHER, "Illegal sender address"),
-    "1130": Meaning(_OTHER, "Invalid TTL"),
-    "1140": Meaning(_OTHER, "Facility not allowed"),
-    "1150": Meaning(_OTHER, "Invalid message class"),
-    "1160": Meaning(_OTHER, "Non white-listed destination"),
-    "1170": Meaning(_GONE, "Invalid or missing number", number_caused=True),
-    "1180": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Absent subscriber - temporary"),
-    "1190": Meaning(_GONE, "Absent subscriber - permanent", number_caused=True),
-    "1200": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Portability error"),
-    "1210": Meaning(_OTHER, "Anti-spam rejection"),
-    "1220": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Handset busy"),
-    "1230": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Network error"),
-    "1240": Meaning(S.BLACKLISTED, "Illegal number: the user sent STOP", number_caused=True),
-    "1241": Meaning(_OTHER, "Too many send requests"),
-    "1250": Meaning(S.ROUTING_ERROR, "Unroutable"),
-    "1251": Meaning(S.ROUTING_ERROR, "Unable to route traffic to a destination"),
-    "1260": Meaning(S.ROUTING_ERROR, "Destination unreachable"),
-    "1270": Meaning(_GONE, "Subscriber age restriction"),
-    "1280": Meaning(_GONE, "Number blocked by carrier", number_caused=True),
-    "1282": Meaning(_OTHER, "Message blocked by provider"),
-    "1290": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Prepaid account with insufficient funds"),
-    "1300": Meaning(_GONE, "Not part of the provider network", number_caused=True),
-    "1310": Meaning(_OTHER, "Not suitable device"),
-    "1320": Meaning(_OTHER, "Message already sent"),
-    "1330": Meaning(_OTHER, "Unknown"),
-    "1331": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Provider error"),
-    "1340": Meaning(_OTHER, "Outside of the allowed window"),
-    "1360": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Message expired before it was delivered"),
-    "1420": Meaning(_OTHER, "Invalid sender"),
-    "1430": Meaning(_GONE, "Invalid recipient", number_caused=True),
-    "1460": Meaning(_OTHER, "Daily message limit exceeded"),
-    "1470": Meaning(_OTHER, "Fraud Defender traffic rule"),
-    "1472": Meaning(_OTHER, "Fraud Defender burst protection"),
-    "1473": Meaning(_OTHER, "Fraud Defender AIT protection"),
-    "1480": Meaning(_OTHER, "Entity filter"),
-    "1481": Meaning(_OTHER, "Header filter"),
-    "1482": Meaning(_OTHER, "Content filter"),
-    "1483": Meaning(S.BLACKLISTED, "Consent filter", number_caused=True),
-    "1484": Meaning(_OTHER, "Regulation error"),
-}
 
 MOST_AGE: Final = (24 * 60 + 15) * 60
 """Seconds, of a signed `timestamp`. Vonage repeats for 24 h, in steps of up to 15 minutes, what met a 5xx or a
@@ -165,6 +87,11 @@ _FIELDS = (
     *("messageId", "message-id", "status", "err-code", "network-code", "client-ref", "scts"),
     *("message-timestamp", "timestamp", "text", "keyword", "type", "concat"),
 )
+_INBOUND_FIELDS = (
+    *("messageId", "message-id", "msisdn", "to", "status", "text", "keyword", "type"),
+    *("concat-part", "message-timestamp", "timestamp", "scts"),
+)
+_UTC = ZoneInfo("UTC")
 _OF_INBOUND = ("text", "keyword", "type", "concat", "message_type", "message", "profile")
 
 
@@ -222,6 +149,71 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """Nothing: Vonage looks at the status code alone."""
     return Answer(b"", "text/plain")
+
+
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """One reply, or none; of a list, each.
+
+    :raises Unreadable: no `msisdn` or `from`; a parameter given twice; JSON that is none.
+    """
+    if request.method == "GET":
+        return _replies(reading.singles(request.query, _INBOUND_FIELDS))
+    if not reading.is_json(request.body):
+        return _replies(reading.singles(reading.pairs(request.body), _INBOUND_FIELDS))
+    found = reading.json_of(request.body)
+    return reading.each(name, found if isinstance(found, list) else [found], _replies)
+
+
+def _replies(given: object) -> list[Reply]:
+    if not isinstance(given, dict) or "status" in given:
+        return []
+    if not any(field in given for field in _OF_INBOUND):
+        return []
+    if "message_uuid" in given:
+        return _message(given)
+    if reading.aside(reading.word, given, "concat-part") not in (None, "1"):
+        return []
+    key = reading.aside(reading.word, given, "messageId")
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(given, "msisdn"),
+            to=reading.aside(reading.word, given, "to"),
+            text=reading.said(given, "text"),
+            at=_at(given, _UTC),
+            id=key or reading.aside(reading.word, given, "message-id"),
+        )
+    ]
+
+
+def _message(given: Mapping[str, Any]) -> list[Reply]:
+    """The reply in a webhook of the Messages API."""
+    if _channel(given) not in _CHANNELS_OF_NUMBERS:
+        return []
+    ends = [given.get(field) for field in ("from", "to")]
+    sender, to = ({"from": end.get("number") if isinstance(end, dict) else end} for end in ends)
+    context = _within(given, "context")
+    text = reading.said(given, "text") or reading.said(_within(given, "reply"), "title")
+    text = text or reading.said(_within(_within(given, "message"), "content"), "text")
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(sender, "from"),
+            to=reading.aside(reading.word, to, "from"),
+            text=text,
+            at=_at(given, _UTC),
+            id=reading.aside(reading.word, given, "message_uuid"),
+            reference=reading.aside(reading.word, given, "client_ref"),
+            key=reading.aside(reading.word, context, "message_uuid"),
+        )
+    ]
+
+
+def _within(given: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    return reading.aside(reading.mapping, given.get(field), field) or {}
 
 
 def _receipts(given: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:

@@ -16,6 +16,11 @@ A batch covers several recipients, so that the recipient is part of the key: `ba
 recipient}, "reason": {"code", "description"}}}`, a message a report. Its other callbacks have an `app_id`, too,
 and hold no receipt.
 
+**Replies**: SMS API `{"type": "mo_text", "id", "from", "to", "body", "received_at", "client_reference" (ours, where the
+account is set up to echo it)}`, of `mo_media` `body.message`; a `mo_binary` has no text. Conversation API
+`{"message": {"id", "contact_message": {"text_message": {"text"}, "reply_to": {"message_id"}}, "channel_identity"}}`,
+and its `opt_out_notification` and `opt_in_notification`, which say it themselves. Of channels without numbers none.
+
 Signed, where the account manager has set it up, by HMAC. A time that is none is left out: Sinch repeats
 after 5xx and 429 (5 s, doubling, for 45 h in all), after another 4xx never.
 
@@ -31,13 +36,16 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from gql_server.domain.receipt import DeliveryReceipt
+from gql_server.domain.reply import Reply
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Unreadable
 from gql_server.providers import reading
 from gql_server.providers.shape import Answer, Meaning, WebhookRequest
+from gql_server.providers.sinch.errors import CODES, REASONS
 
 name: Final = "sinch"
 methods: Final = frozenset({"POST"})
+inbound_methods: Final = methods
 signed: Final = True
 parted: Final = False
 
@@ -57,32 +65,6 @@ STATUSES: Final[Mapping[str, Meaning]] = {
     "unknown": Meaning(S.WAITING),  # no receipt came, or none that could be read: no failure
 }
 
-# The same page: `code`, in JSON the digits, in Sinch's papers hexadecimal. It refines a status that is an
-# error; which of ours each is, is our inference. Codes below 400 are the SMSC's own, and not listed.
-# None: not an error's.
-CODES: Final[Mapping[str, Meaning | None]] = {
-    "0": None,
-    "400": None,  # Queued
-    "401": None,  # Dispatched
-    "402": Meaning(S.ROUTING_ERROR, "Message unroutable"),
-    "403": Meaning(S.OTHER_ERROR, "Internal error"),
-    "404": Meaning(S.OPERATOR_TEMPORARY_ERROR, "Temporary delivery failure"),
-    "405": Meaning(S.OTHER_ERROR, "Unmatched parameter"),
-    "406": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Expired before reaching the SMSC"),
-    "407": Meaning(S.OTHER_ERROR, "Cancelled"),
-    "408": Meaning(S.ROUTING_ERROR, "Rejected by the SMSC"),
-    "410": Meaning(S.OTHER_ERROR, "No default originator"),
-    "411": Meaning(S.OTHER_ERROR, "Exceeded parts limit"),
-    "412": Meaning(S.ROUTING_ERROR, "Unprovisioned region"),
-    "413": Meaning(S.OTHER_ERROR, "Account blocked, potentially out of credits"),
-    # MMS only
-    "414": Meaning(S.OTHER_ERROR, "Bad media"),
-    "415": Meaning(S.ROUTING_ERROR, "Rejected by the MMS gateway or the network"),
-    "416": Meaning(S.OTHER_ERROR, "MMS not supported"),
-    "417": Meaning(S.ABSENCE_TEMPORARY_ERROR, "Network or subscriber cannot be reached"),
-    "418": Meaning(S.OTHER_ERROR, "The handset does not recognise the message's content"),
-}
-
 # https://developers.sinch.com/docs/conversation/callbacks/ and the SDKs' `DeliveryStatus`: of the Conversation API.
 CONVERSATION: Final[Mapping[str, Meaning]] = {
     "queued_on_channel": Meaning(S.SENT),  # by the channel: for SMS the network
@@ -92,22 +74,16 @@ CONVERSATION: Final[Mapping[str, Meaning]] = {
     "switching_channel": Meaning(S.WAITING),  # this one failed, another is tried
 }
 
-# `reason.code` of failed, the SDKs' `ReasonCode`; which of ours each is, is our inference. A recipient whom a channel
-# does not know is a wrong number where the channel is SMS. Others leave OTHER_ERROR.
-REASONS: Final[Mapping[str, Meaning]] = {
-    "RECIPIENT_INVALID_CHANNEL_IDENTITY": Meaning(S.ABSENCE_PERMANENT_ERROR, number_caused=True),
-    "RECIPIENT_NOT_REACHABLE": Meaning(S.ABSENCE_TEMPORARY_ERROR),
-    "DELIVERY_TIMED_OUT": Meaning(S.ABSENCE_TEMPORARY_ERROR),
-    "MESSAGE_EXPIRED": Meaning(S.ABSENCE_TEMPORARY_ERROR),
-    "RATE_LIMITED": Meaning(S.OPERATOR_TEMPORARY_ERROR),
-    "CHANNEL_FAILURE": Meaning(S.OPERATOR_TEMPORARY_ERROR),
-}
-
 _UNKNOWN = Meaning(S.WAITING)
 _HASHES = {"hmacsha256": hashlib.sha256, "hmacsha384": hashlib.sha384, "hmacsha512": hashlib.sha512}
 _HEADER = "x-sinch-webhook-signature"
 _HEX = range(0x400, 0x419)
 _REPORTS = ("delivery_report", "recipient_delivery_report")
+_CHANNELS_OF_NUMBERS = ("SMS", "MMS", "RCS")
+_NOTIFICATIONS = {
+    "opt_out_notification": ("OPT_OUT_SUCCEEDED", True),
+    "opt_in_notification": ("OPT_IN_SUCCEEDED", False),
+}
 
 
 def verify(request: WebhookRequest, secrets: Sequence[str]) -> bool:
@@ -160,6 +136,77 @@ def correlation_key(message_id: str, recipient: str | None) -> str:
 def answer(receipts: int) -> Answer:
     """Nothing: Sinch looks at the status code alone."""
     return Answer(b"", "text/plain")
+
+
+inbound_answer = answer
+
+
+def parse_inbound(request: WebhookRequest, time_zone: ZoneInfo) -> list[Reply]:
+    """One reply, or none; of a list, each.
+
+    :raises Unreadable: no JSON, or no `from` or identity.
+    """
+    found = reading.json_of(request.body)
+    each = found if isinstance(found, list) else [found]
+    return reading.each(name, each, lambda one: _replies(one, time_zone))
+
+
+def _replies(given: object, time_zone: ZoneInfo) -> list[Reply]:
+    if not isinstance(given, dict):
+        return []
+    kind = reading.aside(reading.text, given, "type") or ""
+    if not kind.lower().startswith("mo_"):
+        return _conversed(given, time_zone)
+    body = given.get("body")
+    media = isinstance(body, dict)
+    times = (reading.aside(reading.word, given, field) for field in ("sent_at", "received_at"))
+    moments = [reading.aside(reading.moment, written, time_zone, "sent_at") for written in times]
+    return [
+        Reply(
+            provider=name,
+            sender=reading.sender(given, "from"),
+            to=reading.aside(reading.word, given, "to"),
+            text=""
+            if kind == "mo_binary"
+            else reading.said(*((body, "message") if media else (given, "body"))),
+            at=next((at for at in moments if at is not None), None),
+            id=reading.aside(reading.word, given, "id"),
+            reference=reading.aside(reading.word, given, "client_reference"),
+        )
+    ]
+
+
+def _conversed(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[Reply]:
+    """The reply in a callback of the Conversation API, or what it says of one."""
+    written = reading.aside(reading.word, event, "event_time")
+    written = written or reading.aside(reading.word, event, "accepted_time")
+    at = reading.aside(reading.moment, written, time_zone, "event_time")
+    for where, (succeeded, opt_out) in _NOTIFICATIONS.items():
+        said = reading.aside(reading.mapping, event.get(where), where) or {}
+        if said.get("status") == succeeded and said.get("channel") in _CHANNELS_OF_NUMBERS:
+            sender = reading.sender(said, "identity", f"{where}.identity")
+            return [Reply(provider=name, sender=sender, at=at, opt_out=opt_out)]
+    message = reading.aside(reading.mapping, event.get("message"), "message") or {}
+    content = reading.aside(reading.mapping, message.get("contact_message"), "message")
+    who = reading.aside(reading.mapping, message.get("channel_identity"), "message") or {}
+    if content is None or who.get("channel") not in _CHANNELS_OF_NUMBERS:
+        return []
+    sender = reading.sender(who, "identity", "message.channel_identity.identity")
+    answered = reading.aside(reading.mapping, content.get("reply_to"), "reply_to") or {}
+    answered_id = reading.aside(reading.word, answered, "message_id")
+    words = reading.aside(reading.mapping, content.get("text_message"), "text_message") or {}
+    return [
+        Reply(
+            provider=name,
+            sender=sender,
+            to=reading.aside(reading.word, message, "sender_id"),
+            text=reading.said(words, "text"),
+            at=at,
+            id=reading.aside(reading.word, message, "id"),
+            reference=reading.aside(reading.word, event, "message_metadata"),
+            key=None if answered_id is None else correlation_key(answered_id, sender),
+        )
+    ]
 
 
 def _conversation(event: Mapping[str, Any], time_zone: ZoneInfo) -> list[DeliveryReceipt]:
