@@ -8,7 +8,8 @@ from typing import Any
 from gql_server.database import Document, Reads
 from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.search import NumberPrefix, NumberSuffix
-from gql_server.store.people import COLLECTION, mark_of
+from gql_server.store.people import COLLECTION
+from gql_server.store.people_rows import mark_of
 from gql_server.store.walk import FIRST_TIME, Place, Walk, behind, between
 
 MOST_COUNTED = 100_000

@@ -9,7 +9,8 @@ from gql_server.domain.person import Removal, RemovalReason
 from gql_server.domain.search import NamePrefix, NumberPrefix, Search
 from gql_server.domain.status import DeliveryStatus
 from gql_server.store.blacklist import counted
-from gql_server.store.people import ACTIVE, COLLECTION, REMOVED, Card, card_of
+from gql_server.store.people import COLLECTION
+from gql_server.store.people_rows import ACTIVE, REMOVED, Card, card_of
 from gql_server.store.walk import FIRST_TIME, Place, Walk, behind, between
 
 _FIELDS = ("workspace", "number", "contact", "list", "listedAt", "removed")

@@ -13,7 +13,7 @@ from gql_server.domain.message import Message
 from gql_server.domain.status import DeliveryStatus
 from gql_server.domain.tally import Dimension, bucket_of
 from gql_server.domain.timeline import Buckets
-from gql_server.store import counters, messages, orphans, people, timeline, values
+from gql_server.store import counters, messages, orphans, people_rows, timeline, values
 from gql_server.store.counters import Figures, Sums
 from gql_server.store.messages import Kept
 from gql_server.store.orphans import Orphan
@@ -105,17 +105,21 @@ async def taken(db: Database, workspace: str, *, wholly: bool = True) -> Picture
         _check(shown)
     for row in everybody:
         _check_person(row)
-    return Picture(campaigns, parked, {row["number"]: people.known_of(row) for row in everybody})
+    return Picture(
+        campaigns, parked, {row["number"]: people_rows.known_of(row) for row in everybody}
+    )
 
 
 def _check_person(row: Document) -> None:
     """What the lists are made of is what follows from all that is known."""
-    known = people.known_of(row)
+    known = people_rows.known_of(row)
     listed, removal = known.person.opt_outs.standing, known.person.removal
     assert ("blacklisted" in row) is (listed is not None)
     if listed is not None:
-        assert people.mark_of(row["blacklisted"]) == listed
-    expected = None if known.card is None else people.REMOVED if removal else people.ACTIVE
+        assert people_rows.mark_of(row["blacklisted"]) == listed
+    expected = (
+        None if known.card is None else people_rows.REMOVED if removal else people_rows.ACTIVE
+    )
     assert row.get("list") == expected
     assert ("removed" in row) is (known.card is not None and removal is not None)
     if known.card is not None:
