@@ -10,7 +10,7 @@
 * intake         what callers say of them     * pictures what watchers are shown
 * watched        a campaign that is watched   * history  a workspace that is watched
 * connections    who is connected, and lives  * pace     how often a watcher is told
-* catching_up    who comes back with a cursor
+* catching_up    who comes back with a cursor * offered which lists of messages there are
 * jobs           what runs by the clock       * events   the nudge between processes
 * rollup         old minutes become hours     * recount  the proof that figures are right
 * answers        those that are given again    * budgets  what each key may ask for
