@@ -23,11 +23,13 @@ from gql_server import embedded, health
 from gql_server.compression import Compression
 from gql_server.connections import connections_of
 from gql_server.database import Database, open_database
+from gql_server.downloads import TOLD
 from gql_server.fetching import Fetcher
 from gql_server.headers import SecurityHeaders
 from gql_server.key_secret import key_hashes
 from gql_server.logs import log
 from gql_server.origins import origin_pattern
+from gql_server.reports import report
 from gql_server.services import Services, running
 from gql_server.settings import Settings
 from gql_server.tokens import tokens_of
@@ -155,6 +157,7 @@ def _routes(graphql: Endpoint) -> list[BaseRoute]:
         # Not a Mount: it misses the websocket path.
         Route("/graphql", graphql),
         WebSocketRoute("/graphql", graphql),
+        Route("/campaigns/{campaign}/report.{form}", report, methods=["GET"]),
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", _ready, methods=["GET"]),
         Route("/metrics", health.metrics, methods=["GET"]),
@@ -246,7 +249,7 @@ def _cross_origin(origins: Sequence[str]) -> list[Middleware]:
             allow_origin_regex=pattern.pattern,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["Retry-After", "ETag"],
+            expose_headers=["Retry-After", "ETag", "Content-Disposition", *TOLD],
         )
     ]
 
