@@ -181,7 +181,6 @@ class _Download(Response):
         #: what is to be given back at the end
         self.holds = AsyncExitStack()
         self._exports = services.exports
-        self._connections = services.connections
         self._table = table
         self._writer = writer
         self._sending_since = 0.0
@@ -206,10 +205,8 @@ class _Download(Response):
                 if sending.done() and not sending.cancelled():
                     refused = self._ended(sending.exception())
             except asyncio.CancelledError:
-                # By uvicorn, when it has waited long enough for its last requests.
+                # By uvicorn, when it has waited long enough for its last requests: no mistake, so it ends quietly.
                 self._outcome = "cut"
-                if not self._connections.draining:
-                    raise
             finally:
                 await ended([sending, leaving])
                 EXPORTS.labels(outcome=self._outcome).inc()

@@ -59,7 +59,7 @@ class Spool:
         #: of the room
         self._taken = 0
         self._writing = self._closed = False
-        self._complete = False
+        self._complete = self._full = False
         self._error: Exception | None = None
         self._came = asyncio.Event()
         self._went = asyncio.Event()
@@ -100,9 +100,12 @@ class Spool:
         """Return when there may be some again."""
         self._went.clear()
         self._room.waiting.add(self._went)
+        self._full = True
+        self._came.set()
         try:
             await self._went.wait()
         finally:
+            self._full = False
             self._room.waiting.discard(self._went)
 
     def end(self, error: Exception | None = None) -> None:
@@ -112,11 +115,13 @@ class Spool:
         self._came.set()
 
     async def gather(self, size: int) -> None:
-        """Return when so many bytes wait, or all has come.
+        """Return when so many bytes wait, or all that will until some are taken.
 
         :raises Exception: that by which it ended.
         """
         while self._error is None and not self._complete and self.waiting < size:
+            if self._full and self.waiting:
+                return
             self._came.clear()
             await self._came.wait()
         if self._error is not None:
