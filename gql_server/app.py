@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gql_server import embedded, health
+from gql_server import embedded, health, reports
 from gql_server.compression import Compression
 from gql_server.connections import connections_of
 from gql_server.database import Database, open_database
@@ -29,7 +29,6 @@ from gql_server.headers import SecurityHeaders
 from gql_server.key_secret import key_hashes
 from gql_server.logs import log
 from gql_server.origins import origin_pattern
-from gql_server.reports import report
 from gql_server.services import Services, running
 from gql_server.settings import Settings
 from gql_server.tokens import tokens_of
@@ -157,7 +156,10 @@ def _routes(graphql: Endpoint) -> list[BaseRoute]:
         # Not a Mount: it misses the websocket path.
         Route("/graphql", graphql),
         WebSocketRoute("/graphql", graphql),
-        Route("/campaigns/{campaign}/report.{form}", report, methods=["GET"]),
+        Route("/campaigns/{campaign}/report.{form}", reports.report, methods=["GET"]),
+        Route("/campaigns/{campaign}/audience.{form}", reports.audience, methods=["GET"]),
+        Route("/contacts.{form}", reports.contacts, methods=["GET"]),
+        Route("/blacklist.{form}", reports.blacklist, methods=["GET"]),
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", _ready, methods=["GET"]),
         Route("/metrics", health.metrics, methods=["GET"]),

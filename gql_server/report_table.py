@@ -13,7 +13,7 @@ from gql_server.domain.status import INDICATOR_OF, STATUS_LABEL, DeliveryStatus
 from gql_server.errors import MessagesExpired, Overloaded, PublicError, SnapshotTooOld
 from gql_server.numbers import masked
 from gql_server.offered import Way, way_of
-from gql_server.store import campaigns
+from gql_server.store import blacklist, campaigns
 from gql_server.store.counters import Figures
 from gql_server.store.walk import Walk
 from gql_server.tables import Column, Kind, Row, Table, instant
@@ -54,10 +54,13 @@ async def report_table(
     campaign: str,
     condition: MessageCondition,
     note: Callable[[int], Awaitable[None]],
+    *,
+    audience: bool = False,
 ) -> Table[Message]:
     """The report of the viewer's campaign, of the messages that meet a condition, in the order of `messages`.
 
-    `note` is told how many messages are about to be shown in clear, before they are.
+    `audience`: without those to numbers that are on the blacklist, or erased, by now. `note` is told how many messages
+    are about to be shown in clear, before they are.
 
     :raises PublicError: NOT_FOUND; UNSUPPORTED_COMBINATION.
     :raises MessagesExpired: it has no messages any more.
@@ -70,13 +73,24 @@ async def report_table(
         raise MessagesExpired
     way = way_of(at, viewer, campaign, condition)
     in_clear = viewer.may("contacts:read")
+
+    async def reachable(rows: Sequence[Message]) -> Sequence[Message]:
+        listed = await blacklist.among(at, viewer.workspace, {row.recipient for row in rows})
+        return [row for row in rows if not row.erased and row.recipient not in listed]
+
+    kind = "audience" if audience else "report"
     return Table(
-        name=f"report-{campaign}",
-        title="Report",
+        name=f"{kind}-{campaign}",
+        title=kind.title(),
         columns=COLUMNS,
         row_of=_clear if in_clear else _masked,
-        batches=_read(way, _SHOWN | {"name"} if in_clear else _SHOWN, note if in_clear else None),
-        total=_total(figures, condition),
+        batches=_read(
+            way,
+            _SHOWN | {"name"} if in_clear else _SHOWN,
+            reachable if audience else None,
+            note if in_clear else None,
+        ),
+        total=None if audience else _total(figures, condition),
         about={
             "Export-Revision": str(figures.statistics.revision if figures else 0),
             "Export-As-Of": instant(figures.statistics.as_of if figures else record.created_at),
@@ -96,15 +110,19 @@ def _total(figures: Figures | None, condition: MessageCondition) -> int | None:
 
 
 async def _read(
-    way: Way, wanted: frozenset[str], note: Callable[[int], Awaitable[None]] | None
+    way: Way,
+    wanted: frozenset[str],
+    only: Callable[[Sequence[Message]], Awaitable[Sequence[Message]]] | None,
+    note: Callable[[int], Awaitable[None]] | None,
 ) -> AsyncGenerator[Sequence[Message], None]:
     after: str | None = None
     while True:
         rows = await _again(way, after, wanted)
-        if note is not None and (seen := sum(not row.erased for row in rows)):
+        shown = rows if only is None else await only(rows)
+        if note is not None and (seen := sum(not row.erased for row in shown)):
             await note(seen)
-        if rows:
-            yield rows
+        if shown:
+            yield shown
         if len(rows) < BATCH:
             return
         after = rows[-1].id

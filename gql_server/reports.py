@@ -1,5 +1,6 @@
-"""The endpoint of exports: `GET /campaigns/{id}/report.csv`, `.ndjson` and `.xlsx`, with the filters of `messages`."""
+"""The endpoints of exports, each as .csv, .ndjson and .xlsx: report and audience of a campaign, contacts, blacklist."""
 
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Final, TypeVar
 
@@ -13,8 +14,11 @@ from gql_server.domain.status import DeliveryIndicator, DeliveryStatus
 from gql_server.downloads import Asked, bad_input, download
 from gql_server.errors import PublicError
 from gql_server.offered import condition_of
+from gql_server.people_tables import OF_NO_CAMPAIGN, blacklist_table, contacts_table
 from gql_server.report_table import report_table
 from gql_server.store.audit import Action
+from gql_server.store.blacklist import Entry
+from gql_server.store.contacts import Contact, ContactCondition
 from gql_server.tables import Table
 
 FILTERS: Final = ("statuses", "indicators", "search", "country", "errorCode")
@@ -27,18 +31,62 @@ async def report(request: Request) -> Response:
     """One row for each contact of a campaign."""
 
     async def table(asked: Asked) -> Table[Message]:
-        campaign = ids.read_campaign(request.path_params["campaign"])
-        condition = _condition(asked)
-        if campaign is None:
-            raise PublicError("There is no campaign of this id.", "NOT_FOUND")
-
-        async def note(count: int) -> None:
-            audit = asked.services.audit
-            await audit.saw(asked.viewer, {campaign: count}, Action.CONTACTS_EXPORTED)
-
-        return await report_table(asked.at, asked.viewer, campaign, condition, note)
+        return await _of_campaign(asked, request, _condition(asked))
 
     return await download(request, FILTERS, "reports:read", table)
+
+
+async def audience(request: Request) -> Response:
+    """Whom of a campaign one may write to again, as `Campaign.audience`: of those that stand in these indicators."""
+
+    async def table(asked: Asked) -> Table[Message]:
+        if "indicators" not in asked.given:
+            raise bad_input("Which indicators? Such as TEMPORARY_ERROR.")
+        return await _of_campaign(asked, request, _condition(asked), audience=True)
+
+    return await download(request, ("indicators",), "reports:read", table)
+
+
+async def contacts(request: Request) -> Response:
+    """The address book: who is written to, or with `removed=true` who is no more; all, or those of a `group`."""
+
+    async def table(asked: Asked) -> Table[Contact]:
+        removed = asked.one("removed") or "false"
+        if removed not in ("true", "false"):
+            raise bad_input("removed is true or false.")
+        chosen = ContactCondition(removed == "true", asked.one("group"))
+        return await contacts_table(asked.at, asked.viewer, chosen, _noting(asked, OF_NO_CAMPAIGN))
+
+    return await download(request, ("removed", "group"), "reports:read", table)
+
+
+async def blacklist(request: Request) -> Response:
+    """The blacklist."""
+
+    async def table(asked: Asked) -> Table[Entry]:
+        return await blacklist_table(asked.at, asked.viewer, _noting(asked, OF_NO_CAMPAIGN))
+
+    return await download(request, (), "reports:read", table)
+
+
+async def _of_campaign(
+    asked: Asked, request: Request, condition: MessageCondition, *, audience: bool = False
+) -> Table[Message]:
+    campaign = ids.read_campaign(request.path_params["campaign"])
+    if campaign is None:
+        raise PublicError("There is no campaign of this id.", "NOT_FOUND")
+    note = _noting(asked, campaign)
+    return await report_table(asked.at, asked.viewer, campaign, condition, note, audience=audience)
+
+
+def _noting(asked: Asked, campaign: str) -> Callable[[int], Awaitable[None]]:
+    """Writes into the audit trail how many people are shown in clear."""
+
+    async def note(count: int) -> None:
+        audit = asked.services.audit
+        await audit.saw(asked.viewer, {campaign: count}, Action.CONTACTS_EXPORTED)
+
+    return note
 
 
 def _condition(asked: Asked) -> MessageCondition:

@@ -8,12 +8,12 @@ edits it. Times are times, numbers are numbers. A sheet holds 1,048,576 rows: th
 
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import IO, cast
 from xml.sax.saxutils import escape, quoteattr
 
-from gql_server.tables import Cell, Column, Kind, Row, instant
+from gql_server.tables import Cell, Column, Kind, Row, in_one, instant
 
 MOST_ROWS = 1_048_576
 """Of a sheet, the one with the labels included."""
@@ -205,6 +205,8 @@ class Xlsx:
 
 
 def _cell(place: str, cell: Cell, style: int) -> str:
+    if cell is None:
+        return ""
     if isinstance(cell, str):
         # Most have nothing that needs a look.
         text = f"<t>{cell[:LONGEST]}</t>" if cell.isalnum() else _text(cell)
@@ -213,6 +215,8 @@ def _cell(place: str, cell: Cell, style: int) -> str:
         if cell < _FIRST_TIME:
             return _cell(place, instant(cell), style)
         return f'<c r="{place}" s="{_TIME}"><v>{(cell - _FIRST_DAY) / _DAY:.9f}</v></c>'
+    if isinstance(cell, Sequence | Mapping):
+        return _cell(place, in_one(cell), style)
     if isinstance(cell, bool):
         return f'<c r="{place}" t="b"><v>{cell:d}</v></c>'
     return f'<c r="{place}"><v>{cell!r}</v></c>'

@@ -19,7 +19,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import orjson
 
-Cell: TypeAlias = str | int | float | datetime | None
+Cell: TypeAlias = str | int | float | datetime | Sequence[str] | Mapping[str, str] | None
 Row: TypeAlias = tuple[Cell, ...]
 """The cells of a row, one for each column. Times are aware, and in UTC."""
 
@@ -48,6 +48,8 @@ class Kind(Enum):
     TIME = auto()
     #: a whole number, or another one
     FIGURE = auto()
+    #: some texts, or some by name; in one cell `a; b`, and JSON
+    SEVERAL = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +116,23 @@ def defused(text: str) -> str:
     return text
 
 
+def in_one(cell: Cell) -> Cell:
+    """Several texts as one, where a cell holds no more; nothing where there are none."""
+    if isinstance(cell, Mapping):
+        return orjson.dumps(cell).decode() if cell else None
+    if isinstance(cell, Sequence) and not isinstance(cell, str):
+        return "; ".join(cell) or None
+    return cell
+
+
 class Csv:
     """A CSV file; its first line has the columns' names."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._names = [column.name for column in columns]
         self._times = _those(columns, Kind.TIME)
-        self._texts = _those(columns, Kind.TEXT)
+        self._several = _those(columns, Kind.SEVERAL)
+        self._texts = [*_those(columns, Kind.TEXT), *self._several]
         self._out = io.StringIO(newline="")
         self._writer = csv.writer(self._out)
 
@@ -131,7 +143,7 @@ class Csv:
 
     def rows(self, rows: Sequence[Row]) -> bytes:
         """A line for each, and more where a cell has several."""
-        times, texts = self._times, self._texts
+        times, texts, several = self._times, self._texts, self._several
         lines = []
         for row in rows:
             cells = list(row)
@@ -139,6 +151,8 @@ class Csv:
                 at = cells[place]
                 if isinstance(at, datetime):
                     cells[place] = instant(at)
+            for place in several:
+                cells[place] = in_one(cells[place])
             for place in texts:
                 text = cells[place]
                 if isinstance(text, str) and text[:1] not in _PLAIN:
