@@ -9,8 +9,11 @@ import pytest
 from gql_server import report_table
 from gql_server.database import Database
 from gql_server.domain import ids
+from gql_server.settings import Settings
 from gql_server.store import audit
-from tests.conftest import ALL_SCOPES, Api
+from tests.commands import listening
+from tests.conftest import ALL_SCOPES, Api, serving_api
+from tests.driver import DRIVER
 from tests.exporting import (
     NAMES,
     NODES,
@@ -23,6 +26,8 @@ from tests.exporting import (
     xlsx_rows,
 )
 from tests.resolvers.mutating import act
+from tests.tenants import nobodys_campaign
+from tests.test_unknown_and_foreign import OF_TENANTS, shape
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 FILTERS: list[dict[str, Any]] = [
@@ -389,3 +394,39 @@ async def test_rows_cost_a_tenth_of_what_they_do_in_graphql(make_api: Any) -> No
     assert 1 <= int(refused.headers["retry-after"]) <= 5
     # of a list that nobody has counted, asking alone has to be paid before
     assert unknown[0] == 200
+
+
+@pytest.mark.parametrize("file", ["report", "audience"])
+async def test_another_workspaces_campaign_is_one_that_nobody_has(
+    settings: Settings, db: Database, mongo_url: str, file: str
+) -> None:
+    """The same answer, and the same commands of the database, so the same time."""
+    async with (
+        listening(db, mongo_url, DRIVER) as (loud, commands),
+        serving_api(settings, loud) as api,
+    ):
+        campaign = await some_campaign(api)
+        key = {"authorization": f"Bearer {await api.new_key('stranger')}"}
+
+        async def asked(campaign: str) -> tuple[tuple[Any, ...], tuple[str, ...]]:
+            address = f"{api.base}/campaigns/{campaign}/{file}.csv?indicators=RECEIPT"
+            await api.http.get(address, headers=key)
+            commands.clear()
+            answer = await api.http.get(address, headers=key)
+            heard = tuple(
+                f"{next(iter(command))} {shape(command)}"
+                for command in commands.seen
+                if command.get(next(iter(command))) in OF_TENANTS
+            )
+            told = [(k, v) for k, v in answer.headers.items() if k != "date"]
+            return (answer.status_code, answer.content, told), heard
+
+        foreign = [await asked(campaign) for _ in range(5)]
+        unknown = [await asked(nobodys_campaign()) for _ in range(5)]
+
+    assert {one[0][0] for one in (*foreign, *unknown)} == {404}
+    assert foreign[0][0] == unknown[0][0]
+    # what the server does by itself falls in between at times, and only ever adds to it
+    (command,) = min((heard for _, heard in foreign), key=len)
+    assert min((heard for _, heard in unknown), key=len) == (command,)
+    assert command.startswith("aggregate ")
