@@ -17,6 +17,7 @@ import uvicorn
 from benchmarks import (
     against,
     age,
+    export,
     fanout,
     floods,
     latency,
@@ -53,9 +54,12 @@ ROWS = (
     "age",
     "subscribers",
     "floods",
+    "export",
 )
 HOT = {"receipts", "singles", "processes"}
 """Of these, the rows of the hot campaign."""
+AT_REST = queries.DEEP | {"export"}
+"""Those of one large campaign, which is at rest."""
 SPREAD = {"latency", "subscribers"}
 """Those of many campaigns."""
 MESSAGES = 1_000_000
@@ -195,8 +199,8 @@ async def _measure(
     pairs = amounts.pairs
     needed = receipts.messages_needed(amounts.in_bodies, pairs)
     watched = amounts.watched
-    at_rest = bool(queries.DEEP & set(only))
-    alone = not set(only) - queries.DEEP - queries.WITHOUT
+    at_rest = bool(AT_REST & set(only))
+    alone = not set(only) - AT_REST - queries.WITHOUT
     sizes = Sizes(
         large=0 if alone else max(amounts.messages, needed),
         deep=amounts.messages if at_rest else 0,
@@ -270,6 +274,8 @@ async def _rows(
     it = amounts.watched
     if name == "latency":
         return await latency.measure(env, many, it.spread, it.seconds, it.runs, bar(name, it.runs))
+    if name == "export":
+        return await export.measure(env, pairs, bar)
     if name == "floods":
         return await floods.measure(env, it.seconds, pairs, lambda kind: bar(kind, turns))
     if name == "age":

@@ -6,7 +6,10 @@ encoding, `/fan` a loop over websockets. The same uvicorn with the same settings
 Run as `python -m benchmarks.bare URL DATABASE [DRIVER]`.
 """
 
+import csv
+import io
 import sys
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +18,7 @@ from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -24,6 +27,10 @@ from benchmarks.serving import serve
 from gql_server.domain import ids
 
 FIELDS = ("recipient", "status", "at", "name")
+EXPORTED = (
+    *("recipient", "name", "status", "at", "code", "reason", "provider", "country", "operator"),
+    "_id",
+)
 
 
 async def make_app(mongodb_url: str, database: str, driver: str = "motor") -> Starlette:
@@ -62,6 +69,33 @@ async def make_app(mongodb_url: str, database: str, driver: str = "motor") -> St
         encoded = orjson.dumps(answer, option=orjson.OPT_UTC_Z)
         return Response(encoded, media_type="application/json")
 
+    async def export(request: Request) -> Response:
+        """All messages of a campaign as CSV."""
+        campaign = request.query_params["campaign"]
+        cursor = messages.find(
+            {"_id": {"$gt": f"{campaign}-", "$lt": f"{campaign}."}},
+            EXPORTED,
+            sort=[("_id", 1)],
+            batch_size=1000,
+        )
+
+        async def pieces() -> AsyncIterator[str]:
+            out = io.StringIO(newline="")
+            written = csv.writer(out)
+            written.writerow(EXPORTED)
+            while rows := await cursor.to_list(1000):
+                written.writerows(
+                    [
+                        [row["at"].isoformat() if f == "at" else row.get(f) for f in EXPORTED]
+                        for row in rows
+                    ]
+                )
+                yield out.getvalue()
+                out.seek(0)
+                out.truncate()
+
+        return StreamingResponse(pieces(), media_type="text/csv")
+
     async def fan(socket: WebSocket) -> None:
         """A socket that only listens."""
         await socket.accept()
@@ -83,6 +117,7 @@ async def make_app(mongodb_url: str, database: str, driver: str = "motor") -> St
         routes=[
             Route("/receipt", receipt, methods=["POST"]),
             Route("/page", page),
+            Route("/export", export),
             Route("/report", await bare_report.endpoint(client, database)),
             Route("/publish", publish, methods=["POST"]),
             WebSocketRoute("/fan", fan),

@@ -111,7 +111,7 @@ LISTS = (
     List("numbers that end with 475, in their own order", {"search": "475"}, None, part=0.001),
     List("names that begin with Contact", {"search": "Contact"}, None),
 )
-"""All that are offered (`resolvers/message_list.py`); each is measured in all its directions."""
+"""All that are offered (`gql_server/offered.py`); each is measured in all its directions."""
 
 
 @dataclass(frozen=True, slots=True)

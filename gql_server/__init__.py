@@ -10,7 +10,7 @@
 * intake         what callers say of them     * pictures what watchers are shown
 * watched        a campaign that is watched   * history  a workspace that is watched
 * connections    who is connected, and lives  * pace     how often a watcher is told
-* catching_up    who comes back with a cursor
+* catching_up    who comes back with a cursor * offered  which lists of messages there are
 * jobs           what runs by the clock       * events   the nudge between processes
 * rollup         old minutes become hours     * recount  the proof that figures are right
 * answers        those that are given again    * budgets  what each key may ask for
@@ -25,6 +25,9 @@
 * erasures       those that a server began    * optouts  STOP and START replies
 * enrolment      recipients, into messages   * audience who is written to again
 * people         contacts and the blacklist   * hygiene  what receipts say of numbers
+* reports        tables, asked for by HTTP    * downloads  and sent while they are made
+* report_table, people_tables   what is in them * exports  in which forms, and how many at once
+* tables, spreadsheets  how they are written  * spool    what waits for a slow reader
 * domain/        what the words mean          * providers/  their words, ours
 * store/         one file per collection      * database, embedded  Mongo, opened; Mongo, brought along
 * settings, errors, logs, metrics, batching, deadlines   what everybody uses

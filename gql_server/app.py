@@ -19,10 +19,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gql_server import embedded, health
+from gql_server import embedded, health, reports
 from gql_server.compression import Compression
 from gql_server.connections import connections_of
 from gql_server.database import Database, open_database
+from gql_server.downloads import TOLD
 from gql_server.fetching import Fetcher
 from gql_server.headers import SecurityHeaders
 from gql_server.key_secret import key_hashes
@@ -155,6 +156,10 @@ def _routes(graphql: Endpoint) -> list[BaseRoute]:
         # Not a Mount: it misses the websocket path.
         Route("/graphql", graphql),
         WebSocketRoute("/graphql", graphql),
+        Route("/campaigns/{campaign}/report.{form}", reports.report, methods=["GET"]),
+        Route("/campaigns/{campaign}/audience.{form}", reports.audience, methods=["GET"]),
+        Route("/contacts.{form}", reports.contacts, methods=["GET"]),
+        Route("/blacklist.{form}", reports.blacklist, methods=["GET"]),
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", _ready, methods=["GET"]),
         Route("/metrics", health.metrics, methods=["GET"]),
@@ -246,7 +251,7 @@ def _cross_origin(origins: Sequence[str]) -> list[Middleware]:
             allow_origin_regex=pattern.pattern,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["Retry-After", "ETag"],
+            expose_headers=["Retry-After", "ETag", "Content-Disposition", *TOLD],
         )
     ]
 

@@ -11,6 +11,7 @@ from gql_server import __version__, logs
 from gql_server.app import connected, create_app
 from gql_server.cli_access import alerts_command, country_command, sources_app
 from gql_server.cli_audit import audit_trail
+from gql_server.cli_export import export_command
 from gql_server.cli_keys import keys_app
 from gql_server.cli_privacy import erase_command, retention_command
 from gql_server.cli_run import answering, clear_refusals, run, settings_of, zone_of
@@ -144,6 +145,7 @@ def simulate(
 
 
 app.command("audit")(audit_trail)
+app.command("export")(export_command)
 
 
 @app.command("export-schema")

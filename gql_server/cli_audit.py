@@ -22,7 +22,7 @@ def audit_trail(
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="The newest so many.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
-    """Show who saw numbers and names in clear, who made keys and sources or erased people, and what retention did.
+    """Show who saw or exported numbers and names, made keys and sources or erased people, and what retention did.
 
     The newest first. What was read is one line a minute for each key and campaign, with the number of messages that
     were shown; what retention erased or deleted is one line for each campaign.

@@ -139,6 +139,21 @@ EXECUTIONS = Counter(
     "Events that were executed and encoded once for all who share them.",
     registry=REGISTRY,
 )
+EXPORTS_OPEN = Gauge(
+    "gql_exports",
+    "Files of exports that are on their way.",
+    registry=REGISTRY,
+)
+EXPORTS = Counter(
+    "gql_exports_ended",
+    "Exports by HTTP, by how they ended: `whole`, `gone` (the reader left, or took nothing), `cut` (by us: an error, "
+    "a key that was revoked, or the server stopped).",
+    ["outcome"],
+    registry=REGISTRY,
+)
+EXPORTED_ROWS = Counter(
+    "gql_exported_rows", "Rows that were written into files of exports.", registry=REGISTRY
+)
 CONNECTIONS = Gauge(
     "gql_connections",
     "Websockets and HTTP streams (SSE, multipart) that are open.",

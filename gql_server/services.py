@@ -18,6 +18,7 @@ from gql_server.erasure import Erasure
 from gql_server.erasures import Erasures
 from gql_server.events import Events
 from gql_server.expiry import Expiry
+from gql_server.exports import Exports
 from gql_server.ingestion import Ingestion
 from gql_server.jobs import Jobs
 from gql_server.key_hash import KeyHashes
@@ -63,6 +64,7 @@ class Services:
     answers: Answers
     budgets: Budgets
     audit: Audit
+    exports: Exports
 
 
 @asynccontextmanager
@@ -122,6 +124,7 @@ async def running(
         clock=clock,
         answers=Answers(db, most_bytes=settings.answer_cache_mb * MEGABYTE),
         audit=Audit(db, clock=clock),
+        exports=Exports(most=settings.most_exports, most_bytes=settings.export_disk_mb * MEGABYTE),
         budgets=Budgets(
             documents_a_minute=settings.new_documents_per_minute,
             points_a_minute=settings.cost_per_minute,

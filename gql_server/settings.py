@@ -24,6 +24,8 @@ MOST_HOURS = 24 * 366
 """A year: far less than what MongoDB's indexes and Python's dates can take."""
 MOST_ORPHANS = 10_000_000
 MOST_MEGABYTES = 16 * 1024
+MOST_EXPORTS = 1000
+MOST_EXPORT_MEGABYTES = 1024 * 1024
 MOST_SECONDS = 600
 MOST_POINTS = 10**9
 
@@ -197,6 +199,17 @@ class Settings:
         "a page of 100, and pushes out one that is known. Apps have some dozens; who writes values into documents, and "
         "not as variables, has more. Beyond that it is answered RATE_LIMITED. 0: no limit.",
     )
+    most_exports: int = _setting(
+        8,
+        "Files of exports that one process sends at once, half as many to one workspace; one more is answered "
+        "TOO_MANY_EXPORTS.",
+    )
+    export_disk_mb: int = _setting(
+        1024,
+        "Megabytes that a process may keep of exports in temporary files (in `TMPDIR`) while their readers are slower "
+        "than the database. Beyond that they are made at the pace of their readers, which may take longer than MongoDB "
+        "keeps their point in time; then they are cut.",
+    )
     compression: str = _setting(
         "on",
         "`on`: answers of 1 KiB and more are compressed (zstd, br, gzip); `off`: where a proxy in front does it.",
@@ -292,6 +305,10 @@ class Settings:
             )
 
     def _check_connections(self) -> None:
+        if not 1 <= self.most_exports <= MOST_EXPORTS:
+            raise StartError(f"GQL_MOST_EXPORTS must be 1 to {MOST_EXPORTS}")
+        if not 0 <= self.export_disk_mb <= MOST_EXPORT_MEGABYTES:
+            raise StartError(f"GQL_EXPORT_DISK_MB must be 0 to {MOST_EXPORT_MEGABYTES}")
         for name in (
             "most_connections",
             "most_connections_of_a_key",

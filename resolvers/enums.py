@@ -6,6 +6,7 @@ import strawberry
 
 from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.campaign import CampaignState, SmsType
+from gql_server.domain.condition import MessageOrderField
 from gql_server.domain.person import RemovalReason
 from gql_server.domain.status import AddressBookAction, DeliveryIndicator, DeliveryStatus
 from gql_server.domain.tally import Dimension
@@ -64,6 +65,7 @@ strawberry.enum(
     TimelineInterval,
     description="How long an interval of a timeline is; an hour and a day are those of UTC.",
 )
+strawberry.enum(MessageOrderField, description="What messages can be ordered by.")
 
 
 @strawberry.enum(description="What campaigns can be ordered by.")
@@ -73,15 +75,6 @@ class CampaignOrderField(Enum):
     CREATED_AT = "CREATED_AT"
     SENT_AT = "SENT_AT"
     NAME = "NAME"
-
-
-@strawberry.enum(description="What messages can be ordered by.")
-class MessageOrderField(Enum):
-    """POSITION: as they were registered. STATUS_AT: when they reached their status. RECIPIENT: by number."""
-
-    POSITION = "POSITION"
-    STATUS_AT = "STATUS_AT"
-    RECIPIENT = "RECIPIENT"
 
 
 @strawberry.enum(description="Which way.")

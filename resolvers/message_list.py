@@ -1,31 +1,21 @@
 """The messages of a campaign in a list: what can be asked for, each combination served by an index."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import strawberry
 
+from gql_server import offered
 from gql_server.auth import Viewer
 from gql_server.domain import message
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.condition import MessageCondition
-from gql_server.domain.search import NamePrefix, NumberPrefix, NumberSuffix, Search, read_search
-from gql_server.domain.status import statuses_matching
-from gql_server.errors import InvalidCursor, MessagesExpired, PublicError
-from gql_server.store import message_lists, recipients
+from gql_server.errors import MessagesExpired
 from gql_server.store.walk import Walk
 from resolvers.context import Reading
 from resolvers.enums import DeliveryIndicator, DeliveryStatus, MessageOrderField, OrderDirection
 from resolvers.message import Message
 from resolvers.page import Listing, Page, PageInfo, page_size, place_in_time, read_place_in_time
-
-OFFERED = (
-    "POSITION without a filter, or with one of: statuses and indicators, country, errorCode; STATUS_AT without a "
-    "filter or with one status; RECIPIENT without a filter or with a search for a number; a search for a name without "
-    "orderBy, in the order of the names"
-)
 
 
 @strawberry.type(description="A message in a list.")
@@ -101,7 +91,7 @@ class MessageFilter:
 @strawberry.input(
     description=(
         "The order of messages. Where it is not given, it is POSITION ascending; with a search, the order in which "
-        f"that is found. Offered: {OFFERED}. Any other combination is answered with UNSUPPORTED_COMBINATION."
+        f"that is found. Offered: {offered.OFFERED}. Any other combination is answered with UNSUPPORTED_COMBINATION."
     )
 )
 class MessageOrder:
@@ -119,18 +109,13 @@ def condition_of(filter: MessageFilter | None, viewer: Viewer) -> MessageConditi
     """
     if filter is None:
         return MessageCondition()
-    search = None
-    if filter.search is not None and not filter.search.isspace() and filter.search:
-        viewer.require("contacts:read")
-        search = read_search(filter.search)
-    return MessageCondition(
-        statuses=statuses_matching(
-            None if filter.statuses is None else frozenset(filter.statuses),
-            None if filter.indicators is None else frozenset(filter.indicators),
-        ),
-        country=None if filter.country is None else filter.country.strip().upper(),
+    return offered.condition_of(
+        viewer,
+        statuses=filter.statuses,
+        indicators=filter.indicators,
+        search=filter.search,
+        country=filter.country,
         error_code=filter.error_code,
-        search=search,
     )
 
 
@@ -156,7 +141,9 @@ async def messages_page(
     condition = condition_of(filter, reading.viewer)
     order = None if order_by is None else order_by.field
     descending = order_by is not None and order_by.direction is OrderDirection.DESC
-    way = _way(reading, campaign.id, condition, order)
+    at = reading.of([campaign.id])
+    way = offered.way_of(at, reading.viewer, campaign.id, condition, order)
+    by_time = order is MessageOrderField.STATUS_AT
 
     async def fetch(*, after: Any, before: Any, against: bool, limit: int) -> list[message.Message]:
         after, before = await way.places(after, before)
@@ -167,8 +154,8 @@ async def messages_page(
     listing: Listing[message.Message, Any] = Listing(
         secret=reading.services.installation.secret,
         binding=("messages", reading.workspace, campaign.id, way.chosen, way.order, descending),
-        place_of=way.place_of,
-        read_place=way.read_place,
+        place_of=_time_of if by_time else _id_of,
+        read_place=read_place_in_time if by_time else str,
         fetch=fetch,
     )
     reading.spend(page_size(first, last))
@@ -189,134 +176,9 @@ async def messages_page(
     )
 
 
-async def _as_they_are(*places: Any) -> Sequence[Any]:
-    return places
-
-
 def _id_of(row: message.Message) -> object:
     return row.id
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """How a list is walked. `chosen` and `order` tell it from all others of its campaign."""
-
-    chosen: str
-    order: str
-    walked: Callable[[Walk[Any]], Awaitable[list[message.Message]]]
-    place_of: Callable[[message.Message], object] = _id_of
-    read_place: Callable[[Any], Any] = str
-    #: what the cursors' places are in the store; numbers and names never stand in a cursor
-    places: Callable[..., Awaitable[Sequence[Any]]] = _as_they_are
-
-
-def _way(
-    reading: Reading, campaign: str, condition: MessageCondition, order: MessageOrderField | None
-) -> _Way:
-    """How what is asked for is walked.
-
-    :raises PublicError: UNSUPPORTED_COMBINATION.
-    :raises Forbidden: the order of the numbers needs contacts:read.
-    """
-    given = (condition.statuses, condition.country, condition.error_code, condition.search)
-    if sum(part is not None for part in given) > 1:
-        raise _unsupported()
-    if condition.search is not None:
-        return _found(reading, campaign, condition.search, order)
-    if order is MessageOrderField.RECIPIENT:
-        if any(part is not None for part in given):
-            raise _unsupported()
-        reading.viewer.require("contacts:read")
-        return _found(reading, campaign, NumberPrefix(""), order)
-    if order is MessageOrderField.STATUS_AT:
-        return _in_time(reading, campaign, condition)
-    return _by_position(reading, campaign, condition)
-
-
-def _by_position(reading: Reading, campaign: str, condition: MessageCondition) -> _Way:
-    at = reading.of([campaign])
-    if condition.country is not None:
-        country = partial(
-            message_lists.of_country, at, reading.workspace, campaign, condition.country
-        )
-        return _Way(f"country {condition.country}", "position", country)
-    if condition.error_code is not None:
-        coded = partial(message_lists.with_code, at, campaign, condition.error_code)
-        return _Way(f"code {condition.error_code}", "position", coded)
-    if condition.statuses is not None:
-        chosen = ",".join(sorted(condition.statuses))
-        if not condition.statuses:
-            return _Way(chosen, "position", _nothing)
-        those = partial(message_lists.in_statuses, at, campaign, condition.statuses)
-        return _Way(chosen, "position", those)
-    return _Way("all", "position", partial(message_lists.by_position, at, campaign))
-
-
-def _in_time(reading: Reading, campaign: str, condition: MessageCondition) -> _Way:
-    if condition.country is not None or condition.error_code is not None:
-        raise _unsupported()
-    status, walked = None, None
-    if condition.statuses is not None:
-        if len(condition.statuses) > 1:
-            raise _unsupported()
-        status = next(iter(condition.statuses), None)
-        walked = None if status else _nothing
-    return _Way(
-        "all" if condition.statuses is None else ",".join(condition.statuses),
-        "time",
-        walked or partial(message_lists.by_time, reading.of([campaign]), campaign, status),
-        place_of=lambda row: place_in_time(row.status_at, row.id),
-        read_place=read_place_in_time,
-    )
-
-
-def _found(
-    reading: Reading, campaign: str, search: Search, order: MessageOrderField | None
-) -> _Way:
-    at, workspace = reading.of([campaign]), reading.workspace
-    if isinstance(search, NamePrefix):
-        if order is not None:
-            raise _unsupported()
-        name = partial(message_lists.by_name, at, workspace, campaign, search.folded)
-        return _Way(
-            f"name {search.folded}", "name", name, places=partial(_places, at, campaign, "folded")
-        )
-    if order not in (None, MessageOrderField.RECIPIENT):
-        raise _unsupported()
-    if isinstance(search, NumberSuffix):
-        digits = partial(message_lists.by_last_digits, at, workspace, campaign, search.digits)
-        return _Way(
-            f"last digits {search.digits}",
-            "digits",
-            digits,
-            places=partial(_places, at, campaign, "reversed"),
-        )
-    number = partial(message_lists.by_number, at, workspace, campaign, f"+{search.digits}")
-    return _Way(
-        f"number {search.digits}",
-        "number",
-        number,
-        places=partial(_places, at, campaign, "number"),
-    )
-
-
-async def _places(at: Any, campaign: str, field: str, *messages: str | None) -> Sequence[Any]:
-    """Where these messages stand among the recipients, now.
-
-    :raises InvalidCursor: one of them has no place there any more.
-    """
-    found = await recipients.places(at, campaign, [m for m in messages if m is not None], field)
-    if any(m is not None and m not in found for m in messages):
-        raise InvalidCursor
-    return [None if m is None else found[m] for m in messages]
-
-
-async def _nothing(walk: Walk[Any]) -> list[message.Message]:
-    """No status is left by statuses and indicators together."""
-    return []
-
-
-def _unsupported() -> PublicError:
-    return PublicError(
-        f"This filter is not offered in this order. Offered: {OFFERED}.", "UNSUPPORTED_COMBINATION"
-    )
+def _time_of(row: message.Message) -> object:
+    return place_in_time(row.status_at, row.id)

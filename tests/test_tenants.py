@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
+from urllib.parse import quote, unquote
 
 import httpx
 import pytest
@@ -711,6 +712,53 @@ async def _replies(scene: Scene) -> None:
     ]
     assert [answer.status_code for answer in answers] == [404, 404]
     assert answers[0].content == answers[1].content
+
+
+@tried("/campaigns/{campaign}/report.{form}")
+@tried("/campaigns/{campaign}/audience.{form}")
+@tried("/contacts.{form}")
+@tried("/blacklist.{form}")
+async def _files(scene: Scene) -> None:
+    """All files of the stranger's own, and those of whatever of the other's can be named."""
+    api = scene.stranger.api
+    await scene.fresh()
+
+    async def told(path: str, parameters: Mapping[str, str], *, about: str) -> Any:
+        kept = []
+        for form in ("ndjson", "csv"):
+            headers = {"authorization": f"Bearer {api.key}"}
+            address = f"{api.base}/{path}.{form}"
+            answer = await api.http.get(address, params=parameters, headers=headers)
+            asked = f"{address} {parameters}"
+            scene.stranger.hear(
+                answer.text + str(answer.headers.raw), about=about, written=unquote(asked)
+            )
+            kept.append(alike(answer))
+        return kept
+
+    for thing in scene.things:
+        if thing.place is not None:
+            continue
+        names = {"foreign": quote(thing.foreign, safe=""), "unknown": quote(thing.unknown, safe="")}
+        for path in ("campaigns/{}/report", "campaigns/{}/audience"):
+            given = {"indicators": "RECEIPT"}
+            answers = [
+                await told(path.format(name), given, about=thing.name) for name in names.values()
+            ]
+            assert answers[0] == answers[1], thing.name
+        own = f"campaigns/{scene.campaign}/report"
+        for path, parameter in (
+            *((own, name) for name in ("search", "country", "errorCode", "statuses")),
+            ("contacts", "group"),
+        ):
+            answers = [
+                await told(path, {parameter: value}, about=thing.name)
+                for value in (thing.foreign, thing.unknown)
+            ]
+            assert answers[0] == answers[1], (thing.name, path, parameter)
+    for path in ("contacts", "blacklist"):
+        await told(path, {}, about=path)
+    await told("contacts", {"removed": "true"}, about="removed contacts")
 
 
 def test_every_route_is_tried(settings: Settings) -> None:

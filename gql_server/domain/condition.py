@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import TypeAlias
 
 from gql_server.domain.campaign import CampaignState, SmsType
@@ -12,6 +13,14 @@ from gql_server.domain.status import DeliveryStatus
 
 Left: TypeAlias = tuple[DeliveryStatus | None, str | None]
 """A state that a message left: its status and its error code; no status where there was no message."""
+
+
+class MessageOrderField(Enum):
+    """POSITION: as they were registered. STATUS_AT: when they reached their status. RECIPIENT: by number."""
+
+    POSITION = "POSITION"
+    STATUS_AT = "STATUS_AT"
+    RECIPIENT = "RECIPIENT"
 
 
 @dataclass(frozen=True, slots=True)

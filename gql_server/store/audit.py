@@ -27,6 +27,8 @@ class Action(StrEnum):
     CONTACTS_READ = "CONTACTS_READ"
     #: a subscription began that shows them
     CONTACTS_WATCHED = "CONTACTS_WATCHED"
+    #: a file was made that holds them
+    CONTACTS_EXPORTED = "CONTACTS_EXPORTED"
     KEY_CREATED = "KEY_CREATED"
     KEY_ROTATED = "KEY_ROTATED"
     KEY_REVOKED = "KEY_REVOKED"
