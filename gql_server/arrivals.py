@@ -114,13 +114,9 @@ class Fold:
         word = arrival.receipt.unknown_word
         if self.pseudonym is not None:
             entry, word = without_number(entry, self.pseudonym), redacted(word)
-        else:
-            said = news_of(
-                arrival.receipt, arrived_at=arrival.arrived_at, campaign=self.kept.message.campaign
-            )
-            if said is not None:
-                self.news.append(said)
         reports = merged(self.reports, entry)
+        if self.pseudonym is None:
+            self._hear(arrival, changed=reports != self.reports)
         if word is not None and word not in self.unknown_words:
             # the smallest few, so that they are the same whatever the order
             self.unknown_words = set(sorted({*self.unknown_words, word})[:UNKNOWN_WORDS_KEPT])
@@ -130,3 +126,13 @@ class Fold:
         self.reports = reports
         self.changed = True
         return Outcome.APPLIED
+
+    def _hear(self, arrival: Arrival, *, changed: bool) -> None:
+        said = news_of(
+            arrival.receipt,
+            arrived_at=arrival.arrived_at,
+            campaign=self.kept.message.campaign,
+            changed=changed,
+        )
+        if said is not None:
+            self.news.append(said)

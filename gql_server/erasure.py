@@ -103,6 +103,7 @@ class Erasure:
         looked: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Do what was begun, from the first step on, and add to `done` what goes; `number` in E.164."""
+        await people.hold(self._db, workspace, number)
         async for page in campaigns.all_of(self._db.latest, workspace, batch=CAMPAIGNS_A_LOOK):
             found = await self._db.transaction(
                 lambda tx, page=page: _look(tx, page, number),  # type: ignore[misc]

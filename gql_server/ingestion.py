@@ -192,7 +192,7 @@ class Ingestion:
         transaction does so until MongoDB gives that up. The others go in `until` the time is over (monotonic).
         """
         begun: dict[str, Campaign] = {}
-        hygiene = Hygiene(self._db, self._tombstones)
+        hygiene = Hygiene()
         contention = TOGETHER if until is None else IN_PIECES
         until = until or time.monotonic() + PATIENCE
         try:
@@ -211,7 +211,7 @@ class Ingestion:
             if len(batch) == 1:
                 return [await self._bury(batch[0], error)]
         else:
-            await hygiene.committed()
+            hygiene.committed()
             self._begun.update(begun)
             while len(self._begun) > MOST_BEGUN:
                 del self._begun[next(iter(self._begun))]

@@ -6,6 +6,7 @@ heard before changes nothing (`domain/person.py`), so that a provider may repeat
 """
 
 import asyncio
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,15 @@ class _Asked:
     wish: Wish
     at: datetime
     campaign: str | None
+    #: what the provider calls this reply, where it says no time: then its repeat would look like a new one
+    id: str | None
+
+
+def _name_of(source: Source, reply: Reply) -> str | None:
+    if reply.at is not None or not reply.id:
+        return None
+    # A hash, for some providers make their ids of numbers.
+    return hashlib.blake2b(f"{source.id} {reply.id}".encode(), digest_size=12).hexdigest()
 
 
 class OptOuts:
@@ -65,7 +75,9 @@ class OptOuts:
                     continue
                 meanings[n] = Meaning.OPT_OUT if wish is Wish.OPT_OUT else Meaning.OPT_IN
                 at = asked_at(replies[n], arrived_at=arrived_at)
-                asked.setdefault(number.e164, []).append(_Asked(wish, at, campaigns.get(n)))
+                asked.setdefault(number.e164, []).append(
+                    _Asked(wish, at, campaigns.get(n), _name_of(source, replies[n]))
+                )
             numbers = list(asked)
             await asyncio.gather(
                 *(
@@ -81,7 +93,7 @@ class OptOuts:
         for number, several in asked.items():
             for one in several:
                 if one.wish is Wish.OPT_IN:
-                    await self._people.opt_in(workspace, number, at=one.at)
+                    await self._people.opt_in(workspace, number, at=one.at, id=one.id)
                     continue
                 await self._people.opt_out(
                     workspace,
@@ -89,6 +101,7 @@ class OptOuts:
                     at=one.at,
                     reason=BlacklistReason.UNSUBSCRIBED,
                     campaign=one.campaign,
+                    id=one.id,
                 )
 
     async def _campaigns(self, workspace: str, replies: Mapping[int, Reply]) -> dict[int, str]:

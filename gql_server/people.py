@@ -1,12 +1,12 @@
 """People: the address book, and the blacklist with its doors but the receipts' (`ingestion.py` hears those itself).
 
 What is done here is one transaction on one document for each number, so that a receipt for the same number goes before
-or after it, never through it. Whoever was erased is not written down again: each change looks for a tombstone, and
-where it has made a document, looks once more when that is committed, as an erasure looks when its tombstone is.
+or after it, never through it. Whoever was erased is not written down again: each change looks for a tombstone, and one
+that looked before there was one meets the erasure at that document (`store.people.hold`).
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -14,8 +14,16 @@ from enum import StrEnum
 from gql_server.commit import Clock
 from gql_server.database import Database, Transaction
 from gql_server.domain.blacklist import BlacklistReason
-from gql_server.domain.contact import MOST_GROUPS, checked
-from gql_server.domain.person import Happening, Kind, Mark, News, RemovalReason, Track
+from gql_server.domain.contact import checked
+from gql_server.domain.person import (
+    Happening,
+    Kind,
+    Mark,
+    News,
+    RemovalReason,
+    Track,
+    time_of,
+)
 from gql_server.domain.receipt import to_milliseconds
 from gql_server.errors import UserError
 from gql_server.metrics import HYGIENE
@@ -58,6 +66,8 @@ class Put(StrEnum):
     SAME = "SAME"
     #: its owner was erased; it is not kept
     ERASED = "ERASED"
+    #: together with what there was it would be too much; it stays as it was
+    TOO_MANY = "TOO_MANY"
 
 
 class People:
@@ -78,20 +88,25 @@ class People:
         at: datetime,
         reason: BlacklistReason,
         campaign: str | None = None,
+        id: str | None = None,
     ) -> bool:
         """The owner of this number (E.164) asked for no more SMS, at this time; whether that was news.
 
+        `id`: what the provider calls this, where the time is that of its arrival; then its repeat is none.
+
         :raises Overloaded: the database did not take it in time.
         """
-        mark = Mark(to_milliseconds(at), reason, campaign)
-        return await self._heard(workspace, number, News(Kind.OPTED_OUT, mark))
+        mark = Mark(time_of(at), reason, campaign)
+        return await self._heard(workspace, number, News(Kind.OPTED_OUT, mark, id))
 
-    async def opt_in(self, workspace: str, number: str, *, at: datetime) -> bool:
+    async def opt_in(
+        self, workspace: str, number: str, *, at: datetime, id: str | None = None
+    ) -> bool:
         """The owner of this number (E.164) asked for SMS again, at this time; whether that was news.
 
         :raises Overloaded: the database did not take it in time.
         """
-        return await self._heard(workspace, number, News(Kind.OPTED_IN, Mark(to_milliseconds(at))))
+        return await self._heard(workspace, number, News(Kind.OPTED_IN, Mark(time_of(at)), id))
 
     async def add_to_blacklist(
         self, workspace: str, text: str
@@ -118,7 +133,6 @@ class People:
         if heard is None:
             return None, [_erased("number")]
         count(heard.happened)
-        await self.drop_erased(workspace, [number.e164])
         return await blacklist.of_number(self._db.latest, workspace, number.e164), []
 
     async def remove_from_blacklist(self, workspace: str, entry: str | None) -> bool:
@@ -169,7 +183,6 @@ class People:
 
         if errors := await self._db.transaction(made):
             return None, errors
-        await self.drop_erased(workspace, [number.e164])
         known = await people.known(self._db.latest, workspace, [number.e164])
         return (known[number.e164].id, []) if known else (None, [_erased("number")])
 
@@ -238,7 +251,7 @@ class People:
         """Write down many contacts, by number (E.164), within a transaction: what became of each.
 
         What is said is taken over, attribute by attribute; what is not said stays, and so do the groups that a contact
-        is in. They were checked by `domain.contact.checked`. Once that is committed `drop_erased` has to look.
+        is in. They were checked by `domain.contact.checked`; what is too much with what there was is not taken.
         """
         erased = await self._tombstones.among(tx, workspace, wanted.keys())
         there = await people.known(tx, workspace, wanted.keys() - erased)
@@ -255,8 +268,11 @@ class People:
                     before,
                     name=card.name or before.name,
                     attributes={**before.attributes, **card.attributes},
-                    groups=_once((*before.groups, *card.groups))[:MOST_GROUPS],
+                    groups=_once((*before.groups, *card.groups)),
                 )
+                if checked(card.name, card.attributes, card.groups):
+                    done[number] = Put.TOO_MANY
+                    continue
                 done[number] = Put.SAME if card == before else Put.UPDATED
             else:
                 done[number] = Put.ADDED
@@ -265,11 +281,6 @@ class People:
         await people.put(tx, workspace, cards, there)
         return done
 
-    async def drop_erased(self, workspace: str, numbers: Collection[str]) -> None:
-        """Forget those of these numbers whose owners are erased by now."""
-        for number in await self._tombstones.among(self._db.latest, workspace, numbers):
-            await people.forget(self._db, workspace, number)
-
     async def _heard(self, workspace: str, number: str, news: News) -> bool:
         async def hear(tx: Transaction) -> Heard:
             if await self._tombstones.among(tx, workspace, [number]):
@@ -277,8 +288,6 @@ class People:
             return await people.hear(tx, workspace, {number: [news]})
 
         heard = await self._db.transaction(hear)
-        if heard.new:
-            await self.drop_erased(workspace, heard.new)
         count(heard.happened)
         return bool(heard.changed)
 

@@ -8,7 +8,7 @@ a track is a pure function of the *set* of what was reported, the same whatever 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from gql_server.domain.blacklist import BlacklistReason
@@ -17,7 +17,10 @@ from gql_server.domain.record import record
 from gql_server.domain.status import INDICATOR_OF, DeliveryIndicator, DeliveryStatus
 
 MOST_MARKS = 20
-"""Of a track. Of more the earliest are kept, which are shown, and the last, which decides."""
+"""Of a track: the newest. What clears it takes the oldest away, so that the order makes no difference here, either."""
+
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+"""A time before this is no time (an empty one of some language, a clock that was never set): it counts as this."""
 
 
 class RemovalReason(StrEnum):
@@ -63,7 +66,7 @@ class Track:
             return self
         marks = sorted((*self.marks, mark), key=_order)
         if len(marks) > MOST_MARKS:
-            del marks[-2]
+            del marks[0]
         return replace(self, marks=tuple(marks))
 
     def cleared(self, at: datetime) -> "Track":
@@ -92,9 +95,18 @@ class Person:
     opt_outs: Track = Track()
 
     @property
+    def listing(self) -> Mark | None:
+        """Why and since when it is on the blacklist; None where it is not.
+
+        By its owner's own wish, where he has said so, whoever else listed it: it shall not be taken off unseen.
+        """
+        own = (m for m in self.opt_outs.marks if m.reason is not BlacklistReason.MANUAL)
+        return next(own, self.opt_outs.standing)
+
+    @property
     def removal(self) -> Removal | None:
         """Why it is no longer written to; None where it is. Who asked for no more is not merely out of reach."""
-        if (mark := self.opt_outs.standing) is not None:
+        if (mark := self.listing) is not None:
             reason = RemovalReason((mark.reason or BlacklistReason.UNSUBSCRIBED).value)
         elif (mark := self.failures.standing) is not None:
             reason = RemovalReason.PERMANENT_ERROR
@@ -120,6 +132,8 @@ class News:
 
     kind: Kind
     mark: Mark
+    #: what it is known by, where its time is that of its arrival, so that a repeat would look like something new
+    id: str | None = None
 
 
 class Happening(StrEnum):
@@ -160,8 +174,18 @@ def with_news(person: Person, news: Iterable[News]) -> Person:
     return Person(failures, opt_outs)
 
 
-def news_of(receipt: DeliveryReceipt, *, arrived_at: datetime, campaign: str) -> News | None:
+def time_of(at: datetime) -> datetime:
+    """A time as it is kept."""
+    return max(to_milliseconds(at), EARLIEST)
+
+
+def news_of(
+    receipt: DeliveryReceipt, *, arrived_at: datetime, campaign: str, changed: bool
+) -> News | None:
     """What a receipt for a message of this campaign says of its recipient.
+
+    A receipt without a time of its own speaks for when it arrived, and only where it `changed` the message: its repeat,
+    which looks the same, says nothing.
 
     Its time is the provider's own, which may lie before the sending: which of two reports is the newer one does not
     hang on when the campaign says that it was sent. It lies never far ahead of our clock, or nothing would be newer.
@@ -172,8 +196,10 @@ def news_of(receipt: DeliveryReceipt, *, arrived_at: datetime, campaign: str) ->
     works = receipt.status is DeliveryStatus.RECEIVED
     if not works and not receipt.number_caused:
         return None
+    if receipt.at is None and not changed:
+        return None
     latest = arrived_at + CLOCK_TOLERANCE
-    at = to_milliseconds(arrived_at if receipt.at is None else min(receipt.at, latest))
+    at = time_of(arrived_at if receipt.at is None else min(receipt.at, latest))
     if works:
         return News(Kind.WORKS, Mark(at))
     indicator = INDICATOR_OF[receipt.status]

@@ -6,6 +6,7 @@ that stands what follows from it, for the lists: whether a contact is active or 
 blacklist.
 """
 
+import secrets
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,7 +33,10 @@ __all__ = ["ACTIVE", "REMOVED", "Card", "Known", "known_of"]
 
 COLLECTION = "people"
 
-_KNOWN = ("workspace", "number", "failures", "optOuts", "contact", "list")
+_KNOWN = ("workspace", "number", "failures", "optOuts", "contact", "list", "heard")
+
+MOST_HEARD = 20
+"""Of a number, what was heard without a time of its own, by what it is known by: repeats of it say nothing."""
 
 
 async def known(reads: Reads, workspace: str, numbers: Collection[str]) -> dict[str, Known]:
@@ -84,10 +88,14 @@ async def hear(tx: Transaction, workspace: str, news: Mapping[str, Sequence[News
         if row is not None and (update := _still_works(row, heard)) is not None:
             updates += update
             continue
+        told = row.get("heard", []) if row is not None else []
+        heard_now = [one for one in heard if one.id is None or one.id not in told]
         before = known_of(row) if row is not None else None
         card = before.card if before is not None else None
         person = before.person if before is not None else Person()
-        after = with_news(person, [n for n in heard if card is not None or n.kind in _OF_EVERYBODY])
+        after = with_news(
+            person, [n for n in heard_now if card is not None or n.kind in _OF_EVERYBODY]
+        )
         if after == person:
             continue
         result.changed.add(number)
@@ -95,8 +103,12 @@ async def hear(tx: Transaction, workspace: str, news: Mapping[str, Sequence[News
         if before is None:
             result.new.add(number)
             new.append(row_of(workspace, number, None, after))
+            of_it = new[-1]
         else:
             updates.append((before.id, change_of(card, person, after)))
+            of_it = updates[-1][1]["$set"]
+        if names := [one.id for one in heard_now if one.id is not None]:
+            of_it["heard"] = [*told, *names][-MOST_HEARD:]
     await tx.insert(COLLECTION, new)
     await tx.update_by_id(COLLECTION, updates)
     return result
@@ -147,6 +159,20 @@ async def take_out(tx: Transaction, known: Known) -> None:
         return
     gone = dict.fromkeys(("contact", "failures", "list", "listedAt", "removed", *SEARCHED), "")
     await tx.write(COLLECTION, [UpdateOne({"_id": known.id}, {"$unset": gone})])
+
+
+async def hold(db: Database, workspace: str, number: str) -> None:
+    """Let whoever makes something of this number, and has not seen its tombstone, begin anew; until it is forgotten.
+
+    Under snapshot isolation who looked for a tombstone before there was one would else write the number down when it is
+    forgotten already. By the unique index all of them meet here.
+    """
+    with db.translated():
+        await db.collection(COLLECTION).update_one(
+            {"workspace": workspace, "number": number},
+            {"$setOnInsert": {"_id": secrets.token_hex(12)}, "$inc": {"held": 1}},
+            upsert=True,
+        )
 
 
 async def forget(db: Database, workspace: str, number: str) -> Known | None:

@@ -54,7 +54,7 @@ def card_of(contact: Document) -> Card:
     """A contact out of a row."""
     return Card(
         contact["name"],
-        contact["attributes"],
+        dict(contact["attributes"]),
         tuple(contact["groups"]),
         contact["createdAt"],
     )
@@ -81,7 +81,8 @@ def kept_of(card: Card | None, person: Person) -> Document:
         return row
     row["contact"] = {
         "name": card.name,
-        "attributes": dict(card.attributes),
+        # A list: names are the caller's, and as a document's some of them would be read as something else.
+        "attributes": [[name, value] for name, value in card.attributes.items()],
         "groups": list(card.groups),
         "createdAt": card.created_at,
     }
@@ -98,7 +99,7 @@ SEARCHED = ("folded", "groups")
 def _follows(card: Card | None, person: Person) -> Document:
     """The fields that lists are made of."""
     row: Document = {}
-    listed = person.opt_outs.standing
+    listed = person.listing
     if listed is not None:
         row["blacklisted"] = _mark_row(listed)
     if card is not None:

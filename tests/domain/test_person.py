@@ -1,6 +1,7 @@
 """What is known of a number: the newest report decides, by its own time, in whatever order reports come."""
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.person import (
+    EARLIEST,
     MOST_MARKS,
     Happening,
     Kind,
@@ -16,7 +18,6 @@ from gql_server.domain.person import (
     Person,
     Removal,
     RemovalReason,
-    Track,
     happenings,
     news_of,
     with_news,
@@ -107,16 +108,51 @@ def test_the_newest_report_decides_and_at_one_time_what_speaks_against_it(told: 
         assert made.opt_outs.standing.at == since
 
 
-@given(st.lists(st.integers(0, 200), min_size=MOST_MARKS, max_size=60))
-def test_however_many_there_are_few_are_kept_and_the_last_still_decides(minutes: list[int]) -> None:
-    track = Track()
-    for minute in minutes:
-        track = track.marked(failed(minute).mark)
+@given(
+    st.lists(st.integers(0, 200), min_size=MOST_MARKS, max_size=60),
+    st.lists(st.integers(0, 200), max_size=3),
+    st.randoms(use_true_random=False),
+)
+def test_however_many_there_are_the_newest_are_kept_in_any_order(
+    minutes: list[int], cleared: list[int], random: Random
+) -> None:
+    told = [failed(minute) for minute in minutes] + [works(minute) for minute in cleared]
+    expected = with_news(Person(), told)
 
-    assert len(track.marks) <= MOST_MARKS
-    assert track.marks[0].at == at(min(minutes))
-    assert track.cleared(at(max(minutes))).standing == failed(max(minutes)).mark
-    assert track.cleared(at(max(minutes)) + MINUTE).standing is None
+    random.shuffle(told)
+
+    assert with_news(Person(), told) == expected
+    assert len(expected.failures.marks) <= MOST_MARKS
+    last = max(minutes)
+    stands = not cleared or max(cleared) <= last
+    assert (expected.failures.standing is not None) is stands
+    if stands:
+        assert expected.failures.marks[-1] == failed(last).mark
+
+
+def test_its_owners_wish_is_shown_whoever_else_listed_it() -> None:
+    made = person(out(1, BlacklistReason.MANUAL), out(5))
+
+    assert made.listing == out(5).mark
+    assert person(out(1, BlacklistReason.MANUAL)).listing is not None
+
+
+def test_a_receipt_without_a_time_speaks_only_where_it_changed_something() -> None:
+    receipt = DeliveryReceipt(S.RECEIVED, "twilio", reference="m")
+
+    said = news_of(receipt, arrived_at=at(1), campaign="spring", changed=True)
+    again = news_of(receipt, arrived_at=at(9), campaign="spring", changed=False)
+
+    assert said == News(Kind.WORKS, Mark(at(1)))
+    assert again is None
+
+
+def test_a_time_that_is_none_is_no_time() -> None:
+    receipt = DeliveryReceipt(S.RECEIVED, "twilio", reference="m", at=datetime(1, 1, 1, tzinfo=UTC))
+
+    said = news_of(receipt, arrived_at=at(1), campaign="spring", changed=True)
+
+    assert said == News(Kind.WORKS, Mark(EARLIEST))
 
 
 def test_a_removal_says_why_since_when_and_by_which_campaign() -> None:
@@ -175,7 +211,7 @@ def test_only_what_the_number_caused_speaks_against_it(status: S, number_caused:
         status, "twilio", reference="m", at=at(1), error_code="7", number_caused=number_caused
     )
 
-    news = news_of(receipt, arrived_at=at(2), campaign="spring")
+    news = news_of(receipt, arrived_at=at(2), campaign="spring", changed=False)
 
     if status is S.RECEIVED:
         assert news == News(Kind.WORKS, Mark(at(1)))
@@ -203,6 +239,6 @@ def test_its_time_is_the_providers_but_never_far_ahead_of_ours(
 ) -> None:
     receipt = DeliveryReceipt(S.RECEIVED, "twilio", reference="m", at=given_at)
 
-    news = news_of(receipt, arrived_at=at(10), campaign="spring")
+    news = news_of(receipt, arrived_at=at(10), campaign="spring", changed=True)
 
     assert news == News(Kind.WORKS, Mark(expected))

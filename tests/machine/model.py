@@ -43,6 +43,7 @@ class Sent:
     sure: bool
     #: it was sent again since
     again: bool = False
+    outcome: Outcome | None = None
 
     @property
     def kept(self) -> DeliveryReceipt:
@@ -110,6 +111,8 @@ class Model:
         if not done.answered:
             return
         outcomes: list[Outcome] = done.answer
+        for one, outcome in zip(sent, outcomes, strict=True):
+            one.outcome = outcome
         assert len(outcomes) == len(sent)
         assert Outcome.DEAD not in outcomes
         if not alone:
@@ -297,17 +300,18 @@ class Model:
             if owner is None:
                 continue
             known = self.messages[owner]
-            news = news_of(one.kept, arrived_at=one.arrived_at, campaign=known.campaign)
+            news = news_of(
+                one.kept, arrived_at=one.arrived_at, campaign=known.campaign, changed=True
+            )
             if news is not None:
                 found.setdefault(known.number, []).append(Told(place, news, self._heard(one)))
         return found
 
     def _heard(self, one: Sent) -> bool:
-        """Whether it was accepted for sure, and with this time: of two that are parked as one the first's counts."""
+        """Whether what it says was heard for sure; of one without a time only where it changed the message."""
         if not one.sure or any(one.is_parked_as(orphan) for orphan in self.seen.orphans):
             return False
-        twins = [s for s in self.sent if (s.kept, s.source) == (one.kept, one.source)]
-        return one.receipt.at is not None or len(twins) == 1
+        return one.receipt.at is not None or one.outcome is Outcome.APPLIED
 
     def parked(self) -> set[int]:
         """The receipts that wait for their message, by their place."""

@@ -113,7 +113,7 @@ async def taken(db: Database, workspace: str, *, wholly: bool = True) -> Picture
 def _check_person(row: Document) -> None:
     """What the lists are made of is what follows from all that is known."""
     known = people_rows.known_of(row)
-    listed, removal = known.person.opt_outs.standing, known.person.removal
+    listed, removal = known.person.listing, known.person.removal
     assert ("blacklisted" in row) is (listed is not None)
     if listed is not None:
         assert people_rows.mark_of(row["blacklisted"]) == listed

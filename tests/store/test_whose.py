@@ -222,7 +222,7 @@ class World:
         }
 
 
-BEGINS = {"people.hear", "workspaces.ensure", "workspaces.set_thresholds"}
+BEGINS = {"people.hear", "people.hold", "workspaces.ensure", "workspaces.set_thresholds"}
 """What makes something of a workspace's own, whatever else there is."""
 
 
