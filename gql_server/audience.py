@@ -14,11 +14,15 @@ from gql_server.endings import ended
 from gql_server.enrolment import enrol
 from gql_server.intake import Wanted
 from gql_server.logs import kind, log
+from gql_server.metrics import AUDIENCES_UNFINISHED
 from gql_server.numbers import Number
 from gql_server.plan import Plan
 from gql_server.store import audiences, blacklist, campaigns, message_lists
 from gql_server.store.erased import Tombstones
 from gql_server.store.walk import Walk
+
+AT_ONCE = 2
+"""Campaigns that a process adds to at a time."""
 
 STEP = 1000
 """Messages of the earlier campaign that one transaction looks at."""
@@ -28,6 +32,7 @@ class Audience:
     """Adds them."""
 
     def __init__(self, db: Database, committer: Committer, *, clock: Clock) -> None:
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._db = db
         self._committer = committer
         self._clock = clock
@@ -47,8 +52,9 @@ class Audience:
 
     async def fill_all(self) -> None:
         """Go on with every campaign whose recipients are not all there yet."""
-        for workspace, campaign in await audiences.filling(self._db.latest):
-            await self._quietly(workspace, campaign)
+        found = await audiences.filling(self._db.latest)
+        AUDIENCES_UNFINISHED.set(len(found))
+        await asyncio.gather(*(self._quietly(workspace, campaign) for workspace, campaign in found))
 
     async def fill(self, workspace: str, campaign: str) -> None:
         """Add the recipients that a campaign still lacks.
@@ -60,7 +66,8 @@ class Audience:
 
     async def _quietly(self, workspace: str, campaign: str) -> None:
         try:
-            await self.fill(workspace, campaign)
+            async with self._turns:
+                await self.fill(workspace, campaign)
         except Exception as error:  # noqa: BLE001 - the job comes again
             log.warning("audience: %s; the job goes on with it", kind(error))
 
@@ -76,6 +83,8 @@ class Audience:
         if earlier is None or earlier.sealed or found.closed:
             draft.fields["filling"] = False  # there is nobody left to add, or nowhere to add to
             return plan
+        if earlier.filling:
+            return Plan(result=False)  # its own come first; the job comes again
         walk = Walk(wanted.after or None, None, descending=False, limit=STEP, wanted=_SHOWN)
         rows = await message_lists.in_statuses(tx, wanted.of, wanted.statuses, walk)
         listed = await blacklist.among(tx, workspace, {row.recipient for row in rows})

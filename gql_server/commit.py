@@ -8,11 +8,12 @@ in every snapshot, and every change stands in the outbox under a version without
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 from gql_server.database import Database, Transaction
-from gql_server.domain.campaign import CampaignState, state_of
+from gql_server.domain.campaign import Campaign, CampaignState, state_of
 from gql_server.domain.tally import Dimension, Tally
 from gql_server.errors import Overloaded
 from gql_server.metrics import COMMIT_SECONDS
@@ -160,7 +161,7 @@ class Committer:
         return [
             key
             for key, campaign in found.items()
-            if campaign.state is not _state(campaign.sent_at, waiting.get(key, 0), now)
+            if campaign.state is not _state(campaign, waiting.get(key, 0), now)
         ]
 
     async def _settling(self, tx: Transaction, campaign: str) -> Plan[None]:
@@ -168,7 +169,7 @@ class Committer:
         found = (await campaigns.some(tx, [campaign])).get(campaign)
         waiting = await counters.waiting(tx, [campaign])
         if found is not None:
-            state = _state(found.sent_at, waiting.get(campaign, 0), self.clock())
+            state = _state(found, waiting.get(campaign, 0), self.clock())
             if state is not found.state:
                 plan.of(found.workspace, campaign).fields["state"] = state.value
         return plan
@@ -267,14 +268,15 @@ class Committer:
         seen.update({campaign: waiting.get(campaign, 0) for campaign in moved})
         for key, campaign in found.items():
             fields = drafts[key].fields
-            state = _state(fields.get("sent_at", campaign.sent_at), waiting.get(key, 0), now)
+            known = {name: fields[name] for name in _OF_STATE if name in fields}
+            state = _state(replace(campaign, **known), waiting.get(key, 0), now)
             if state is not campaign.state:
                 fields["state"] = state.value
 
     def _is_decisive(self, drafts: Mapping[str, Draft], campaign: str) -> bool:
         draft = drafts[campaign]
         left = self._waiting.get(campaign, 0) + draft.waiting
-        return draft.waiting > 0 or left <= 0 or "sent_at" in draft.fields
+        return draft.waiting > 0 or left <= 0 or not _OF_STATE.isdisjoint(draft.fields)
 
 
 def _placeless(tally: Tally, known: Values) -> set[tuple[Dimension, str]]:
@@ -287,11 +289,16 @@ def _placeless(tally: Tally, known: Values) -> set[tuple[Dimension, str]]:
 
 
 def _moved(drafts: Mapping[str, Draft]) -> list[str]:
-    """The campaigns whose state may be another now: it hangs on the waiting messages and on `sent_at`."""
+    """The campaigns whose state may be another now: it hangs on the waiting messages and on some fields."""
     return [
-        campaign for campaign, draft in drafts.items() if draft.waiting or "sent_at" in draft.fields
+        campaign
+        for campaign, draft in drafts.items()
+        if draft.waiting or not _OF_STATE.isdisjoint(draft.fields)
     ]
 
 
-def _state(sent_at: datetime | None, waiting: int, now: datetime) -> CampaignState:
-    return state_of(sent_at=sent_at, waiting=waiting, now=now)
+_OF_STATE = frozenset({"sent_at", "filling"})
+
+
+def _state(campaign: Campaign, waiting: int, now: datetime) -> CampaignState:
+    return state_of(sent_at=campaign.sent_at, waiting=waiting, now=now, filling=campaign.filling)

@@ -52,12 +52,13 @@ class Jobs:
         expiry: Expiry,
         *,
         clock: Clock,
+        audience: Audience | None = None,
     ) -> None:
         self._db = db
         self._committer = committer
         self._parking = parking
         self._expiry = expiry
-        self._audience = Audience(db, committer, clock=clock)
+        self._audience = audience or Audience(db, committer, clock=clock)
         self._clock = clock
         self._retaining = Retaining(db, committer, clock=clock)
         self._holder = secrets.token_hex(8)

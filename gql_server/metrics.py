@@ -111,6 +111,12 @@ HYGIENE = Counter(
     ["what"],
     registry=REGISTRY,
 )
+AUDIENCES_UNFINISHED = Gauge(
+    "gql_audiences_unfinished",
+    "Follow-up campaigns to which recipients are still to be added, in the whole database, as the process that runs "
+    "the jobs has seen it last.",
+    registry=REGISTRY,
+)
 RETENTION_OVERDUE = Gauge(
     "gql_retention_overdue",
     "Campaigns whose time was over more than a day ago and whose messages are still there, in the whole database: of "

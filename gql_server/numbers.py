@@ -30,8 +30,9 @@ def is_country(code: str) -> bool:
 def read_number(text: str, country: str | None = None) -> Number | None:
     """The number that a caller wrote in international form, with or without `+`; None where it is none.
 
-    With a `country`, what has neither `+` nor `00` in front is a number as it is written there, or one with that
-    country's code and without `+`.
+    With a `country`, what has neither `+` nor `00` in front is a number as it is written there. But where it could not
+    be in use there, or lacks the 0 that stands before all of that country's, and is in use in international form, it
+    is that one, written without its `+`.
 
     A number must be possible, not known to be in use: numbering plans are younger than the library.
     """
@@ -40,6 +41,12 @@ def read_number(text: str, country: str | None = None) -> Number | None:
         text = "+" + text[2:]
     elif country is None and not text.startswith("+"):
         text = "+" + text
+    if country is not None and text[:1].isdigit() and text[0] != "0":
+        at_home = _parsed(text, country)
+        if at_home is None or not _is_written_so(at_home, country):
+            abroad = _parsed("+" + text, None)
+            if abroad is not None and phonenumbers.is_valid_number(abroad):
+                text, country = "+" + text, None
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
@@ -54,6 +61,19 @@ def read_number(text: str, country: str | None = None) -> Number | None:
         e164=phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164),
         country=region if region and region.isalpha() else None,
     )
+
+
+def _parsed(text: str, country: str | None) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _is_written_so(number: phonenumbers.PhoneNumber, country: str) -> bool:
+    """Whether a number that was written without a 0 in front is one of this country's, as they are written there."""
+    prefix = phonenumbers.ndd_prefix_for_region(country, strip_non_digits=True)
+    return prefix != "0" and phonenumbers.is_valid_number(number)
 
 
 def read_sender(text: str, country: str | None) -> Number | None:

@@ -31,12 +31,14 @@ from gql_server.intake import (
 from gql_server.logs import kind, log
 from gql_server.parking import Parking
 from gql_server.plan import Plan
-from gql_server.store import campaigns, messages
+from gql_server.store import audiences, campaigns, messages
 from gql_server.store.erased import Tombstones
 
 LONGEST_TEXT = 1600
 """Of an SMS: ten parts of GSM-7 and more than the operators carry."""
 LONGEST_SENDER = 20
+MOST_FILLING = 5
+"""Campaigns of a workspace to which an audience is being added at a time."""
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST = datetime(2100, 1, 1, tzinfo=UTC)
 """Of a sending: a time beyond them is a mistake, and reckoning with it may overflow."""
@@ -121,7 +123,9 @@ class Registration:
             text=wanted.text,
             sender=wanted.sender.strip(),
             type=wanted.type,
-            state=state_of(sent_at=sent_at, waiting=0, now=now),
+            state=state_of(
+                sent_at=sent_at, waiting=0, now=now, filling=wanted.audience is not None
+            ),
             created_at=now,
             sent_at=sent_at,
         )
@@ -134,9 +138,18 @@ class Registration:
                 earlier = (
                     await campaigns.one(tx, workspace, again.campaign) if again.campaign else None
                 )
-                if earlier is None or earlier.sealed:
+                if earlier is None or earlier.closed:
                     why = _no_campaign("campaignId") if earlier is None else _expired("campaignId")
                     plan.result.append(replace(why, field=("audienceOf", *why.field)))
+                    return plan
+                if await audiences.count(tx, workspace) >= MOST_FILLING:
+                    plan.result.append(
+                        UserError(
+                            ("audienceOf",),
+                            "TOO_MANY",
+                            f"Recipients are being added to {MOST_FILLING} campaigns at this moment: try again later.",
+                        )
+                    )
                     return plan
                 audience = WantedAudience(earlier.id, again.statuses)
             await campaigns.add(tx, campaign, audience=audience)

@@ -88,7 +88,7 @@ async def running(
     patience = timedelta(hours=settings.waiting_expires_after)
     expiry = Expiry(db, committer, clock=clock, after=patience)
     audience = Audience(db, committer, clock=clock)
-    jobs = Jobs(db, committer, parking, expiry, clock=clock)
+    jobs = Jobs(db, committer, parking, expiry, clock=clock, audience=audience)
     tokens = tokens_of(settings) if tokens is None else tokens
     ours = await installation.load(db)
     key_use = KeyUse(db)

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 
 import strawberry
 
+from gql_server.auth import Viewer
 from gql_server.domain import ids
 from gql_server.people import ContactChange, NewContact
+from gql_server.store.audit import Action
 from resolvers.book_inputs import (
     AddToBlacklistInput,
     AddToBlacklistPayload,
@@ -20,7 +22,7 @@ from resolvers.book_inputs import (
     UpdateContactPayload,
 )
 from resolvers.campaign import Campaign
-from resolvers.contact import BlacklistEntry, Contact
+from resolvers.contact import OF_NO_CAMPAIGN, BlacklistEntry, Contact
 from resolvers.context import Info, Reading
 from resolvers.inputs import UserError, mistakes_of
 
@@ -59,6 +61,8 @@ class BookMutation:
         )
         contact = ids.read_person("Contact", input.id)
         people = info.context.services.people
+        if change.restored:
+            await _note(info, viewer, Action.CONTACT_RESTORED)
         mistakes = await people.update_contact(viewer.workspace, contact, change)
         return UpdateContactPayload(
             contact=await _shown(info.context.reading_anew(viewer), contact),
@@ -94,6 +98,7 @@ class BookMutation:
         """Calls people."""
         viewer = info.context.asking("campaigns:write")
         people = info.context.services.people
+        await _note(info, viewer, Action.BLACKLIST_ADDED)
         entry, mistakes = await people.add_to_blacklist(viewer.workspace, input.number)
         reading = info.context.reading_anew(viewer)
         return AddToBlacklistPayload(
@@ -111,12 +116,18 @@ class BookMutation:
         """Calls people."""
         viewer = info.context.asking("campaigns:write")
         entry = ids.read_person("BlacklistEntry", input.id)
+        await _note(info, viewer, Action.BLACKLIST_REMOVED)
         gone = await info.context.services.people.remove_from_blacklist(viewer.workspace, entry)
         return RemoveFromBlacklistPayload(
             removed_id=input.id if gone else None,
             user_errors=[] if gone else [_not_found("entry")],
             client_mutation_id=input.client_mutation_id,
         )
+
+
+async def _note(info: Info, viewer: Viewer, action: Action) -> None:
+    """Write down who did it, before it is done, and of whom it does not say: who took this number off is asked for."""
+    await info.context.services.audit.saw(viewer, {OF_NO_CAMPAIGN: 1}, action)
 
 
 def _attributes(given: Sequence[ContactAttributeInput] | None) -> dict[str, str] | None:

@@ -2,7 +2,6 @@
 
 import strawberry
 
-from gql_server.store import blacklist, contacts
 from resolvers.contact import Shows
 from resolvers.contact_list import (
     COUNTED,
@@ -31,14 +30,12 @@ class CampaignHygiene:
     @strawberry.field(description=f"How many contacts are removed by it. {COUNTED}")
     async def removed(self) -> int | None:
         """Counted over an index."""
-        reading = self.reading
-        return await contacts.count_removed_by(reading.at, reading.workspace, self.campaign)
+        return await self.reading.book.removed_by(self.campaign)
 
     @strawberry.field(description=f"How many numbers are blacklisted by it. {COUNTED}")
     async def blacklisted(self) -> int | None:
         """Counted over an index."""
-        reading = self.reading
-        return await blacklist.count(reading.at, reading.workspace, campaign=self.campaign)
+        return await self.reading.book.listed_by(self.campaign)
 
     @strawberry.field(description="The contacts that are removed by it, the last one first.")
     async def removed_contacts(

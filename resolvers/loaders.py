@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from strawberry.dataloader import DataLoader
@@ -126,6 +127,16 @@ class BookLoaders:
         self._workspace = workspace
         self._contacts: DataLoader[str, Contact | None] = DataLoader(self._load_contacts)
         self._entries: DataLoader[str, Entry | None] = DataLoader(self._load_entries)
+        self._removed: DataLoader[str, int | None] = DataLoader(self._count_removed)
+        self._listed: DataLoader[str, int | None] = DataLoader(self._count_listed)
+
+    async def removed_by(self, campaign: str) -> int | None:
+        """How many contacts a campaign removed; counted once, however often it is asked for."""
+        return await shared(self._removed.load(campaign))
+
+    async def listed_by(self, campaign: str) -> int | None:
+        """How many numbers a campaign blacklisted; counted once, however often it is asked for."""
+        return await shared(self._listed.load(campaign))
 
     async def contact(self, contact: str) -> Contact | None:
         """The workspace's contact of this id; None where it has none."""
@@ -138,6 +149,14 @@ class BookLoaders:
     async def _load_contacts(self, ids: Sequence[str]) -> Sequence[Contact | None]:
         found = await contacts.some(self._at(), self._workspace, ids)
         return [found.get(key) for key in ids]
+
+    async def _count_removed(self, ids: Sequence[str]) -> Sequence[int | None]:
+        counted = partial(contacts.count_removed_by, self._at(), self._workspace)
+        return [await counted(campaign) for campaign in ids]
+
+    async def _count_listed(self, ids: Sequence[str]) -> Sequence[int | None]:
+        counted = partial(blacklist.count, self._at(), self._workspace)
+        return [await counted(campaign=campaign) for campaign in ids]
 
     async def _load_entries(self, ids: Sequence[str]) -> Sequence[Entry | None]:
         found = await blacklist.some(self._at(), self._workspace, ids)

@@ -20,7 +20,9 @@ CAMPAIGN_INTERVAL = MESSAGES_INTERVAL = 250
 CAMPAIGNS_INTERVAL = 1000
 """Milliseconds between two events, where nothing is said."""
 
-READ_WITH_THE_EVENT = frozenset({"messages", "timeline", "breakdown", "deliveryTime"})
+READ_WITH_THE_EVENT = frozenset(
+    {"messages", "timeline", "breakdown", "deliveryTime", "hygiene", "audience"}
+)
 """Fields of a campaign that are more than the picture that its watchers share."""
 
 

@@ -56,7 +56,11 @@ from resolvers.limits import (
 from resolvers.sizes import OF_INTROSPECTION, Size, Variables, defaults_of, size_of
 
 CONTACTS = frozenset(
-    {("Message", "recipient"), ("Message", "contactName"), ("Message", "errorReason")}
+    {
+        *(("Message", "recipient"), ("Message", "contactName"), ("Message", "errorReason")),
+        *(("Contact", "number"), ("Contact", "name"), ("Contact", "attributes")),
+        ("BlacklistEntry", "number"),
+    }
 )
 """The fields that show a number or a name, or may do so: in clear, to whom may see them."""
 

@@ -9,12 +9,12 @@ import pytest
 from gql_server import audience as audience_module
 from gql_server.audience import Audience
 from gql_server.database import Database
-from gql_server.domain.campaign import SmsType
+from gql_server.domain.campaign import CampaignState, SmsType
 from gql_server.domain.receipt import DeliveryReceipt
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.erasure import Erasure
 from gql_server.errors import Overloaded
-from gql_server.registration import Again, NewCampaign
+from gql_server.registration import MOST_FILLING, Again, NewCampaign
 from gql_server.store import audiences, campaigns
 from gql_server.store.message_lists import by_position
 from gql_server.store.walk import Walk
@@ -156,6 +156,40 @@ async def test_it_begins_at_once_and_tells_what_it_was_made_to(api: Api) -> None
         "campaign": {"recipientCount": 7, "filling": False, "audienceOf": {"id": earlier}},
         "userErrors": [],
     }
+
+
+async def test_a_follow_up_of_one_that_is_not_full_yet_waits_for_it(
+    process: Quiet, db: Database
+) -> None:
+    earlier = await an_earlier_one(process)
+    middle = await to_its_audience(process, earlier)
+    wanted = NewCampaign(
+        "Last", "Hello", "ACME", SmsType.MARKETING, None, Again(middle, frozenset({S.WAITING}))
+    )
+    last, _ = await process.registration.create_campaign(WORKSPACE, wanted)
+    assert last is not None
+    audience = Audience(db, process.committer, clock=lambda: process.now)
+
+    await audience.fill(WORKSPACE, last)
+    assert await audiences.filling(db.latest) == [(WORKSPACE, middle), (WORKSPACE, last)]
+    found = await campaigns.some(db.latest, [middle, last])
+    assert {one.state for one in found.values()} == {CampaignState.SENDING}
+    await audience.fill(WORKSPACE, middle)
+    await audience.fill(WORKSPACE, last)
+
+    assert await recipients_of(db, last) == await recipients_of(db, middle) != []
+    assert await audiences.filling(db.latest) == []
+
+
+async def test_no_more_than_some_are_added_to_at_a_time(process: Quiet) -> None:
+    earlier = await an_earlier_one(process)
+    for _ in range(MOST_FILLING):
+        await to_its_audience(process, earlier)
+
+    wanted = NewCampaign("x", "Hello", "ACME", SmsType.MARKETING, None, Again(earlier, FAILED))
+    made, errors = await process.registration.create_campaign(WORKSPACE, wanted)
+
+    assert (made, [e.code for e in errors]) == (None, ["TOO_MANY"])
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -294,6 +294,80 @@ async def test_a_receipt_for_who_was_erased_says_nothing_of_a_number(
 
     assert await report(process, receipt(one, S.BLACKLISTED, 3)) == [Outcome.APPLIED]
 
+    assert await db.collection("people").find({}).to_list(None) == []
+
+
+async def test_a_repeat_without_a_time_undoes_nothing(
+    process: Quiet, db: Database, book: People
+) -> None:
+    # given a contact whom a first campaign reached, and whom a second one did not find
+    await contact(book, NUMBERS[0])
+    first, second = await process.campaign(), await process.campaign()
+    (one,), (two,) = (
+        await process.register(first, NUMBERS[0]),
+        await process.register(second, NUMBERS[0]),
+    )
+    reached = DeliveryReceipt(S.RECEIVED, "twilio", reference=one)
+    failed = DeliveryReceipt(S.ROUTING_ERROR, "twilio", reference=two, number_caused=True)
+    for told in (reached, failed):
+        process.now += MINUTE
+        assert await report(process, told) == [Outcome.APPLIED]
+    assert await numbers(db, removed=True) == [NUMBERS[0]]
+
+    # when a provider that tells no times says the first again
+    process.now += MINUTE
+    assert await report(process, reached) == [Outcome.IGNORED]
+
+    assert await numbers(db, removed=True) == [NUMBERS[0]]
+
+
+async def test_a_time_of_the_year_one_lists_all_the_same(process: Quiet, db: Database) -> None:
+    made = await process.campaign()
+    (one,) = await process.register(made, NUMBERS[0])
+    at = datetime(1, 1, 1, tzinfo=UTC)
+
+    told = DeliveryReceipt(S.BLACKLISTED, "twilio", reference=one, at=at, number_caused=True)
+    await report(process, told)
+
+    assert [*await barred(db)] == [NUMBERS[0]]
+
+
+@pytest.mark.parametrize("erased_first", [True, False])
+async def test_who_writes_a_number_down_while_it_is_erased_begins_anew(
+    process: Quiet,
+    db: Database,
+    book: People,
+    monkeypatch: pytest.MonkeyPatch,
+    erased_first: bool,
+) -> None:
+    """Whoever looked for a tombstone before there was one meets the erasure, and finds it then."""
+    erasure = Erasure(db, process.committer, clock=lambda: process.now)
+    looked, go_on = asyncio.Event(), asyncio.Event()
+    among = book._tombstones.among
+
+    async def slowly(*given: Any) -> set[str]:
+        found = await among(*given)
+        looked.set()
+        await go_on.wait()
+        return found
+
+    monkeypatch.setattr(book._tombstones, "among", slowly)
+    writing = asyncio.create_task(
+        book.opt_out(WORKSPACE, NUMBERS[0], at=NOW, reason=BlacklistReason.UNSUBSCRIBED)
+    )
+    await looked.wait()
+    if erased_first:
+        await erasure.erase(WORKSPACE, NUMBERS[0], by="test")
+        # who asked may be gone: what was begun goes on
+        writing.cancel()
+        go_on.set()
+    else:
+        go_on.set()
+        assert await writing
+        await erasure.erase(WORKSPACE, NUMBERS[0], by="test")
+
+    await asyncio.gather(writing, return_exceptions=True)
+    await asyncio.gather(*db._running, return_exceptions=True)
     assert await db.collection("people").find({}).to_list(None) == []
 
 

@@ -118,3 +118,31 @@ def test_a_name_or_a_short_code_is_nobody_who_can_be_answered(
 def test_any_sender_is_a_number_or_none_and_never_an_error(text: str, country: str | None) -> None:
     found = read_sender(text, country)
     assert found is None or found.e164.startswith("+")
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "expected"),
+    [
+        ("06 12 34 56 78", "FR", "+33612345678"),
+        ("33612345678", "FR", "+33612345678"),
+        ("612345678", "FR", "+33612345678"),
+        ("+4915112345678", "FR", "+4915112345678"),
+        ("004915112345678", "FR", "+4915112345678"),
+        # in use in France, and written without the 0 that stands before every number of Germany
+        ("33612345678", "DE", "+33612345678"),
+        ("0151 12345678", "DE", "+4915112345678"),
+        ("447400123456", "DE", "+447400123456"),
+        # where no 0 stands before them, a number of that country comes first
+        ("612345678", "ES", "+34612345678"),
+        ("2025550173", "US", "+12025550173"),
+        ("3331234567", "IT", "+393331234567"),
+        ("393331234567", "IT", "+393331234567"),
+    ],
+)
+def test_a_number_of_ones_own_country_is_written_as_at_home(
+    text: str, country: str, expected: str
+) -> None:
+    number = read_number(text, country)
+
+    assert number is not None
+    assert number.e164 == expected

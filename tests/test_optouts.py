@@ -88,6 +88,24 @@ async def test_start_lifts_it_and_the_next_stop_lists_it_again(hearing: Hearing)
     assert said == [NOW, None, None, NOW + 3 * MINUTE]
 
 
+async def test_a_repeat_without_a_time_says_nothing(hearing: Hearing) -> None:
+    """Its own arrival would make it newer than what was said since."""
+    start, stop = (replace(reply(text), id=text) for text in ("START", "STOP"))
+    for minute, said in enumerate((start, stop)):
+        hearing.now = NOW + minute * MINUTE
+        await hearing.hear(said)
+
+    hearing.now = NOW + 9 * MINUTE
+    await hearing.hear(start, start)
+
+    entry = await hearing.entry()
+    assert entry is not None
+    assert entry.since == NOW + MINUTE
+    # of another source it is another one's
+    await hearing.hear(start, source=replace(SOURCE, id="s2"))
+    assert await hearing.entry() is None
+
+
 async def test_not_what_came_last_counts_but_what_was_said_last(hearing: Hearing) -> None:
     hearing.now = NOW + 60 * MINUTE
     for order in itertools.permutations(range(3)):

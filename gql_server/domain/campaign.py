@@ -57,14 +57,16 @@ class WantedAudience:
     after: str = ""
 
 
-def state_of(*, sent_at: datetime | None, waiting: int, now: datetime) -> CampaignState:
-    """SCHEDULED before `sent_at`, SENDING while messages wait, COMPLETED when none does.
+def state_of(
+    *, sent_at: datetime | None, waiting: int, now: datetime, filling: bool = False
+) -> CampaignState:
+    """SCHEDULED before `sent_at`, SENDING while messages wait or are still to come, COMPLETED when none does.
 
     A campaign without recipients has none that waits, so it is COMPLETED until some are added.
     """
     if sent_at is not None and sent_at > now:
         return CampaignState.SCHEDULED
-    return CampaignState.SENDING if waiting else CampaignState.COMPLETED
+    return CampaignState.SENDING if waiting or filling else CampaignState.COMPLETED
 
 
 def cost_of(*, parts: int, recipients: int, blacklisted: int, credits_per_part: float) -> float:

@@ -17,6 +17,13 @@ async def one(reads: Reads, campaign: str) -> WantedAudience | None:
     )
 
 
+async def count(reads: Reads, workspace: str) -> int:
+    """To how many campaigns of the workspace not all are added yet."""
+    query = {"filling": True, "workspace": workspace}
+    rows = await reads.find(COLLECTION, query, fields=["_id"], hint="filling")
+    return len(rows)
+
+
 async def filling(reads: Reads) -> list[tuple[str, str]]:
     """The campaigns, as (workspace, id), to which not all are added yet to whom they are made."""
     rows = await reads.find(COLLECTION, {"filling": True}, fields=["workspace"], hint="filling")

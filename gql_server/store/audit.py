@@ -29,6 +29,10 @@ class Action(StrEnum):
     CONTACTS_WATCHED = "CONTACTS_WATCHED"
     #: a file was made that holds them
     CONTACTS_EXPORTED = "CONTACTS_EXPORTED"
+    #: a number was put on the blacklist, or taken off it, or a removed contact was written to again, by hand
+    BLACKLIST_ADDED = "BLACKLIST_ADDED"
+    BLACKLIST_REMOVED = "BLACKLIST_REMOVED"
+    CONTACT_RESTORED = "CONTACT_RESTORED"
     KEY_CREATED = "KEY_CREATED"
     KEY_ROTATED = "KEY_ROTATED"
     KEY_REVOKED = "KEY_REVOKED"

@@ -220,8 +220,10 @@ class Model:
     def _find_bindings(self, doings: Sequence[Done], after: Picture, *, alone: bool) -> None:
         sure: dict[str, set[tuple[str, str]]] = {}
         perhaps: dict[str, set[tuple[str, str]]] = {}
+        calls: list[dict[str, set[str]]] = []
         for done in doings:
             if isinstance(done.deed, Bind):
+                calls.append({})
                 if done.answered:
                     assert done.answer.errors == []
                     assert done.answer.bound == len(done.deed.bindings)
@@ -231,14 +233,17 @@ class Model:
                         b.provider, b.provider_message_ids, self.messages[b.message].number
                     )
                     to.setdefault(b.message, set()).update((b.provider, key) for key in keys)
+                    calls[-1].setdefault(b.message, set()).update(keys)
         whole = set()
         for message, known in self.messages.items():
             kept = after.messages[message]
             certain, possible = sure.get(message, set()), perhaps.get(message, set())
             must = known.keys | {key for _, key in certain}
             assert must <= set(kept.keys) <= must | {key for _, key in possible}
+            # What is there beyond that is of calls that are there wholly.
+            named = [call.get(message, set()) for call in calls]
+            assert set(kept.keys) <= must.union(*(keys for keys in named if keys <= set(kept.keys)))
             if new := {key for _, key in possible} - must:
-                assert new <= set(kept.keys) or not new & set(kept.keys)
                 whole.add(new <= set(kept.keys))
             providers: set[str | None] = {provider for provider, _ in certain} or {known.bound_to}
             assert kept.message.bound_to in providers.union(provider for provider, _ in possible)

@@ -203,6 +203,36 @@ async def test_a_contact_that_is_deleted_is_gone_and_its_messages_stay(api: Api)
     assert (await made(api, NUMBERS[0]))["name"] is None
 
 
+async def test_an_attribute_may_have_any_name(api: Api) -> None:
+    names = ["$ref", "$id", "a.b", "$$", "\x00", "é"]
+    given = [{"name": name, "value": name} for name in names]
+
+    contact = await made(api, NUMBERS[0], attributes=given)
+
+    assert contact["attributes"] == given
+    assert (await contacts(api))["nodes"] == [contact]
+
+
+async def test_who_asked_for_no_more_is_shown_as_such_whoever_else_listed_him(api: Api) -> None:
+    assert (await barred(api, NUMBERS[0]))["reason"] == "MANUAL"
+    webhook = await api.new_source("generic")
+
+    reply = {"from": NUMBERS[0], "to": "36180", "text": "STOP"}
+    assert (await api.http.post(f"{webhook}/inbound", json=reply)).status_code == 200
+
+    assert [e["reason"] for e in (await blacklist(api))["nodes"]] == ["UNSUBSCRIBED"]
+
+
+async def test_what_is_done_by_hand_to_the_blacklist_is_written_down_without_a_number(
+    api: Api,
+) -> None:
+    entry = await barred(api, NUMBERS[0])
+    await act(api, "removeFromBlacklist", {"id": entry["id"]}, "removedId")
+
+    entries = await audit.of_workspace(api.db.latest, api.workspace, since=NOW, limit=10)
+    assert {Action.BLACKLIST_ADDED, Action.BLACKLIST_REMOVED} <= {e.done.action for e in entries}
+
+
 async def test_a_number_is_listed_once_and_taken_off_again(api: Api) -> None:
     contact = await made(api, NUMBERS[0])
     entry = await barred(api, NUMBERS[0])
