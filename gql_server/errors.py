@@ -94,3 +94,14 @@ class UserError:
     field: tuple[str, ...]
     code: str
     message: str
+
+
+class FileRefused(PublicError):
+    """A file that cannot be imported, or not any further: what is wrong is said of the file, never what stands in it.
+
+    `status` is HTTP's.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message, code)
+        self.status = status
