@@ -23,6 +23,11 @@
 * buses          which there are, and need
 * erasure        a person is forgotten        * retention old messages go
 * erasures       those that a server has begun
+* recipients     files in over HTTP           * doors    who asks, how a refusal is told
+* imports        a file comes in, and on       * destinations  where its people go
+* files          a file is read as it comes    * enrolment  recipients become messages
+* tabular        tables, CSV                   * objects  NDJSON
+* lines          text, cut                     * decoding, unpacking  encodings, gzip
 * people         contacts and the blacklist   * hygiene  what receipts say of numbers
 * domain/        what the words mean          * providers/  their words, ours
 * store/         one file per collection      * database, embedded  Mongo, opened; Mongo, brought along

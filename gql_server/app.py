@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gql_server import embedded, health
+from gql_server import embedded, health, recipients
 from gql_server.compression import Compression
 from gql_server.connections import connections_of
 from gql_server.database import Database, open_database
@@ -150,6 +150,11 @@ def _routes(graphql: Endpoint) -> list[BaseRoute]:
         # Not a Mount: it misses the websocket path.
         Route("/graphql", graphql),
         WebSocketRoute("/graphql", graphql),
+        Route("/campaigns/{campaign}/recipients", recipients.import_recipients, methods=["POST"]),
+        Route("/contacts", recipients.import_contacts, methods=["POST"]),
+        Route("/imports", recipients.show_import, methods=["GET"]),
+        Route("/imports/{import}", recipients.show_import, methods=["GET"]),
+        Route("/imports/{import}/refused.csv", recipients.show_refused, methods=["GET"]),
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", _ready, methods=["GET"]),
         Route("/metrics", health.metrics, methods=["GET"]),

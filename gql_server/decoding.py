@@ -69,7 +69,7 @@ def named(encoding: str) -> str:
     if wanted in ("latin1", "latin9"):
         return "iso-8859-1" if wanted == "latin1" else "iso-8859-15"
     raise FileRefused(
-        "INVALID_PARAMETER", f"encoding: not known; those that are: {', '.join(ENCODINGS)}."
+        "BAD_USER_INPUT", f"encoding: not known; those that are: {', '.join(ENCODINGS)}."
     )
 
 
@@ -125,7 +125,7 @@ class Decoding:
                     self._use(self.encoding)
         if self.encoding is not None:
             held, self._held = self._held, b""
-            return self._decoder.decode(held, final=final)  # type: ignore[arg-type]
+            return self._decoder.decode(held, final=final)
         first = _NOT_ASCII.search(self._held)
         if first is None:
             held, self._held = self._held, b""

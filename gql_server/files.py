@@ -4,16 +4,17 @@ Nothing here waits for anything: pieces are fed in, and blocks of rows are taken
 second's work. What is held is a piece, a line and what is looked at of the beginning, however long the file is.
 """
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gql_server.decoding import Decoding
 from gql_server.domain.columns import Column
 from gql_server.errors import FileRefused
-from gql_server.lines import LONGEST_LINE, Block, Lines, Parser
+from gql_server.lines import LONGEST_LINE, NOTHING_MORE, Block, Lines, Parsed, Parser, Row
 from gql_server.objects import Objects
-from gql_server.tabular import Table, TableOptions
+from gql_server.tabular import Table
 from gql_server.unpacking import GZIP, Gzip, Plain, Unpacking
 
 LARGEST = 1024 * 1024 * 1024
@@ -43,6 +44,7 @@ class Options:
     packed: bool = False
     delimiter: str | None = None
     titled: bool | None = None
+    #: what its columns, or the members of its objects, are called; of a table also their places, from 1
     columns: Mapping[Column, str] = field(default_factory=dict)
 
     def words(self) -> str:
@@ -51,12 +53,31 @@ class Options:
         return f"{self.format} {self.encoding} {self.delimiter!r} {self.titled} {columns}"
 
 
+class _Verbatim:
+    """A parser that does not look at its lines."""
+
+    def parse(self, lines: Sequence[str | None], first: int, *, final: bool) -> Parsed:
+        """The lines."""
+        rows = [Row(first + place, [line], NOTHING_MORE) for place, line in enumerate(lines)]
+        return Parsed(len(lines), rows)
+
+
 class FileReader:
     """Reads one file. Feed it until there is a block to be taken, or until it has ended."""
 
-    def __init__(self, options: Options, *, key: bytes, most_lines: int) -> None:
-        """`key`: of the digests (see `Lines`)."""
+    def __init__(
+        self,
+        options: Options,
+        wanted: Collection[Column],
+        *,
+        key: bytes,
+        most_lines: int,
+        with_others: bool = False,
+    ) -> None:
+        """`wanted`: what is read; `with_others`: all other columns, too. `key`: of the digests (see `Lines`)."""
         self._options = options
+        self._wanted = wanted
+        self._with_others = with_others
         self._most_lines = most_lines
         self._packed: Unpacking | None = Gzip() if options.packed else None
         self._begin = b""
@@ -66,6 +87,13 @@ class FileReader:
         self._size = 0
         self._fed_all = False
         self._decoded_all = False
+
+    @classmethod
+    def verbatim(cls, options: Options) -> "FileReader":
+        """One that gives each line as it stands, in the first place of a row."""
+        reader = cls(options, (), key=b"", most_lines=sys.maxsize)
+        reader._parser = _Verbatim()
+        return reader
 
     @property
     def understood(self) -> bool:
@@ -86,11 +114,6 @@ class FileReader:
     def digest(self) -> bytes:
         """Of these lines."""
         return self._lines.digest
-
-    @property
-    def titles(self) -> Sequence[str]:
-        """What stands above the columns; nothing where nothing does."""
-        return self._parser.titles if isinstance(self._parser, Table) else ()
 
     def feed(self, piece: bytes) -> None:
         """The next bytes, as they are sent."""
@@ -131,10 +154,18 @@ class FileReader:
         format_ = options.format
         if format_ is None:
             format_ = Format.NDJSON if head.lstrip()[:1] in ("{", "[") else Format.CSV
+        whole = whole and not self._lines.too_long
         if format_ is Format.NDJSON:
-            return Objects(head, options.columns, whole=whole and not self._lines.too_long)
-        table = TableOptions(options.delimiter, options.titled, options.columns)
-        return Table(head, table, whole=whole and not self._lines.too_long)
+            return Objects(head, self._wanted, options.columns, whole=whole)
+        return Table(
+            head,
+            self._wanted,
+            options.columns,
+            whole=whole,
+            delimiter=options.delimiter,
+            titled=options.titled,
+            with_others=self._with_others,
+        )
 
     def take(self) -> Block | None:
         """The next rows; None: more has to be fed first, or it has ended.
@@ -146,9 +177,7 @@ class FileReader:
             while self._lines.waiting < AT_ONCE and self._lines.size < ENOUGH and self._more():
                 pass
             if not self._lines.waiting or not (
-                self._decoded_all
-                or self._lines.waiting >= AT_ONCE
-                or self._lines.size >= ENOUGH
+                self._decoded_all or self._lines.waiting >= AT_ONCE or self._lines.size >= ENOUGH
             ):
                 return None
             block = self._lines.take(AT_ONCE, self._parser)

@@ -5,7 +5,7 @@ digest of them says whether they are the same ones.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -27,8 +27,11 @@ class Row:
     line: int
     #: what stands in it, by `Column`, in their order
     values: Sequence[str | None]
-    #: all that stands in it, as it stands there
-    cells: Sequence[str]
+    #: what else stands in it, by its title
+    more: Mapping[str, str]
+
+
+NOTHING_MORE: Mapping[str, str] = {}
 
 
 @dataclass(slots=True)
@@ -101,16 +104,14 @@ class Lines:
         """More of it."""
         self._text += text
         self.waiting += text.count("\n")
-        if not self.waiting and len(self._text) > LONGEST_LINE:
-            self.too_long = True
-            self._hash.update(_bytes(self._text))
-            self._text = ""
+        self._drop()
 
     def end(self) -> None:
         """There is no more. The last line needs no LF."""
         # The mark by which DOS ended a file.
         self._text = self._text.removesuffix("\x1a")
-        if (self._text and not self._text.endswith("\n")) or self.too_long:
+        begun = not self._text.endswith("\n") if self._text else self.too_long
+        if begun:
             self._text += "\n"
             self.waiting += 1
         self._ended = True
@@ -149,6 +150,14 @@ class Lines:
         self.waiting -= count
         self.count += count
         self.too_long = False
+        self._drop()
+
+    def _drop(self) -> None:
+        """Keep nothing of the line that comes next where it is too long before it has ended."""
+        if not self.waiting and len(self._text) > LONGEST_LINE:
+            self.too_long = True
+            self._hash.update(_bytes(self._text))
+            self._text = ""
 
 
 def _bytes(text: str) -> bytes:

@@ -106,6 +106,8 @@ def _code(digits: str) -> _Code | None:
     if regions is None:
         return None
     known = PhoneMetadata.metadata_for_region_or_calling_code(int(digits), regions[0])
+    assert known is not None
+    assert known.general_desc is not None
     prefix = known.national_prefix_for_parsing
     return _Code(
         region=regions[0] if len(regions) == 1 else None,

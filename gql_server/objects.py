@@ -1,22 +1,28 @@
 """People one a line as JSON (NDJSON): an object each, its names those of the API, or what a column may be called."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from gql_server.domain.columns import PLACE, Column, bare, meaning
 from gql_server.errors import FileRefused
-from gql_server.lines import LONGEST_LINE, Parsed, Row, is_text
+from gql_server.lines import LONGEST_LINE, NOTHING_MORE, Parsed, Row, is_text
 
+ATTRIBUTES = "attributes"
+"""The name of the member that holds what else is said, by name."""
 MOST_REMEMBERED = 1000
 """Names of members whose meaning is remembered."""
+
+_LISTS = (Column.PROVIDER_MESSAGE_IDS, Column.GROUPS)
 
 
 class Objects:
     """A parser of lines, once the first one is known."""
 
-    def __init__(self, head: str, names: Mapping[Column, str], *, whole: bool) -> None:
-        """`names`: what the sender says that members are called.
+    def __init__(
+        self, head: str, wanted: Collection[Column], given: Mapping[Column, str], *, whole: bool
+    ) -> None:
+        """`head`: how they begin; `whole`: that is all. `given`: what the sender says that members are called.
 
         :raises FileRefused: these are no objects, or not one a line.
         """
@@ -35,7 +41,8 @@ class Objects:
                 "UNSUPPORTED_FORMAT",
                 "Each line is to be one JSON object; neither a list nor an object of several lines.",
             )
-        self._given = {bare(name): column for column, name in names.items()}
+        self._wanted = wanted
+        self._given = {bare(name): column for column, name in given.items()}
         self._known: dict[str, Column | None] = {}
 
     def parse(self, lines: Sequence[str | None], first: int, *, final: bool) -> Parsed:
@@ -47,14 +54,12 @@ class Objects:
                 parsed.refused.append((number, "TOO_LONG"))
             elif line and not line.isspace():
                 try:
-                    values = self._values(line)
+                    parsed.rows.append(self._row(number, line))
                 except _Wrong as error:
                     parsed.refused.append((number, str(error)))
-                else:
-                    parsed.rows.append(Row(number, values, (line,)))
         return parsed
 
-    def _values(self, line: str) -> list[str | None]:
+    def _row(self, number: int, line: str) -> Row:
         if not is_text(line):
             raise _Wrong("NO_TEXT")
         try:
@@ -64,23 +69,25 @@ class Objects:
         if not isinstance(found, dict):
             raise _Wrong("INVALID_JSON")
         values: list[str | None] = [None] * len(PLACE)
+        more = _attributes(found.get(ATTRIBUTES))
+        texts = [*more, *more.values()]
         for name, value in found.items():
             column = self._meaning(name)
             if column is None or value is None:
                 continue
             # The API's own name goes before what else it may be called.
             if values[PLACE[column]] is None or name == column.value:
-                text = _text(column, value)
-                if "\\" in line and not _can_be_kept(text):
-                    raise _Wrong("NO_TEXT")
-                values[PLACE[column]] = text
-        return values
+                text = values[PLACE[column]] = _text(column, value)
+                texts.append(text)
+        if "\\" in line and not all(map(_can_be_kept, texts)):
+            raise _Wrong("NO_TEXT")
+        return Row(number, values, more)
 
     def _meaning(self, name: str) -> Column | None:
         if name not in self._known:
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()
-            self._known[name] = self._given.get(bare(name)) or meaning(name)
+            self._known[name] = self._given.get(bare(name)) or meaning(name, self._wanted)
         return self._known[name]
 
 
@@ -89,15 +96,25 @@ class _Wrong(Exception):
 
 
 def _text(column: Column, value: Any) -> str:
-    if column is Column.PROVIDER_MESSAGE_IDS and isinstance(value, list):
+    if column in _LISTS and isinstance(value, list):
         if not all(isinstance(one, str) for one in value):
             raise _Wrong("INVALID_JSON")
+        if column is Column.GROUPS:
+            return "\n".join(value)
         if any(len(one.split()) != 1 for one in value):
             raise _Wrong("INVALID_ID")
         return " ".join(value)
     if isinstance(value, str):  # a number is such, too: see _Digits
         return value
     raise _Wrong("INVALID_JSON")
+
+
+def _attributes(value: Any) -> Mapping[str, str]:
+    if value is None:
+        return NOTHING_MORE
+    if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
+        raise _Wrong("INVALID_JSON")
+    return value
 
 
 def _can_be_kept(text: str) -> bool:

@@ -1,7 +1,7 @@
 """Campaigns and their recipients: made, changed, and bound to what the provider calls them."""
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,10 +10,9 @@ from gql_server.commit import Clock, Committer
 from gql_server.database import Database, Transaction
 from gql_server.domain import ids
 from gql_server.domain.campaign import Campaign, SmsType, state_of
-from gql_server.domain.message import registered
 from gql_server.domain.receipt import to_milliseconds
-from gql_server.domain.status import DeliveryStatus
-from gql_server.errors import MessagesExpired, UserError
+from gql_server.enrolment import Enrolled, enrol
+from gql_server.errors import FileRefused, MessagesExpired, UserError
 from gql_server.ingestion import Ingestion
 from gql_server.intake import (
     LONGEST_NAME,
@@ -21,9 +20,7 @@ from gql_server.intake import (
     Binding,
     NewRecipient,
     Wanted,
-    duplicate,
     erased_message,
-    erased_recipient,
     expired_message,
     key_taken,
     keys_of,
@@ -34,9 +31,8 @@ from gql_server.intake import (
 from gql_server.logs import kind, log
 from gql_server.parking import Parking
 from gql_server.plan import Plan
-from gql_server.store import blacklist, campaigns, messages
+from gql_server.store import campaigns, messages
 from gql_server.store.erased import Tombstones
-from gql_server.store.messages import NewMessage
 
 LONGEST_TEXT = 1600
 """Of an SMS: ten parts of GSM-7 and more than the operators carry."""
@@ -185,53 +181,12 @@ class Registration:
             if found.closed:
                 plan.result.errors = [_too_old("campaignId")]
                 return plan
-            # An erasure that is under way meets us at the campaign's positions, if not here.
-            erased = await self._tombstones.among(
-                tx, workspace, [item.number.e164 for item in wanted]
+            enrolled = await enrol(
+                tx, plan, found, wanted, tombstones=self._tombstones, clock=self._clock
             )
-            there = await messages.recipients_among(
-                tx, found.id, [item.number.e164 for item in wanted]
-            )
-            taken = await messages.kept_by_key(
-                tx, workspace, [key for item in wanted for key in item.keys]
-            )
-            new: list[Wanted] = []
-            for item in wanted:
-                if item.number.e164 in erased:
-                    plan.result.errors.append(erased_recipient(item.index))
-                elif item.number.e164 in there:
-                    plan.result.errors.append(duplicate(item.index))
-                elif any(key in taken for key in item.keys):
-                    plan.result.errors.append(
-                        key_taken(("recipients", str(item.index), "providerMessageIds"))
-                    )
-                else:
-                    new.append(item)
+            plan.result.errors += enrolled.errors
             plan.result.errors.sort(key=lambda error: int(error.field[1]))
-            if not new:
-                return plan
-            first = await campaigns.take_positions(tx, found.id, len(new))
-            blacklisted = await blacklist.among(tx, workspace, [item.number.e164 for item in new])
-            now = to_milliseconds(self._clock())
-            draft = plan.of(workspace, found.id)
-            for position, item in enumerate(new, start=first):
-                message = NewMessage(
-                    id=ids.message_id(found.id, position),
-                    workspace=workspace,
-                    recipient=item.number.e164,
-                    name=item.name,
-                    country=item.number.country,
-                    bound_to=item.provider,
-                    keys=item.keys,
-                    history=registered(
-                        DeliveryStatus.BLACKLISTED
-                        if item.number.e164 in blacklisted
-                        else DeliveryStatus.WAITING,
-                        now,
-                    ),
-                )
-                draft.add(message)
-                plan.result.messages.append(message.id)
+            plan.result.messages += enrolled.messages
             return plan
 
         with self._parking.minded():
@@ -240,6 +195,38 @@ class Registration:
             keys = [key for item in wanted for key in item.keys]
             await self._join(workspace, added.messages, keys)
         return added
+
+    async def enrol(
+        self,
+        workspace: str,
+        campaign: str,
+        wanted: Sequence[Wanted],
+        note: Callable[[Transaction, Enrolled], Awaitable[None]],
+    ) -> Enrolled:
+        """The same of those that were read already; `note` writes down in the same transaction what became of them.
+
+        :raises FileRefused: the workspace has none of this id, or it is too old for more recipients.
+        :raises Overloaded: the database did not commit it in time; perhaps it did, but the answer was lost.
+        """
+
+        async def prepare(tx: Transaction) -> Plan[Enrolled]:
+            plan = Plan(Enrolled())
+            found = await campaigns.one(tx, workspace, campaign)
+            if found is None or found.closed:
+                why = _no_campaign("id") if found is None else _too_old("id")
+                raise FileRefused(why.code, why.message, 404 if found is None else 410)
+            plan.result = await enrol(
+                tx, plan, found, wanted, tombstones=self._tombstones, clock=self._clock
+            )
+            await note(tx, plan.result)
+            return plan
+
+        with self._parking.minded():
+            enrolled = await self._committer.commit(prepare)
+        if enrolled.messages:
+            keys = [key for item in wanted for key in item.keys]
+            await self._join(workspace, enrolled.messages, keys)
+        return enrolled
 
     async def bind(self, workspace: str, bindings: Sequence[Binding]) -> Bound:
         """Note what providers call messages; receipts that came under those names are applied at once."""

@@ -17,6 +17,7 @@ from gql_server.erasure import Erasure
 from gql_server.erasures import Erasures
 from gql_server.events import Events
 from gql_server.expiry import Expiry
+from gql_server.imports import Imports
 from gql_server.ingestion import Ingestion
 from gql_server.jobs import Jobs
 from gql_server.key_hash import KeyHashes
@@ -49,6 +50,7 @@ class Services:
     registration: Registration
     erasures: Erasures
     people: People
+    imports: Imports
     live: Live
     connections: Connections
     events: Events
@@ -105,6 +107,13 @@ async def running(
         registration=registration,
         erasures=Erasures(Erasure(db, committer, clock=clock)),
         people=People(db, clock=clock),
+        imports=Imports(
+            db,
+            ours.secret,
+            clock=clock,
+            most_lines=settings.most_import_lines,
+            most_at_once=settings.most_imports,
+        ),
         live=live,
         connections=connections,
         events=events,

@@ -1,19 +1,19 @@
 """Tables as text: lines of cells with something in between, as spreadsheets and databases write them (CSV).
 
-What stands between the cells is found out, what the columns mean too. A cell in quotes may hold line ends. Where a quote
-is opened and never closed, the line that it stands in is refused, and reading goes on with the next one, lest one slip
-of the keyboard swallow the rest of the file.
+What stands between the cells is found out, what the columns mean too. A cell in quotes may hold line ends. Where a
+quote is opened and never closed, the line that it stands in is refused, and reading goes on with the next one, lest one
+slip of the keyboard swallow the rest of the file.
 """
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import islice
 
 from gql_server.domain.cells import may_be_number
-from gql_server.domain.columns import Column, Columns, columns_of
+from gql_server.domain.columns import PLACE, Column, Columns, columns_of
 from gql_server.errors import FileRefused
-from gql_server.lines import LONGEST_LINE, Parsed, Row, is_text
+from gql_server.lines import LONGEST_LINE, NOTHING_MORE, Parsed, Row, is_text
 
 DELIMITERS = (",", ";", "\t", "|")
 """Those that are told from each other; any other may be named."""
@@ -23,16 +23,9 @@ MOST_LINES = 50
 """Lines of one record: an address in a cell has some."""
 MOST_COLUMNS = 500
 
+_GROUPS = PLACE[Column.GROUPS]
+_BETWEEN_GROUPS = re.compile("[,;|]")
 _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|"}
-
-
-@dataclass(frozen=True, slots=True)
-class TableOptions:
-    """What a sender says of his table; None, or nothing: it is found out."""
-
-    delimiter: str | None = None
-    titled: bool | None = None
-    columns: Mapping[Column, str] = field(default_factory=dict)
 
 
 def delimiter_of(text: str) -> str:
@@ -43,7 +36,7 @@ def delimiter_of(text: str) -> str:
     found = _NAMED.get(text.strip().lower(), text)
     if len(found) != 1 or found in '"\r\n\0' or found.isalnum() or found == "+":
         raise FileRefused(
-            "INVALID_PARAMETER", "delimiter: one character, or tab; neither a letter nor a quote."
+            "BAD_USER_INPUT", "delimiter: one character, or tab; neither a letter nor a quote."
         )
     return found
 
@@ -51,8 +44,20 @@ def delimiter_of(text: str) -> str:
 class Table:
     """A parser of lines, once the first lines of the table are known."""
 
-    def __init__(self, head: str, options: TableOptions, *, whole: bool) -> None:
-        """`head`: how the table begins; `whole`: that is all of it.
+    def __init__(
+        self,
+        head: str,
+        wanted: Collection[Column],
+        given: Mapping[Column, str],
+        *,
+        whole: bool,
+        delimiter: str | None = None,
+        titled: bool | None = None,
+        with_others: bool = False,
+    ) -> None:
+        """`head`: how the table begins; `whole`: that is all of it. What else is given is not found out.
+
+        `with_others`: what stands in columns that are not wanted is kept by their titles.
 
         :raises FileRefused: no table with a column of numbers.
         """
@@ -64,7 +69,7 @@ class Table:
         self._passed = 1 if len(stated) == 1 else 0
         lines = lines[self._passed :]
         _refuse_other_text(lines, whole=whole)
-        self.delimiter = options.delimiter or (stated if self._passed else _delimiter(lines))
+        self.delimiter = delimiter or (stated if self._passed else _delimiter(lines, wanted))
         """What stands between cells."""
         place, titles = next(_rows(lines, self.delimiter), (0, None))
         if titles is None:
@@ -72,11 +77,10 @@ class Table:
         if len(titles) > MOST_COLUMNS:
             raise FileRefused("TOO_MANY_COLUMNS", f"A table has at most {MOST_COLUMNS} columns.")
         self.columns: Columns = columns_of(
-            titles, options.columns, titled=options.titled, is_number=may_be_number
+            titles, wanted, given, titled=titled, is_number=may_be_number
         )
         """What they mean."""
-        self.titles: Sequence[str] = titles if self.columns.titled else ()
-        """The first row, where it is titles."""
+        self._others = tuple(self.columns.others.items()) if with_others else ()
         self._titles_at = self._passed + place + 1 if self.columns.titled else 0
 
     def parse(self, lines: Sequence[str | None], first: int, *, final: bool) -> Parsed:
@@ -112,8 +116,19 @@ class Table:
                 values = [
                     cells[place] if place is not None and place < have else None for place in places
                 ]
-                parsed.rows.append(Row(number, values, cells))
+                if (groups := values[_GROUPS]) is not None:
+                    values[_GROUPS] = _BETWEEN_GROUPS.sub("\n", groups)
+                parsed.rows.append(
+                    Row(number, values, self._more(cells) if self._others else NOTHING_MORE)
+                )
         return parsed
+
+    def _more(self, cells: Sequence[str]) -> Mapping[str, str]:
+        return {
+            title: text
+            for place, title in self._others
+            if place < len(cells) and (text := cells[place].strip())
+        }
 
 
 def _quoted(
@@ -143,7 +158,9 @@ def _quoted(
 def _cells(text: str, delimiter: str) -> list[str] | None:
     try:
         # As long as the text is one record, this reads one.
-        return next(csv.reader(iter((text,)), delimiter=delimiter, skipinitialspace=True, strict=True))
+        return next(
+            csv.reader(iter((text,)), delimiter=delimiter, skipinitialspace=True, strict=True)
+        )
     except (csv.Error, StopIteration):
         return None
 
@@ -158,7 +175,7 @@ def _rows(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, list[str]
         place += used
 
 
-def _delimiter(lines: Sequence[str]) -> str:
+def _delimiter(lines: Sequence[str], wanted: Collection[Column]) -> str:
     """That by which the rows are most alike; one of which the titles can be understood goes first."""
     best: tuple[tuple[bool, float, int], str] = ((False, 0.0, 1), DELIMITERS[0])
     for delimiter in DELIMITERS:
@@ -167,16 +184,16 @@ def _delimiter(lines: Sequence[str]) -> str:
             continue
         width = len(rows[0])
         alike = sum(len(row) == width for row in rows) / len(rows)
-        score = (_has_numbers(rows[0]), alike, width)
+        score = (_has_numbers(rows[0], wanted), alike, width)
         if score > best[0]:
             best = score, delimiter
     return best[1]
 
 
-def _has_numbers(first: Sequence[str]) -> bool:
+def _has_numbers(first: Sequence[str], wanted: Collection[Column]) -> bool:
     """Whether a column of numbers can be told, be it by its title."""
     try:
-        columns_of(first, {}, titled=None, is_number=may_be_number)
+        columns_of(first, wanted, {}, titled=None, is_number=may_be_number)
     except FileRefused as error:
         return error.code == "AMBIGUOUS_COLUMN"
     return True

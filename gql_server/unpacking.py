@@ -1,7 +1,7 @@
 """Files that are packed by gzip, and files that are not: taken in as they come, given out in pieces of a bounded size.
 
-A few kilobytes may unpack to gigabytes. So nothing is unpacked before somebody asks for it, and what unpacks to far more
-than any list of people does is refused once that is seen.
+A few kilobytes may unpack to gigabytes. So nothing is unpacked before somebody asks for it, and what unpacks to far
+more than any list of people does is refused once that is seen.
 """
 
 import zlib

@@ -1,6 +1,6 @@
 """What the columns of a list of people mean, by the words that stand above them, in the languages of those who send."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -17,6 +17,7 @@ class Column(StrEnum):
     LAST_NAME = "lastName"
     PROVIDER = "provider"
     PROVIDER_MESSAGE_IDS = "providerMessageIds"
+    GROUPS = "groups"
 
 
 IsNumber = Callable[[str], bool]
@@ -26,31 +27,55 @@ PLACE: Mapping[Column, int] = {column: place for place, column in enumerate(Colu
 
 _NUMBERS = (
     # The first kind that is there is it: of a mobile and a fixed line the mobile gets SMS.
-    "number msisdn e164 recipient destinataire empfanger destinatario destination to",
-    "mobile mobilenumber mobilephone mobilephonenumber cell cellphone cellnumber cellular gsm gsmnumber handy handynummer "
-    "handynr mobil mobilnummer mobilnr mobiltelefon mobiel mobielnummer mobieltje portable telportable telephoneportable "
-    "telephonemobile telmobile numeromobile numerodemobile numeroportable numerodeportable nmobile ndemobile nomobile nodemobile movil "
-    "telefonomovil numeromovil numerodemovil celular telefonocelular numerodecelular cellulare telefonocellulare "
-    "numerocellulare numerodicellulare telemovel numerodetelemovel komorka telefonkomorkowy smsnumber numerosms sms "
-    "手机 手机号 手机号码 携帯 携帯番号 携帯電話 мобильный мобильныйтелефон",
-    "phone phonenumber telephone telephonenumber tel telno telnr telnumber numero numerodetelephone numerotelephone "
-    "numerodetel ntelephone ntel ndetelephone ndetel notelephone notel nodetelephone nodetel telefon telefonnummer telefonnr rufnummer nummer telefono "
-    "numerodetelefono numerotelefono numeroditelefono telefone numerodetelefone telefoon telefoonnummer telefoonnr "
-    "numertelefonu nrtelefonu numer telefonszam numara telefonnumarasi puhelin puhelinnumero телефон номер "
-    "номертелефона 电话 电话号码 電話 電話番号 전화번호 هاتف",
+    """
+    number msisdn e164 recipient destinataire empfanger destinatario destination to
+    """,
+    """
+    mobile mobilenumber mobilephone mobilephonenumber cell cellphone cellnumber cellular gsm gsmnumber smsnumber sms
+    portable telportable telephoneportable telephonemobile telmobile numeromobile numerodemobile numeroportable
+    numerodeportable nmobile ndemobile nomobile nodemobile numerosms
+    handy handynummer handynr mobil mobilnummer mobilnr mobiltelefon
+    mobiel mobielnummer mobieltje
+    movil telefonomovil numeromovil numerodemovil celular telefonocelular numerodecelular
+    cellulare telefonocellulare numerocellulare numerodicellulare
+    telemovel numerodetelemovel komorka telefonkomorkowy
+    手机 手机号 手机号码 携帯 携帯番号 携帯電話 мобильный мобильныйтелефон
+    """,
+    """
+    phone phonenumber telephone telephonenumber tel telno telnr telnumber
+    numero numerodetelephone numerotelephone numerodetel ntelephone ntel ndetelephone ndetel notelephone notel
+    nodetelephone nodetel
+    telefon telefonnummer telefonnr rufnummer nummer telefoon telefoonnummer telefoonnr
+    telefono numerodetelefono numerotelefono numeroditelefono telefone numerodetelefone
+    numertelefonu nrtelefonu numer telefonszam numara telefonnumarasi puhelin puhelinnumero
+    телефон номер номертелефона 电话 电话号码 電話 電話番号 전화번호 هاتف
+    """,
 )
 _OTHERS: Mapping[Column, str] = {
-    Column.NAME: "name fullname displayname contact contactname customer customername nom nomcomplet nometprenom prenomnom "
-    "nomprenom nomducontact nombre nombrecompleto nombreyapellidos nome nomecompleto nomeecognome nominativo naam "
-    "volledigenaam vollername namevorname nazwa imieinazwisko имя фио 姓名 名前 氏名 이름 اسم",
+    Column.NAME: """
+    name fullname displayname contact contactname customer customername
+    nom nomcomplet nometprenom prenomnom nomprenom nomducontact
+    nombre nombrecompleto nombreyapellidos nome nomecompleto nomeecognome nominativo
+    naam volledigenaam vollername namevorname nazwa imieinazwisko
+    имя фио 姓名 名前 氏名 이름 اسم
+    """,
     Column.FIRST_NAME: "firstname givenname forename prenom vorname voornaam imie primeironome nombredepila",
-    Column.LAST_NAME: "lastname surname familyname nomdefamille nachname familienname zuname apellido apellidos cognome "
-    "sobrenome apelido achternaam nazwisko фамилия",
+    Column.LAST_NAME: """
+    lastname surname familyname nomdefamille nachname familienname zuname apellido apellidos cognome sobrenome apelido
+    achternaam nazwisko фамилия
+    """,
     Column.PROVIDER: "provider",
     Column.PROVIDER_MESSAGE_IDS: "providermessageids providermessageid messageid messageids smsid",
+    Column.GROUPS: """
+    group groups list lists tag tags label labels segment segments groupe groupes liste listes etiquettes
+    gruppe gruppen listen grupo grupos lista listas etiquetas gruppo gruppi groep groepen lijst lijsten grupa grupy
+    группа группы 组 グループ
+    """,
 }
 _KINDS: Mapping[str, tuple[Column, int]] = {
-    **{word: (Column.NUMBER, kind) for kind, words in enumerate(_NUMBERS) for word in words.split()},
+    **{
+        word: (Column.NUMBER, kind) for kind, words in enumerate(_NUMBERS) for word in words.split()
+    },
     **{word: (column, 0) for column, words in _OTHERS.items() for word in words.split()},
 }
 
@@ -60,10 +85,10 @@ def bare(title: str) -> str:
     return "".join(c for c in folded(title) if c.isalnum())
 
 
-def meaning(title: str) -> Column | None:
-    """What stands under this title, or under this name in JSON; None where we do not know."""
+def meaning(title: str, wanted: Collection[Column]) -> Column | None:
+    """Which of the wanted things stands under this title, or under this name in JSON; None where we do not know."""
     found = _KINDS.get(bare(title))
-    return found[0] if found is not None else None
+    return found[0] if found is not None and found[0] in wanted else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +96,8 @@ class Columns:
     """Where each thing stands in a row of a table: the place of each `Column`, from 0, None where there is none."""
 
     places: tuple[int | None, ...]
+    #: all other columns that have a title, by their places
+    others: Mapping[int, str]
     #: how many columns there are
     width: int
     #: whether the first row is titles
@@ -82,20 +109,25 @@ class Columns:
 
 
 def columns_of(
-    first: Sequence[str], given: Mapping[Column, str], *, titled: bool | None, is_number: IsNumber
+    first: Sequence[str],
+    wanted: Collection[Column],
+    given: Mapping[Column, str],
+    *,
+    titled: bool | None,
+    is_number: IsNumber,
 ) -> Columns:
-    """What the columns of a table are whose first row this is.
+    """What the columns of a table are whose first row this is, as far as they are wanted.
 
     `given`: what the sender says, a title or a number from 1; `titled`: whether the first row is titles, None where he
     does not say; `is_number`: whether a cell can be a phone number.
 
     :raises FileRefused: no column of numbers can be told, or one that is given is not there.
     """
-    found = _by_titles(first) if titled is not False else {}
+    found = _by_titles(first, wanted) if titled is not False else {}
     if titled is None:
         titled = bool(found) or _is_titled(first, given, is_number)
     if not titled and Column.NUMBER not in given:
-        found = _without_titles(first, is_number)
+        found = _without_titles(first, wanted, is_number)
     for column, title in given.items():
         found[column] = [_place(column, title, first)]
     if len(found.get(Column.NUMBER, ())) > 1:
@@ -106,12 +138,18 @@ def columns_of(
     if not found.get(Column.NUMBER):
         raise FileRefused(
             "MISSING_COLUMN",
-            f"None of the {len(first)} columns is called number, mobile, phone or alike: say which one has the numbers, "
-            "by its title or its place: ?number=2",
+            f"None of the {len(first)} columns is called number, mobile, phone or alike: say which one has the "
+            "numbers, by its title or its place: ?number=2",
         )
     # Of two names the first one.
-    places = tuple((found.get(column) or [None])[0] for column in Column)
-    return Columns(places, len(first), titled)
+    places = tuple(found[column][0] if found.get(column) else None for column in Column)
+    used = {place for place in places if place is not None}
+    others = {
+        place: title.strip()
+        for place, title in enumerate(first)
+        if titled and place not in used and title.strip()
+    }
+    return Columns(places, others, len(first), titled)
 
 
 def full_name(name: str | None, first: str | None, last: str | None) -> str | None:
@@ -122,14 +160,15 @@ def full_name(name: str | None, first: str | None, last: str | None) -> str | No
     return " ".join(part for part in parts if part) or None
 
 
-def _by_titles(first: Sequence[str]) -> dict[Column, list[int]]:
+def _by_titles(first: Sequence[str], wanted: Collection[Column]) -> dict[Column, list[int]]:
     kinds: dict[tuple[Column, int], list[int]] = {}
     for place, title in enumerate(first):
-        if (kind := _KINDS.get(bare(title))) is not None:
+        kind = _KINDS.get(bare(title))
+        if kind is not None and kind[0] in wanted:
             kinds.setdefault(kind, []).append(place)
     found: dict[Column, list[int]] = {}
-    for column, kind in sorted(kinds, key=lambda one: one[1]):
-        found.setdefault(column, kinds[column, kind])
+    for one in sorted(kinds, key=lambda one: one[1]):
+        found.setdefault(one[0], kinds[one])
     return found
 
 
@@ -142,11 +181,13 @@ def _is_titled(first: Sequence[str], given: Mapping[Column, str], is_number: IsN
     return number is not None and not is_number(first[number - 1])
 
 
-def _without_titles(first: Sequence[str], is_number: IsNumber) -> dict[Column, list[int]]:
+def _without_titles(
+    first: Sequence[str], wanted: Collection[Column], is_number: IsNumber
+) -> dict[Column, list[int]]:
     """Of a table without titles the numbers are known by themselves, and beside one column of them stands a name."""
     numbers = [place for place, cell in enumerate(first) if is_number(cell)]
     found = {Column.NUMBER: numbers}
-    if len(first) == 2 and len(numbers) == 1:
+    if len(first) == 2 and len(numbers) == 1 and Column.NAME in wanted:
         found[Column.NAME] = [1 - numbers[0]]
     return found
 
