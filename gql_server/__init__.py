@@ -24,6 +24,11 @@
 * erasure        a person is forgotten        * retention old messages go
 * erasures       those that a server began    * optouts  STOP and START replies
 * enrolment      recipients, into messages   * audience who is written to again
+* recipients     files in over HTTP           * doors    who asks, how a refusal is told
+* imports        a file comes in, and on       * destinations  where its people go
+* files          a file is read as it comes
+* tabular        tables, CSV                   * objects  NDJSON
+* lines          text, cut                     * decoding, unpacking  encodings, gzip
 * people         contacts and the blacklist   * hygiene  what receipts say of numbers
 * reports        tables, asked for by HTTP    * downloads  and sent while they are made
 * report_table, people_tables   what is in them * exports  in which forms, and how many at once

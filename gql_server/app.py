@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gql_server import embedded, health, reports
+from gql_server import embedded, health, recipients, reports
 from gql_server.compression import Compression
 from gql_server.connections import connections_of
 from gql_server.database import Database, open_database
@@ -160,6 +160,11 @@ def _routes(graphql: Endpoint) -> list[BaseRoute]:
         Route("/campaigns/{campaign}/audience.{form}", reports.audience, methods=["GET"]),
         Route("/contacts.{form}", reports.contacts, methods=["GET"]),
         Route("/blacklist.{form}", reports.blacklist, methods=["GET"]),
+        Route("/campaigns/{campaign}/recipients", recipients.import_recipients, methods=["POST"]),
+        Route("/contacts", recipients.import_contacts, methods=["POST"]),
+        Route("/imports", recipients.show_import, methods=["GET"]),
+        Route("/imports/{import}", recipients.show_import, methods=["GET"]),
+        Route("/imports/{import}/refused.csv", recipients.show_refused, methods=["GET"]),
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", _ready, methods=["GET"]),
         Route("/metrics", health.metrics, methods=["GET"]),

@@ -12,6 +12,7 @@ from gql_server.app import connected, create_app
 from gql_server.cli_access import alerts_command, country_command, sources_app
 from gql_server.cli_audit import audit_trail
 from gql_server.cli_export import export_command
+from gql_server.cli_import import import_command
 from gql_server.cli_keys import keys_app
 from gql_server.cli_privacy import erase_command, retention_command
 from gql_server.cli_run import answering, clear_refusals, run, settings_of, zone_of
@@ -41,6 +42,7 @@ app.command("alerts")(alerts_command)
 app.command("country")(country_command)
 app.command("erase")(erase_command)
 app.command("retention")(retention_command)
+app.command("import")(import_command)
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one.")]

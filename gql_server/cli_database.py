@@ -61,7 +61,9 @@ async def committing(db: Database) -> AsyncIterator[Committer]:
     """A committer with a slot of its own."""
     slots = Slots(db, count=1)
     try:
-        yield Committer(db, nudge=lambda *_: None, clock=utc_now, slots=await slots.lease())
+        committer = Committer(db, nudge=lambda *_: None, clock=utc_now, slots=await slots.lease())
+        slots.start(committer.slots)
+        yield committer
     finally:
         await slots.close()
 

@@ -94,3 +94,52 @@ class UserError:
     field: tuple[str, ...]
     code: str
     message: str
+
+
+class FileRefused(PublicError):
+    """A file that cannot be imported, or not any further: what is wrong is said of the file, never what stands in it.
+
+    `status` is HTTP's.
+    """
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message, code)
+        self.status = status
+        self.import_id: str | None = None
+        """Of what is in of it, where something is."""
+
+
+class TooManyImports(PublicError):
+    """As many run as may at once, of this key or of this process."""
+
+    code = "TOO_MANY_IMPORTS"
+
+    def __init__(self, *, of_key: bool) -> None:
+        super().__init__(
+            "This key has too many imports at once; begin the next one when one has ended."
+            if of_key
+            else "There are too many imports at once; come again later."
+        )
+        self.of_key = of_key
+
+
+class ImportInProgress(PublicError):
+    """Somebody is at it: two at once would bring nothing in twice, but nobody could say what either has done."""
+
+    code = "IMPORT_IN_PROGRESS"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "An import under this Idempotency-Key is running. If it was cut off, send the file again in a few seconds."
+        )
+
+
+class KeyReused(PublicError):
+    """An idempotency key is one file's, into one place, read in one way."""
+
+    code = "IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used for another file, for other parameters, or for somewhere else."
+        )

@@ -1,11 +1,10 @@
 """What callers say of recipients and of providers' ids: read, checked, and refused in words. No database."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gql_server.errors import MessagesExpired, UserError
-from gql_server.numbers import Number, read_number
+from gql_server.numbers import Number, read_quickly
 from gql_server.providers import PROVIDERS
 from gql_server.store.messages import key_of
 
@@ -48,44 +47,55 @@ class Wanted:
     keys: tuple[str, ...]
 
 
+class Reading:
+    """Reads recipients of one registration: none of them may repeat another one's number or ids."""
+
+    def __init__(self, country: str | None = None) -> None:
+        """`country`: whose numbers may be written without their country code (see `read_number`)."""
+        self._country = country
+        self._numbers: set[str] = set()
+        self._keys: set[str] = set()
+
+    def read(self, index: int, recipient: NewRecipient) -> Wanted | UserError:
+        """One that can be registered, or what is wrong with it; `index` is its place in the input."""
+        number = read_quickly(recipient.number, self._country)
+        if number is None:
+            return UserError(
+                ("recipients", str(index), "number"),
+                "INVALID_NUMBER",
+                "This is no phone number; write it in international form, such as +33612345678.",
+            )
+        keys: list[str] = []
+        if recipient.provider is not None or recipient.provider_message_ids:
+            path = ("recipients", str(index))
+            provider = recipient.provider or ""
+            error = refused_ids(path, provider, recipient.provider_message_ids, empty=True)
+            if error:
+                return error
+            keys = keys_of(provider, recipient.provider_message_ids, number.e164)
+        if number.e164 in self._numbers:
+            return duplicate(index)
+        if keys and not self._keys.isdisjoint(keys):
+            return key_taken(("recipients", str(index), "providerMessageIds"))
+        self._numbers.add(number.e164)
+        self._keys.update(keys)
+        name = (recipient.name or "").strip()[:LONGEST_NAME] or None
+        return Wanted(index, number, name, recipient.provider, tuple(keys))
+
+
 def read_recipients(
     recipients: Sequence[NewRecipient],
 ) -> tuple[list[Wanted], list[UserError]]:
     """Those that can be registered, and what is wrong with the others, the input's own repeats included."""
+    reading = Reading()
     wanted: list[Wanted] = []
     refused: list[UserError] = []
-    seen_numbers: Counter[str] = Counter()
-    seen_keys: set[str] = set()
     for index, recipient in enumerate(recipients):
-        path = ("recipients", str(index))
-        number = read_number(recipient.number)
-        if number is None:
-            refused.append(
-                UserError(
-                    (*path, "number"),
-                    "INVALID_NUMBER",
-                    "This is no phone number; write it in international form, such as +33612345678.",
-                )
-            )
-            continue
-        keys: list[str] = []
-        if recipient.provider is not None or recipient.provider_message_ids:
-            provider = recipient.provider or ""
-            error = refused_ids(path, provider, recipient.provider_message_ids, empty=True)
-            if error:
-                refused.append(error)
-                continue
-            keys = keys_of(provider, recipient.provider_message_ids, number.e164)
-        if seen_numbers[number.e164]:
-            refused.append(duplicate(index))
-            continue
-        if seen_keys.intersection(keys):
-            refused.append(key_taken((*path, "providerMessageIds")))
-            continue
-        seen_numbers[number.e164] += 1
-        seen_keys.update(keys)
-        name = (recipient.name or "").strip()[:LONGEST_NAME] or None
-        wanted.append(Wanted(index, number, name, recipient.provider, tuple(keys)))
+        read = reading.read(index, recipient)
+        if isinstance(read, UserError):
+            refused.append(read)
+        else:
+            wanted.append(read)
     return wanted, refused
 
 

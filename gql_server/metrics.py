@@ -19,6 +19,19 @@ LINES_REFUSED = Counter(
     ["code"],
     registry=REGISTRY,
 )
+IMPORTS = Counter(
+    "gql_imports",
+    "Imports that ended: `done`, `failed` (the file could not be read any further) or `interrupted` (they can be gone "
+    "on with).",
+    ["outcome"],
+    registry=REGISTRY,
+)
+IMPORTED = Counter(
+    "gql_imported_rows",
+    "Rows of imported files, by what became of them; those that are `blacklisted` are among those `added`.",
+    ["outcome"],
+    registry=REGISTRY,
+)
 UNKNOWN_WORDS = Counter(
     "gql_unknown_words",
     "Receipts with a status word that we do not know: kept as WAITING.",

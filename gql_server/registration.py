@@ -1,7 +1,7 @@
 """Campaigns and their recipients: made, changed, and bound to what the provider calls them."""
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -12,14 +12,15 @@ from gql_server.domain import ids
 from gql_server.domain.campaign import Campaign, SmsType, WantedAudience, state_of
 from gql_server.domain.receipt import to_milliseconds
 from gql_server.domain.status import DeliveryStatus
-from gql_server.enrolment import enrol
-from gql_server.errors import MessagesExpired, UserError
+from gql_server.enrolment import Enrolled, enrol
+from gql_server.errors import FileRefused, MessagesExpired, UserError
 from gql_server.ingestion import Ingestion
 from gql_server.intake import (
     LONGEST_NAME,
     MOST_AT_ONCE,
     Binding,
     NewRecipient,
+    Wanted,
     erased_message,
     expired_message,
     key_taken,
@@ -230,6 +231,38 @@ class Registration:
             keys = [key for item in wanted for key in item.keys]
             await self._join(workspace, added.messages, keys)
         return added
+
+    async def enrol(
+        self,
+        workspace: str,
+        campaign: str,
+        wanted: Sequence[Wanted],
+        note: Callable[[Transaction, Enrolled], Awaitable[None]],
+    ) -> Enrolled:
+        """The same of those that were read already; `note` writes down in the same transaction what became of them.
+
+        :raises FileRefused: the workspace has none of this id, or it is too old for more recipients.
+        :raises Overloaded: the database did not commit it in time; perhaps it did, but the answer was lost.
+        """
+
+        async def prepare(tx: Transaction) -> Plan[Enrolled]:
+            plan = Plan(Enrolled())
+            found = await campaigns.one(tx, workspace, campaign)
+            if found is None or found.closed:
+                why = _no_campaign("id") if found is None else _too_old("id")
+                raise FileRefused(why.code, why.message, 404 if found is None else 410)
+            plan.result = await enrol(
+                tx, plan, found, wanted, tombstones=self._tombstones, clock=self._clock
+            )
+            await note(tx, plan.result)
+            return plan
+
+        with self._parking.minded():
+            enrolled = await self._committer.commit(prepare)
+        if enrolled.messages:
+            keys = [key for item in wanted for key in item.keys]
+            await self._join(workspace, enrolled.messages, keys)
+        return enrolled
 
     async def bind(self, workspace: str, bindings: Sequence[Binding]) -> Bound:
         """Note what providers call messages; receipts that came under those names are applied at once."""

@@ -19,6 +19,7 @@ from gql_server.erasures import Erasures
 from gql_server.events import Events
 from gql_server.expiry import Expiry
 from gql_server.exports import Exports
+from gql_server.imports import Imports
 from gql_server.ingestion import Ingestion
 from gql_server.jobs import Jobs
 from gql_server.key_hash import KeyHashes
@@ -54,6 +55,7 @@ class Services:
     people: People
     audience: Audience
     optouts: OptOuts
+    imports: Imports
     live: Live
     connections: Connections
     events: Events
@@ -115,6 +117,13 @@ async def running(
         people=people,
         optouts=OptOuts(db, people, clock=clock),
         audience=audience,
+        imports=Imports(
+            db,
+            ours.secret,
+            clock=clock,
+            most_lines=settings.most_import_lines,
+            most_at_once=settings.most_imports,
+        ),
         live=live,
         connections=connections,
         events=events,

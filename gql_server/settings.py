@@ -17,6 +17,8 @@ PREFIX = "GQL_"
 MOST_LANES = 16
 MOST_DRAIN = 600
 MOST_DOCUMENTS = 1_000_000
+MOST_IMPORTS = 1000
+MOST_LINES = 1_000_000_000
 MOST_CONNECTIONS = 1_000_000
 """Far more than one process can serve."""
 
@@ -210,6 +212,12 @@ class Settings:
         "than the database. Beyond that they are made at the pace of their readers, which may take longer than MongoDB "
         "keeps their point in time; then they are cut.",
     )
+    most_imports: int = _setting(
+        4,
+        "Files of recipients or contacts that one process brings in at once, half of them of one key; one more is told "
+        "to come again later.",
+    )
+    most_import_lines: int = _setting(5_000_000, "Lines of such a file.")
     compression: str = _setting(
         "on",
         "`on`: answers of 1 KiB and more are compressed (zstd, br, gzip); `off`: where a proxy in front does it.",
@@ -257,6 +265,7 @@ class Settings:
             raise StartError(f"GQL_ORPHANS_PER_SOURCE must be 1 to {MOST_ORPHANS}")
         self._check_answers()
         self._check_operations()
+        self._check_imports()
         self._check_connections()
         self._check_access()
         check_origins(self.allowed_origins)
@@ -286,6 +295,12 @@ class Settings:
             raise StartError(
                 f"GQL_NEW_DOCUMENTS_PER_MINUTE must be 1 to {MOST_DOCUMENTS}, or 0 for no limit"
             )
+
+    def _check_imports(self) -> None:
+        if not 1 <= self.most_imports <= MOST_IMPORTS:
+            raise StartError(f"GQL_MOST_IMPORTS must be 1 to {MOST_IMPORTS}")
+        if not 1 <= self.most_import_lines <= MOST_LINES:
+            raise StartError(f"GQL_MOST_IMPORT_LINES must be 1 to {MOST_LINES}")
 
     def _check_access(self) -> None:
         for proxy in self.trusted_proxies:

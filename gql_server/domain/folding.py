@@ -28,6 +28,8 @@ def folded(text: str) -> str:
     Compatible decomposition, combining marks away, full case folding (Unicode 15, sections 3.11 and 3.13). Folding what
     is folded changes nothing.
     """
+    if text.isascii() and text.isprintable():
+        return " ".join(text.lower().split())  # what all the rest comes to; most names are such
     # Twice: folding the case of some characters makes others that can be taken apart, and the other way round.
     return _once(_once(text))
 

@@ -41,6 +41,9 @@ class Action(StrEnum):
     PERSON_ERASED = "PERSON_ERASED"
     ERASURE_LIFTED = "ERASURE_LIFTED"
     RETENTION_SET = "RETENTION_SET"
+    #: people came in as a file: recipients of a campaign, or contacts
+    RECIPIENTS_IMPORTED = "RECIPIENTS_IMPORTED"
+    CONTACTS_IMPORTED = "CONTACTS_IMPORTED"
     #: retention took the persons out of a campaign's messages
     MESSAGES_ANONYMISED = "MESSAGES_ANONYMISED"
     #: retention deleted a campaign's messages
@@ -89,10 +92,13 @@ async def count(db: Database, counts: Mapping[Done, int], *, minute: datetime) -
         await db.collection(COLLECTION).bulk_write(requests, ordered=False)
 
 
-async def add_to(tx: Transaction, done: Done, count: int, *, at: datetime) -> None:
-    """Add to what is done bit by bit, and is one entry, with the time of its beginning."""
+async def add_to(
+    tx: Transaction, done: Done, count: int, *, at: datetime, of: str | None = None
+) -> None:
+    """Add to what is done bit by bit, and is one entry, with the time of its beginning; `of`: one of several such."""
     if count:
-        await tx.write(COLLECTION, [_more(done, count, at)])
+        stamp = () if of is None else (of,)
+        await tx.write(COLLECTION, [_more(done, count, at, *stamp)])
 
 
 def _more(done: Done, count: int, at: datetime, *stamp: str) -> UpdateOne:
