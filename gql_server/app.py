@@ -162,6 +162,7 @@ def _routes(graphql: Endpoint) -> list[BaseRoute]:
         Route("/blacklist.{form}", reports.blacklist, methods=["GET"]),
         Route("/campaigns/{campaign}/recipients", recipients.import_recipients, methods=["POST"]),
         Route("/contacts", recipients.import_contacts, methods=["POST"]),
+        Route("/blacklist", recipients.import_blacklist, methods=["POST"]),
         Route("/imports", recipients.show_import, methods=["GET"]),
         Route("/imports/{import}", recipients.show_import, methods=["GET"]),
         Route("/imports/{import}/refused.csv", recipients.show_refused, methods=["GET"]),

@@ -1,4 +1,4 @@
-"""The command `gql-server import`: a file of recipients or contacts comes in, with its progress shown."""
+"""The command `gql-server import`: a file of recipients, contacts or opt-outs comes in, with its progress shown."""
 
 import asyncio
 import csv
@@ -26,7 +26,7 @@ from gql_server.cli_database import committing, quietly
 from gql_server.cli_run import refused, say, settings_of
 from gql_server.database import Database
 from gql_server.decoding import named
-from gql_server.destinations import Contacts, Destination, Recipients
+from gql_server.destinations import Blacklist, Contacts, Destination, Recipients
 from gql_server.domain import ids
 from gql_server.domain.columns import Column
 from gql_server.domain.imports import BLACKLISTED, REASONS, Counts, Import
@@ -66,6 +66,10 @@ def import_command(
     workspace: Annotated[
         str | None, typer.Option(help="Instead: the workspace whose contacts they are.")
     ] = None,
+    blacklist: Annotated[
+        bool,
+        typer.Option("--blacklist", help="With --workspace: put the numbers on its blacklist."),
+    ] = False,
     country: Annotated[
         str | None,
         typer.Option(
@@ -88,13 +92,15 @@ def import_command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Bring the people of a file in: recipients of a campaign, or contacts of a workspace.
+    """Bring the people of a file in: recipients of a campaign, contacts of a workspace, or its blacklist.
 
     Safe beside running servers. Where it is cut off, run the same command again: it goes on where it was. Lines that
     are refused are written to FILE.refused.csv, with the reason. What is not given is found out.
     """
     if (campaign is None) == (workspace is None):
         raise refused("Whose? Give --campaign, or --workspace for contacts.")
+    if blacklist and workspace is None:
+        raise refused("Whose blacklist? Give --workspace.")
     if country is not None and not is_country(country.upper()):
         raise refused("--country takes a code of two letters, such as FR.")
     try:
@@ -111,7 +117,7 @@ def import_command(
         )
     except FileRefused as error:
         raise refused(error.message) from None
-    wanted = _Wanted(file, campaign, workspace, country and country.upper(), options)
+    wanted = _Wanted(file, campaign, workspace, country and country.upper(), options, blacklist)
     began = time.monotonic()
     try:
         done, beside = quietly(wanted.bring_in)
@@ -162,6 +168,7 @@ class _Wanted:
     workspace: str | None
     country: str | None
     options: Options
+    blacklist: bool
 
     async def bring_in(self, db: Database) -> tuple[Import, Path | None]:
         """Bring it in; how it is then, and the file of those that were refused, if any were."""
@@ -196,7 +203,8 @@ class _Wanted:
                 "There is no workspace of this name; the first key or source makes it."
             )
         people = People(db, clock=utc_now)
-        return workspace, Contacts(db, people, workspace, await self._country(db, workspace))
+        into = Blacklist if self.blacklist else Contacts
+        return workspace, into(db, people, workspace, await self._country(db, workspace))
 
     async def _country(self, db: Database, workspace: str) -> str | None:
         found = await workspaces.one(db.latest, workspace)

@@ -1,4 +1,4 @@
-"""Where the people of a file go: a campaign's recipients, or the address book.
+"""Where the people of a file go: a campaign's recipients, the address book, or the blacklist.
 
 Rows gather in a batch, which is committed in one transaction, together with the note of how far the file is in.
 """
@@ -11,7 +11,7 @@ from gql_server.database import Database, Transaction
 from gql_server.domain.cells import number_in
 from gql_server.domain.columns import PLACE, Column, full_name
 from gql_server.domain.contact import checked
-from gql_server.domain.imports import BLACKLISTED, CONTACTS
+from gql_server.domain.imports import BLACKLIST, BLACKLISTED, CONTACTS, NOT_ADDED
 from gql_server.enrolment import Enrolled
 from gql_server.errors import UserError
 from gql_server.intake import NewRecipient, Reading, Wanted
@@ -223,6 +223,66 @@ class _Contacts:
             else:
                 updated += len(lines)
         done = {"added": added, "updated": updated}
+        return Outcome({name: count for name, count in done.items() if count}, refused)
+
+
+@dataclass(frozen=True, slots=True)
+class Blacklist:
+    """The blacklist: numbers that get no more SMS."""
+
+    db: Database
+    people: People
+    workspace: str
+    country: str | None = None
+    into: str = BLACKLIST
+    columns: Collection[Column] = frozenset({Column.NUMBER})
+    with_others: bool = False
+    action: Action = Action.BLACKLIST_IMPORTED
+
+    def batch(self) -> Batch:
+        """A new one."""
+        return _Blacklist(self)
+
+
+class _Blacklist:
+    def __init__(self, into: Blacklist) -> None:
+        self._into = into
+        self._lines: dict[str, list[int]] = {}
+
+    def add(self, row: Row) -> str | None:
+        text, wrong = _number(row.values)
+        if wrong is not None:
+            return wrong
+        number = read_quickly(text, self._into.country)
+        if number is None:
+            return "INVALID_NUMBER"
+        self._lines.setdefault(number.e164, []).append(row.line)
+        return None
+
+    async def commit(self, note: Note) -> Outcome:
+        into = self._into
+        outcome = Outcome()
+
+        async def put(tx: Transaction) -> None:
+            nonlocal outcome
+            became = await into.people.list_within(tx, into.workspace, self._lines.keys())
+            outcome = self._outcome(became)
+            await note(tx, outcome)
+
+        await into.db.transaction(put)
+        return outcome
+
+    def _outcome(self, became: Mapping[str, Put]) -> Outcome:
+        done = {"added": 0, NOT_ADDED[BLACKLIST]: 0}
+        refused: list[Refused] = []
+        for number, what in became.items():
+            lines = self._lines[number]
+            if what in _REFUSED:
+                refused += [(line, _REFUSED[what]) for line in lines]
+                continue
+            added = 1 if what is Put.ADDED else 0
+            done["added"] += added
+            done[NOT_ADDED[BLACKLIST]] += len(lines) - added
         return Outcome({name: count for name, count in done.items() if count}, refused)
 
 

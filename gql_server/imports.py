@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from gql_server.commit import Clock
 from gql_server.database import Database, Transaction
 from gql_server.destinations import Batch, Destination, Outcome
-from gql_server.domain.imports import Counts, Import, ImportState
+from gql_server.domain.imports import OF_THE_WORKSPACE, Counts, Import, ImportState
 from gql_server.domain.receipt import to_milliseconds
 from gql_server.endings import ended
 from gql_server.errors import (
@@ -399,7 +399,7 @@ class _Run:
             raise _Superseded
         if listed:
             await import_refusals.add(tx, workspace, import_.id, listed, at=now)
-        subject = self._into.into if self._into.into != "contacts" else None
+        subject = self._into.into if self._into.into not in OF_THE_WORKSPACE else None
         await audit.add_to(
             tx,
             Done(workspace, self._asked.actor, self._into.action, subject),

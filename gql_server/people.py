@@ -6,15 +6,15 @@ that looked before there was one meets the erasure at that document (`store.peop
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from gql_server.commit import Clock
 from gql_server.database import Database, Transaction
 from gql_server.domain.blacklist import BlacklistReason
-from gql_server.domain.contact import checked
+from gql_server.domain.contact import ContactChange, NewContact, checked
 from gql_server.domain.person import (
     Happening,
     Kind,
@@ -33,27 +33,9 @@ from gql_server.store.blacklist import Entry
 from gql_server.store.erased import Tombstones
 from gql_server.store.people import Card, Heard
 
+__all__ = ["ContactChange", "NewContact", "People", "Put"]
+
 _A_MOMENT = timedelta(milliseconds=1)
-
-
-@dataclass(frozen=True, slots=True)
-class NewContact:
-    """What a caller says of a contact; `number` as he writes it."""
-
-    number: str
-    name: str | None = None
-    attributes: Mapping[str, str] = field(default_factory=dict)
-    groups: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class ContactChange:
-    """What shall be another; None: as it is. `restored`: written to again, whatever was reported so far."""
-
-    name: str | None = None
-    attributes: Mapping[str, str] | None = None
-    groups: tuple[str, ...] | None = None
-    restored: bool = False
 
 
 class Put(StrEnum):
@@ -122,10 +104,7 @@ class People:
             there = await people.known(tx, workspace, [number.e164])
             opt_outs = there[number.e164].person.opt_outs if there else Track()
             if not opt_outs.marks:
-                # Not before what it was cleared for: that may have been a moment ahead of our clock.
-                now = to_milliseconds(self._clock())
-                mark = Mark(max(now, opt_outs.cleared_at or now), BlacklistReason.MANUAL)
-                news = News(Kind.OPTED_OUT, mark)
+                news = News(Kind.OPTED_OUT, self._by_hand(opt_outs))
                 return await people.hear(tx, workspace, {number.e164: [news]})
             return Heard()
 
@@ -280,6 +259,29 @@ class People:
                 cards[number] = card
         await people.put(tx, workspace, cards, there)
         return done
+
+    async def list_within(
+        self, tx: Transaction, workspace: str, numbers: Collection[str]
+    ) -> dict[str, Put]:
+        """Put many numbers (E.164) on the blacklist, within a transaction: what became of each."""
+        erased = await self._tombstones.among(tx, workspace, numbers)
+        there = await people.known(tx, workspace, set(numbers) - erased)
+        done = dict.fromkeys(erased, Put.ERASED)
+        news: dict[str, list[News]] = {}
+        for number in numbers:
+            if number in erased:
+                continue
+            opt_outs = there[number].person.opt_outs if number in there else Track()
+            done[number] = Put.SAME if opt_outs.marks else Put.ADDED
+            if not opt_outs.marks:
+                news[number] = [News(Kind.OPTED_OUT, self._by_hand(opt_outs))]
+        await people.hear(tx, workspace, news)
+        return done
+
+    def _by_hand(self, opt_outs: Track) -> Mark:
+        """Not before what it was cleared for: that may have been a moment ahead of our clock."""
+        now = to_milliseconds(self._clock())
+        return Mark(max(now, opt_outs.cleared_at or now), BlacklistReason.MANUAL)
 
     async def _heard(self, workspace: str, number: str, news: News) -> bool:
         async def hear(tx: Transaction) -> Heard:

@@ -1,4 +1,6 @@
-"""The endpoint of imports: `POST /campaigns/{id}/recipients` and `/contacts`; `GET /imports/{id}` says how far one is.
+"""The endpoint of imports: `POST /campaigns/{id}/recipients`, `/contacts` and `/blacklist`.
+
+`GET /imports/{id}` says how far one is.
 
 A file is read no faster than its people are committed, so that the sender waits and not our memory. The answer comes
 when all of it is in. Who is cut off sends it again under the same `Idempotency-Key`.
@@ -16,10 +18,10 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from gql_server.auth import Viewer
 from gql_server.decoding import named
-from gql_server.destinations import Contacts, Destination, Recipients
+from gql_server.destinations import Blacklist, Contacts, Destination, Recipients
 from gql_server.domain import ids
 from gql_server.domain.columns import Column
-from gql_server.domain.imports import CONTACTS, REASONS, Import
+from gql_server.domain.imports import NOT_ADDED, OF_THE_WORKSPACE, REASONS, Import
 from gql_server.doors import NEVER, READ, RateLimited, refusal_of, viewer_of
 from gql_server.errors import FileRefused, Overloaded, PublicError
 from gql_server.files import LARGEST, Format, Options
@@ -67,6 +69,11 @@ async def import_contacts(request: Request) -> Response:
     return await _answered(request, _contacts)
 
 
+async def import_blacklist(request: Request) -> Response:
+    """Put the numbers of a file on the blacklist."""
+    return await _answered(request, _blacklist)
+
+
 async def show_import(request: Request) -> Response:
     """How far an import is: by its id, or by its key."""
     return await _answered(request, _shown)
@@ -102,6 +109,11 @@ async def _recipients(request: Request, services: Services, viewer: Viewer) -> R
 
 async def _contacts(request: Request, services: Services, viewer: Viewer) -> Response:
     make = partial(Contacts, services.db, services.people, viewer.workspace)
+    return await _import(request, services, viewer, make)
+
+
+async def _blacklist(request: Request, services: Services, viewer: Viewer) -> Response:
+    make = partial(Blacklist, services.db, services.people, viewer.workspace)
     return await _import(request, services, viewer, make)
 
 
@@ -306,18 +318,18 @@ def _told(request: Request, services: Services, found: Import) -> dict[str, Any]
     base = services.settings.public_url or str(request.base_url)
     url = f"{base.rstrip('/')}/imports/{found.id}"
     counts = found.counts
-    is_book = found.into == CONTACTS
+    other = NOT_ADDED.get(found.into, "blacklisted")
     return {
         "id": found.id,
         "url": url,
-        "campaignId": None if is_book else ids.to_global("Campaign", found.into),
+        "campaignId": None
+        if found.into in OF_THE_WORKSPACE
+        else ids.to_global("Campaign", found.into),
         "state": found.state.value,
         "lines": found.lines,
         "rows": counts.rows,
         "added": counts.done.get("added", 0),
-        ("updated" if is_book else "blacklisted"): counts.done.get(
-            "updated" if is_book else "blacklisted", 0
-        ),
+        other: counts.done.get(other, 0),
         "refused": dict(sorted(counts.refused.items())),
         "refusedUrl": f"{url}/refused.csv",
         "createdAt": _written(found),

@@ -1,6 +1,7 @@
 """What a contact may say: a name, attributes of anybody's choice, and the groups that it is in."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from gql_server.errors import UserError
 
@@ -10,6 +11,26 @@ LONGEST_ATTRIBUTE = 50
 LONGEST_VALUE = 500
 MOST_GROUPS = 20
 LONGEST_GROUP = 100
+
+
+@dataclass(frozen=True, slots=True)
+class NewContact:
+    """What a caller says of a contact; `number` as he writes it."""
+
+    number: str
+    name: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ContactChange:
+    """What shall be another; None: as it is. `restored`: written to again, whatever was reported so far."""
+
+    name: str | None = None
+    attributes: Mapping[str, str] | None = None
+    groups: tuple[str, ...] | None = None
+    restored: bool = False
 
 
 def checked(

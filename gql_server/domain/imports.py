@@ -37,7 +37,7 @@ class Import:
 
     id: str
     workspace: str
-    #: where its people go: `CONTACTS`, or a campaign's id
+    #: where its people go: `CONTACTS`, `BLACKLIST`, or a campaign's id
     into: str
     state: ImportState
     #: so many lines of the file are in
@@ -52,6 +52,13 @@ class Import:
 
 
 CONTACTS = "contacts"
+BLACKLIST = "blacklist"
+OF_THE_WORKSPACE = frozenset({CONTACTS, BLACKLIST})
+"""Where people go that are of no campaign."""
+
+NOT_ADDED: Mapping[str, str] = {CONTACTS: "updated", BLACKLIST: "there"}
+"""What becomes of those who need not be added: contacts are updated, entries of the blacklist stay. Of the recipients of
+a campaign those are counted who are blacklisted."""
 
 BLACKLISTED = "BLACKLISTED"
 """The code of a line that was added, as one who gets no SMS."""

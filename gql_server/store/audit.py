@@ -32,6 +32,7 @@ class Action(StrEnum):
     #: a number was put on the blacklist, or taken off it, or a removed contact was written to again, by hand
     BLACKLIST_ADDED = "BLACKLIST_ADDED"
     BLACKLIST_REMOVED = "BLACKLIST_REMOVED"
+    BLACKLIST_IMPORTED = "BLACKLIST_IMPORTED"
     CONTACT_RESTORED = "CONTACT_RESTORED"
     KEY_CREATED = "KEY_CREATED"
     KEY_ROTATED = "KEY_ROTATED"
