@@ -57,8 +57,8 @@ OF_THE_WORKSPACE = frozenset({CONTACTS, BLACKLIST})
 """Where people go that are of no campaign."""
 
 NOT_ADDED: Mapping[str, str] = {CONTACTS: "updated", BLACKLIST: "there"}
-"""What becomes of those who need not be added: contacts are updated, entries of the blacklist stay. Of the recipients of
-a campaign those are counted who are blacklisted."""
+"""What becomes of those who need not be added: contacts are updated, entries of the blacklist stay. Of a campaign's
+recipients those are counted who are blacklisted."""
 
 BLACKLISTED = "BLACKLISTED"
 """The code of a line that was added, as one who gets no SMS."""
