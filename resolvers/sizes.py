@@ -30,10 +30,10 @@ OF_INTROSPECTION = {"__schema": 2_000, "__type": 200}
 """Rows that are counted for what the schema tells of itself: it is answered at one go, while all others wait, and
 takes as long as so many rows."""
 
-COUNTED = frozenset({"ContactConnection", "BlacklistConnection"})
-"""Lists that are counted when somebody wants to know how many there are, for nothing keeps that."""
+COUNTED = frozenset({"ContactConnection", "BlacklistConnection", "CampaignHygiene"})
+"""What is counted when somebody wants to know how many there are, for nothing keeps that."""
 OF_COUNTING = 50
-"""Rows that such a list is at least: to count a hundred thousand takes as long as to show so many."""
+"""Rows that such a thing is beside its own: to count a hundred thousand takes as long as to show so many."""
 
 LONGEST_INT = 11
 """Characters of a number of 32 bits, with its sign."""
@@ -63,10 +63,7 @@ def size_of(
         return _largest(
             [given[name] for name in ("first", "last") if name in given],
             default if isinstance(default, int) else DEFAULT_SIZE,
-            OF_COUNTING if named.name in COUNTED else 0,
         )
-    if node.name.value == "hygiene":
-        return OF_COUNTING
     if "ids" in given or "campaignIds" in given:
         return _sum_of([given[name] for name in ("ids", "campaignIds") if name in given])
     if node.name.value == "timeline":
@@ -77,28 +74,30 @@ def size_of(
     )
 
 
+def of_counting(named: GraphQLNamedType | None) -> int:
+    """The rows that a field is for what may be counted in it."""
+    return OF_COUNTING if named is not None and named.name in COUNTED else 0
+
+
 def _is_node(named: GraphQLNamedType) -> bool:
     if isinstance(named, GraphQLInterfaceType):
         return named.name == "Node"
     return isinstance(named, GraphQLObjectType) and any(i.name == "Node" for i in named.interfaces)
 
 
-def _largest(values: Sequence[ValueNode], default: int, floor: int) -> Size | int:
-    """The largest of these numbers, and no less than `floor`.
-
-    What is no number, or none that a page can have, is refused when it is read.
-    """
+def _largest(values: Sequence[ValueNode], default: int) -> Size | int:
+    """The largest of these numbers; what is no number, or none that a page can have, is refused when it is read."""
     # Longer ones are no numbers of GraphQL, and Python refuses to read the longest.
     written = [value.value for value in values if isinstance(value, IntValueNode)]
     numbers = [int(text) for text in written if len(text) <= LONGEST_INT]
     names = [value.name.value for value in values if isinstance(value, VariableNode)]
     if not names:
-        return max([floor, *numbers]) if numbers else max(floor, default)
-    least = max([floor, *numbers])
+        return max([0, *numbers]) if numbers else default
+    least = max([0, *numbers])
 
     def size(variables: Variables) -> int:
         given = [n for n in map(variables.get, names) if isinstance(n, int) and abs(n) < 2**31]
-        return max([least, *given]) if given or numbers else max(least, default)
+        return max([least, *given]) if given or numbers else default
 
     return size
 

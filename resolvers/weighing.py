@@ -53,7 +53,7 @@ from resolvers.limits import (
     MOST_SPREADS,
     too_many_rows,
 )
-from resolvers.sizes import OF_INTROSPECTION, Size, Variables, defaults_of, size_of
+from resolvers.sizes import OF_INTROSPECTION, Size, Variables, defaults_of, of_counting, size_of
 
 CONTACTS = frozenset(
     {
@@ -296,6 +296,7 @@ class Weights:
         into.count(inner, below=1)
         size = size_of(node, definition, named, parent, self._schema)
         into.repeat(1 if size is None else size, inner, is_row=size is not None)
+        into.rows += of_counting(named)
 
 
 def _text(value: ValueNode | None, variables: Variables) -> str | None:

@@ -121,6 +121,14 @@ def possible(named: GraphQLNamedType) -> Sequence[GraphQLObjectType]:
     return SCHEMA.get_possible_types(named)
 
 
+HEAVY: Mapping[str, str] = {
+    "Campaign.audience": "Campaign.audience(",
+    "Campaign.audienceOf": "Campaign.audienceOf(",
+    "Campaign.hygiene": "CampaignHygiene.",
+}
+"""Fields that lead to what other fields lead to as well, and with what the places in them begin."""
+
+
 class Document:
     """One operation, its arguments given as variables."""
 
@@ -133,11 +141,20 @@ class Document:
         self._declared: list[str] = []
         self._selection = ""
         self._of = ""
+        self._left_out: set[str] = set()
 
     @classmethod
-    def whole(cls, kind: str, field: str, values: Values) -> "Document":
-        """A field of the root with all that there is in it; no type is entered twice on one way."""
+    def whole(cls, kind: str, field: str, values: Values, *, place: str | None = "") -> "Document":
+        """A field of the root with all that there is in it; no type is entered twice on one way.
+
+        All of it is longer than a document may be: of what is `HEAVY` only that which holds `place`; None: all.
+        """
         document = cls(kind, values)
+        document._left_out = {
+            heavy
+            for heavy, inside in HEAVY.items()
+            if place is not None and not place.startswith((f"{heavy}(", inside))
+        }
         begin = root(kind)
         document._selection = document._field(begin, field, frozenset({begin.name}))
         return document
@@ -175,7 +192,8 @@ class Document:
             inside = [
                 self._field(each, name, within)
                 for name, field in each.fields.items()
-                if _may_enter(get_named_type(field.type), within)
+                if f"{each.name}.{name}" not in self._left_out
+                and _may_enter(get_named_type(field.type), within)
             ]
             parts.append(
                 f"... on {each.name} {{ {' '.join(inside)} }}" if several else " ".join(inside)

@@ -322,7 +322,7 @@ class Try:
         if self.whole and self.thing.of:
             campaign = self.thing.of[0] if foreign else self.thing.of[1]
             values |= {place: campaign for place in OF_A_CAMPAIGN if place != self.place}
-        return Document.whole(self.kind, self.field, values)
+        return Document.whole(self.kind, self.field, values, place=self.place)
 
 
 def tries(scene: Scene, kind: str, how: str) -> Iterator[Try]:
@@ -333,7 +333,7 @@ def tries(scene: Scene, kind: str, how: str) -> Iterator[Try]:
     """
     once: set[str] = set() if kind == "query" else {p for p in inputs() if _in_queries(p)}
     for name in root(kind).fields:
-        there = Document.whole(kind, name, scene.base()).places
+        there = Document.whole(kind, name, scene.base(), place=None).places
         for place in sorted(there & FED.keys()):
             forms: set[tuple[str, bool]] = set()
             for thing in scene.things:
@@ -722,6 +722,8 @@ async def _files(scene: Scene) -> None:
     """All files of the stranger's own, and those of whatever of the other's can be named."""
     api = scene.stranger.api
     await scene.fresh()
+    # What it has written down itself when all was tried is its own.
+    await api.db.collection("people").delete_many({"workspace": api.workspace})
 
     async def told(path: str, parameters: Mapping[str, str], *, about: str) -> Any:
         kept = []
