@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import deep, fanout, report_page
+from benchmarks import deep, export, fanout, flood, report_page
 
 ROOT = Path(__file__).parent.parent
 
@@ -53,6 +53,9 @@ def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
         "receipts/s into one campaign, watched every 250 ms",
         "KiB a subscriber, of 120 who were updated",
         "frames/s to 120 subscribers, one each a second",
+        *(f"reports/s of another, beside a flood of {kind}" for kind in flood.KINDS),
+        "rows/s of a report of 2,000 as CSV",
+        *(f"rows/s of the same as {said}" for said in export.FORMS),
     ]
     for row in rows:
         assert row["ratio"] is None or len(row["ratio"]["pairs"]) == 2
