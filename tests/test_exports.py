@@ -466,6 +466,30 @@ async def test_a_key_that_is_revoked_gets_no_more(
     await until(lambda: since(before) == {"cut": 1})
 
 
+async def test_while_subscribers_are_sent_away_a_file_goes_on(
+    large: tuple[Api, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered: list[connections.Connections] = []
+    enter = connections.Connections.enter
+
+    def noted(self: connections.Connections, *given: Any, **more: Any) -> None:
+        entered.append(self)
+        enter(self, *given, **more)
+
+    monkeypatch.setattr(connections.Connections, "enter", noted)
+    api, campaign = large
+    before = ended()
+    async with asking(api, campaign) as reader:
+        assert b" 200 " in await reader.head()
+        await entered[0].drain(0.2)
+        body = await reader.rest()
+        refused = await export(api, campaign)
+
+    assert len(ndjson_rows(unchunked(body))) == ROWS
+    await until(lambda: since(before) == {"whole": 1})
+    assert (refused.status_code, code_of(refused)) == (503, "UNAVAILABLE")
+
+
 async def test_a_server_that_stops_lets_a_file_end(
     db: Database, settings: Settings, make_api: Any
 ) -> None:
