@@ -29,8 +29,8 @@ OF_NO_CAMPAIGN = ""
 class ContactAttribute:
     """A free attribute."""
 
-    name: str
-    value: str
+    name: str = strawberry.field(description="What it is called; once for a contact.")
+    value: str = strawberry.field(description="What is known.")
 
 
 @strawberry.type(description="Why a contact is written to no more.")

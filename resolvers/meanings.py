@@ -9,6 +9,7 @@ from enum import Enum
 from gql_server.domain.status import INDICATOR_LABEL, STATUS_LABEL
 from resolvers.enums import (
     AddressBookAction,
+    BlacklistReason,
     CampaignOrderField,
     CampaignState,
     DeliveryIndicator,
@@ -16,6 +17,7 @@ from resolvers.enums import (
     Dimension,
     MessageOrderField,
     OrderDirection,
+    RemovalReason,
     SmsType,
     TimelineInterval,
 )
@@ -32,6 +34,15 @@ MEANINGS: Mapping[type[Enum], Mapping[Enum, str]] = {
         AddressBookAction.REMOVED_AND_BLACKLISTED: (
             "The number was removed from the address book, and is on the blacklist."
         ),
+    },
+    BlacklistReason: {
+        BlacklistReason.UNSUBSCRIBED: "Its owner asked for no more SMS.",
+        BlacklistReason.MANUAL: "Somebody of the workspace put it there.",
+    },
+    RemovalReason: {
+        RemovalReason.PERMANENT_ERROR: "No operator knows the number.",
+        RemovalReason.UNSUBSCRIBED: "Its owner asked for no more SMS, and it is on the blacklist.",
+        RemovalReason.MANUAL: "Somebody of the workspace put it on the blacklist.",
     },
     SmsType: {
         SmsType.MARKETING: "An offer, to people who agreed to get such.",

@@ -67,6 +67,9 @@ export default [
             types: [
               'Alert',
               'BreakdownRow',
+              'CampaignHygiene',
+              'ContactAttribute',
+              'ContactRemoval',
               'DeliveryStatistics',
               'DeliveryTime',
               'IndicatorRate',
