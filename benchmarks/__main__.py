@@ -20,6 +20,7 @@ from benchmarks import (
     export,
     fanout,
     floods,
+    imports,
     latency,
     page,
     processes,
@@ -46,6 +47,7 @@ ROWS = (
     "receipts",
     "singles",
     "processes",
+    "import",
     "page",
     *queries.ROWS,
     "fanout",
@@ -200,7 +202,7 @@ async def _measure(
     needed = receipts.messages_needed(amounts.in_bodies, pairs)
     watched = amounts.watched
     at_rest = bool(AT_REST & set(only))
-    alone = not set(only) - AT_REST - queries.WITHOUT
+    alone = not set(only) - AT_REST - queries.WITHOUT - {"import"}
     sizes = Sizes(
         large=0 if alone else max(amounts.messages, needed),
         deep=amounts.messages if at_rest else 0,
@@ -259,6 +261,8 @@ async def _rows(
             (1, singles.CONNECTIONS, amounts.alone),
         )
         return await processes.measure(env, hot, shapes, pairs, bar(name, turns * len(shapes)))
+    if name == "import":
+        return await imports.measure(env, amounts.messages, pairs, bar(name, turns))
     if name == "page":
         return await page.measure(env, amounts.seconds, pairs, bar(name, turns))
     if name in queries.ROWS:

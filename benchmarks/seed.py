@@ -180,7 +180,7 @@ async def _commit(
         for campaign, messages in added.items():
             draft = plan.of(WORKSPACE, campaign)
             for number, message in messages:
-                draft.add(made(message, number, now))
+                draft.add([made(message, number, now)])
         return plan
 
     await services.committer.commit(prepare)

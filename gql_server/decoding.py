@@ -164,7 +164,7 @@ def _by_head(head: bytes) -> str | None:
             if len(bytes_) > 2 and bytes_.count(0) == nothing and nothing > 0.8 * len(bytes_):
                 return encoding
     if nothing or len(_CONTROLS.findall(head)) > len(head) // 50:
-        raise FileRefused("UNSUPPORTED_FORMAT", "This is no text.")
+        raise FileRefused("UNSUPPORTED_FORMAT", "This is no text: save it as CSV.")
     return None
 
 

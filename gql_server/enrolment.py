@@ -1,6 +1,5 @@
 """Recipients of a campaign become messages, within the transaction of whoever brings them: a caller or a file."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,9 +17,6 @@ from gql_server.plan import Plan
 from gql_server.store import blacklist, campaigns, messages
 from gql_server.store.erased import Tombstones
 from gql_server.store.messages import NewMessage
-
-AT_ONCE = 200
-"""Messages that are made before somebody else has his turn: some thousandths of a second."""
 
 
 @dataclass(slots=True)
@@ -72,23 +68,20 @@ async def enrol(
     now = to_milliseconds(clock())
     waiting = registered(DeliveryStatus.WAITING, now)
     barred = registered(DeliveryStatus.BLACKLISTED, now)
-    draft = plan.of(workspace, campaign.id)
-    for place, item in enumerate(new):
-        if place % AT_ONCE == AT_ONCE - 1:
-            await asyncio.sleep(0)
-        gets_none = item.number.e164 in blacklisted
-        if gets_none:
-            enrolled.blacklisted.append(item.index)
-        message = NewMessage(
-            id=ids.message_id(campaign.id, first + place),
+    made = [
+        NewMessage(
+            id=ids.message_id(campaign.id, position),
             workspace=workspace,
             recipient=item.number.e164,
             name=item.name,
             country=item.number.country,
             bound_to=item.provider,
             keys=item.keys,
-            history=barred if gets_none else waiting,
+            history=barred if item.number.e164 in blacklisted else waiting,
         )
-        draft.add(message)
-        enrolled.messages.append(message.id)
+        for position, item in enumerate(new, start=first)
+    ]
+    plan.of(workspace, campaign.id).add(made)
+    enrolled.messages = [message.id for message in made]
+    enrolled.blacklisted = [item.index for item in new if item.number.e164 in blacklisted]
     return enrolled

@@ -21,8 +21,8 @@ LARGEST = 1024 * 1024 * 1024
 """Bytes of a file, unpacked."""
 HEAD = LONGEST_LINE
 """Characters that are looked at to understand a file."""
-AT_ONCE = 100
-"""Lines of a block."""
+AT_ONCE = 25
+"""Lines of a block, if it is not one row."""
 ENOUGH = 2 * LONGEST_LINE
 """Characters that are held at most before some are taken."""
 
@@ -180,13 +180,15 @@ class FileReader:
                 self._decoded_all or self._lines.waiting >= AT_ONCE or self._lines.size >= ENOUGH
             ):
                 return None
-            block = self._lines.take(AT_ONCE, self._parser)
-            if block is not None:
-                self._check_lines()
-                return block
-            # One row of more lines than are there.
-            if not self._more():
-                return None
+            most = AT_ONCE
+            while (block := self._lines.take(most, self._parser)) is None:
+                # One row of many lines.
+                if most < self._lines.waiting:
+                    most *= 4
+                elif not self._more():
+                    return None
+            self._check_lines()
+            return block
 
     def skip(self, lines: int) -> bool:
         """Pass over the first so many lines; False: more has to be fed first, or it has ended.

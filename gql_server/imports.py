@@ -36,7 +36,9 @@ from gql_server.store import audit, import_refusals, imports
 from gql_server.store.audit import Done
 
 BATCH = 1000
-"""Lines that are committed together."""
+"""Rows that are committed together."""
+MOST_LINES = 100 * BATCH
+"""Lines, most of them blank, after which it is written down how far a file is in."""
 MOST_LISTED = 100_000
 """Lines of one import that are kept with what was wrong with them; all are counted."""
 PERSISTENCE = 30.0
@@ -313,7 +315,7 @@ class _Run:
         gathered = self._gather(self._import.lines)
         async for block in file.blocks():
             gathered.add(block)
-            if gathered.lines - gathered.since >= BATCH:
+            if gathered.rows >= BATCH or gathered.lines - gathered.since >= MOST_LINES:
                 gathered = await self._hand_over(gathered, pay)
         if gathered.lines:
             await self._hand_over(gathered, pay)

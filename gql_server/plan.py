@@ -1,6 +1,7 @@
 """What a commit shall change: campaign by campaign, decided in full before anything is written."""
 
-from collections.abc import Callable, Collection
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -41,13 +42,18 @@ class Draft:
         """By how many there are more messages that wait."""
         return self.tally.statuses[DeliveryStatus.WAITING]
 
-    def add(self, message: NewMessage) -> None:
-        """Register a message."""
-        now = standing(message.history, bound_to=message.bound_to)
-        self.added.append(message)
-        self.changes.append(Change(message.id, before=None))
-        # Nothing is received yet, so that the time of the sending does not matter.
-        self.tally.add(_counted(message.history, now, message.country), sent_at=None)
+    def add(self, messages: Sequence[NewMessage]) -> None:
+        """Register messages."""
+        self.added += messages
+        self.changes += [Change(message.id, before=None) for message in messages]
+        # Those that are counted alike, at once: of a file nearly all are.
+        alike = Counter((id(one.history), one.bound_to, one.country) for one in messages)
+        for one in messages:
+            count = alike.pop((id(one.history), one.bound_to, one.country), 0)
+            if count:
+                now = standing(one.history, bound_to=one.bound_to)
+                # Nothing is received yet, so that the time of the sending does not matter.
+                self.tally.add(_counted(one.history, now, one.country), sent_at=None, by=count)
 
     def give(
         self,

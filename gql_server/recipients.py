@@ -220,12 +220,12 @@ class _Stops:
 async def _pieces(request: Request, stops: _Stops) -> AsyncIterator[bytes]:
     """The body as it comes.
 
+    :raises ClientDisconnect: whoever sent it has left.
     :raises PublicError: TIMEOUT; nothing came for long.
     """
-    stream = request.stream()
-    while True:
-        # A task, for to be cancelled would end the stream.
-        coming = asyncio.ensure_future(anext(stream, None))
+    # Not `request.stream()`: it does not tell that a piece is the last one.
+    while not request.scope.get(READ):
+        coming = asyncio.ensure_future(request.receive())
         waited = 0.0
         try:
             while not (await asyncio.wait({coming}, timeout=LOOK))[0]:
@@ -235,14 +235,14 @@ async def _pieces(request: Request, stops: _Stops) -> AsyncIterator[bytes]:
                     raise PublicError(
                         f"Nothing came for {IDLE:.0f} seconds. Send it again.", "TIMEOUT"
                     )
-            piece = coming.result()
+            message = coming.result()
         finally:
             coming.cancel()
-        if piece is None:
-            request.scope[READ] = True
-            return
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        request.scope[READ] = not message.get("more_body", False)
         stops.check()
-        yield piece
+        yield message.get("body", b"")
 
 
 def _payer(services: Services, viewer: Viewer, stops: _Stops) -> Pay:

@@ -17,6 +17,8 @@ from gql_server.lines import LONGEST_LINE, NOTHING_MORE, Parsed, Row, is_text
 
 DELIMITERS = (",", ";", "\t", "|")
 """Those that are told from each other; any other may be named."""
+NONE = "\x1f"
+"""What stands in no cell and between none: of a table with one column."""
 SAMPLE = 20
 """Rows that are looked at for it."""
 MOST_LINES = 50
@@ -177,7 +179,7 @@ def _rows(lines: Sequence[str], delimiter: str) -> Iterator[tuple[int, list[str]
 
 def _delimiter(lines: Sequence[str], wanted: Collection[Column]) -> str:
     """That by which the rows are most alike; one of which the titles can be understood goes first."""
-    best: tuple[tuple[bool, float, int], str] = ((False, 0.0, 1), DELIMITERS[0])
+    best: tuple[tuple[bool, float, int], str] = ((False, 0.0, 1), NONE)
     for delimiter in DELIMITERS:
         rows = [row for _, row in islice(_rows(lines, delimiter), SAMPLE)]
         if not rows or len(rows[0]) < 2:

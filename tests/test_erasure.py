@@ -173,6 +173,8 @@ ANSWERS = {
     "counters": "counts, by networks, codes and providers",
     "dead_receipts": "those that name the number go",
     "erased": "a keyed hash",
+    "import_refusals": "numbers of lines, and codes",
+    "imports": "counts, and keyed hashes",
     "installation": "secrets of ours",
     "keys": "of those who use the API",
     "leases": "of processes",

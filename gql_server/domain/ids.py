@@ -19,6 +19,8 @@ POSITION_LENGTH = 6
 MOST_MESSAGES = len(ALPHABET) ** POSITION_LENGTH
 """Of one campaign: 1,073,741,824."""
 
+_PAIRS = [one + other for one in ALPHABET for other in ALPHABET]
+
 _CAMPAIGN = re.compile(rf"[0-9a-v]{{{CAMPAIGN_LENGTH}}}\Z")
 _PERSON = re.compile(r"[0-9a-f]{24}\Z")
 _MESSAGE = re.compile(rf"[0-9a-v]{{{CAMPAIGN_LENGTH}}}-[0-9a-v]{{{POSITION_LENGTH}}}\Z")
@@ -36,12 +38,18 @@ def message_id(campaign: str, position: int) -> str:
     """
     if position >= MOST_MESSAGES:
         raise OverflowError(f"a campaign holds at most {MOST_MESSAGES:,} messages")
-    return f"{campaign}-{_digits(position, POSITION_LENGTH)}"
+    high, middle, low = position >> 20, position >> 10 & 1023, position & 1023
+    return f"{campaign}-{_PAIRS[high]}{_PAIRS[middle]}{_PAIRS[low]}"
 
 
 def campaign_of(message: str) -> str:
     """The campaign that a message's id names."""
     return message[:CAMPAIGN_LENGTH]
+
+
+def position_of(message: str) -> int:
+    """The position that a message's id names."""
+    return int(message[CAMPAIGN_LENGTH + 1 :], len(ALPHABET))
 
 
 def to_global(type_name: str, raw: str) -> str:

@@ -54,21 +54,37 @@ def counted_of(row: Document) -> Counted:
 
 def row_of(message: NewMessage, now: datetime) -> Document:
     """A new message as it is kept."""
-    row: Document = {
-        "_id": message.id,
-        "workspace": message.workspace,
-        "campaign": ids.campaign_of(message.id),
-        "recipient": message.recipient,
-        "name": message.name,
-        "country": message.country,
-        "boundTo": message.bound_to,
-        "registeredAt": now,
-        "history": [entry_row(entry) for entry in message.history],
-        **standing_row(standing(message.history, bound_to=message.bound_to)),
-    }
-    if message.keys:
-        row["keys"] = list(message.keys)
+    (row,) = rows_of([message], now)
     return row
+
+
+def rows_of(messages: Sequence[NewMessage], now: datetime) -> list[Document]:
+    """New messages as they are kept. Those of one file begin with one history, which is written out once."""
+    written: dict[tuple[int, str | None], Document] = {}
+    rows: list[Document] = []
+    for message in messages:
+        bound_to = message.bound_to
+        same = written.get((id(message.history), bound_to))
+        if same is None:
+            same = written[id(message.history), bound_to] = {
+                "boundTo": bound_to,
+                "registeredAt": now,
+                "history": [entry_row(entry) for entry in message.history],
+                **standing_row(standing(message.history, bound_to=bound_to)),
+            }
+        row: Document = {
+            "_id": message.id,
+            "workspace": message.workspace,
+            "campaign": ids.campaign_of(message.id),
+            "recipient": message.recipient,
+            "name": message.name,
+            "country": message.country,
+            **same,
+        }
+        if message.keys:
+            row["keys"] = list(message.keys)
+        rows.append(row)
+    return rows
 
 
 def standing_row(now: Standing) -> Document:
