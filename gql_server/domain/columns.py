@@ -65,7 +65,7 @@ _OTHERS: Mapping[Column, str] = {
     achternaam nazwisko фамилия
     """,
     Column.PROVIDER: "provider",
-    Column.PROVIDER_MESSAGE_IDS: "providermessageids providermessageid messageid messageids smsid",
+    Column.PROVIDER_MESSAGE_IDS: "providermessageids providermessageid",
     Column.GROUPS: """
     group groups list lists tag tags label labels segment segments groupe groupes liste listes etiquettes
     gruppe gruppen listen grupo grupos lista listas etiquetas gruppo gruppi groep groepen lijst lijsten grupa grupy
