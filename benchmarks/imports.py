@@ -153,12 +153,13 @@ def _file(folder: Path, first: int, count: int) -> Path:
 
 
 async def _upload(env: Environment, campaign: str, file: Path) -> Document:
+    size = await asyncio.to_thread(os.path.getsize, file)
     address = urlsplit(env.ours.base)
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
     path = f"/campaigns/{ids.to_global('Campaign', campaign)}/recipients"
     head = (
         f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {env.data.key}\r\n"
-        f"Content-Type: text/csv\r\nContent-Length: {os.path.getsize(file)}\r\nConnection: close\r\n\r\n"
+        f"Content-Type: text/csv\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n"
     )
     writer.write(head.encode())
     with file.open("rb") as content:

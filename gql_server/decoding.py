@@ -157,13 +157,14 @@ def _by_head(head: bytes) -> str | None:
     for mark, encoding in _BOMS:
         if head.startswith(mark):
             return encoding
-    nothing = head.count(0)
-    if nothing:
+    if 0 in head:
         # Text of mostly ASCII in UTF-16 without its mark: every other byte is nothing.
-        for encoding, bytes_ in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
-            if len(bytes_) > 2 and bytes_.count(0) == nothing and nothing > 0.8 * len(bytes_):
+        nothing = (head[::2].count(0), head[1::2].count(0))
+        most = len(head) // 2
+        for encoding, many, few in (("utf-16-be", *nothing), ("utf-16-le", *nothing[::-1])):
+            if many > 0.7 * most and few < 0.1 * most:
                 return encoding
-    if nothing or len(_CONTROLS.findall(head)) > len(head) // 50:
+    if 0 in head or len(_CONTROLS.findall(head)) > len(head) // 50:
         raise FileRefused("UNSUPPORTED_FORMAT", "This is no text: save it as CSV.")
     return None
 

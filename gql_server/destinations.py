@@ -114,13 +114,10 @@ class _Recipients:
         number, wrong = _number(values)
         if wrong is not None:
             return wrong
-        ids = values[_IDS]
-        recipient = NewRecipient(
-            number,
-            _name(values),
-            (values[_PROVIDER] or "").strip().lower() or None,
-            tuple(ids.split()) if ids else (),
-        )
+        ids = (values[_IDS] or "").split()
+        # Alone it says who carried another message: a report may be the list of the next campaign.
+        provider = (values[_PROVIDER] or "").strip().lower() if ids else None
+        recipient = NewRecipient(number, _name(values), provider, tuple(ids))
         read = self._reading.read(row.line, recipient)
         if isinstance(read, UserError):
             return read.code

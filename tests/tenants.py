@@ -20,6 +20,7 @@ from gql_server.services import utc_now
 from gql_server.store import blacklist, people
 from tests.asking import SCHEMA, Document, inputs, leaves, paths
 from tests.conftest import Api
+from tests.importing import upload
 
 FIRST = "2026-11-23T08:00:00Z"
 LATER = "2026-11-23T09:00:00Z"
@@ -66,6 +67,8 @@ class Tenant:
     contact: str = ""
     removed: str = ""
     webhooks: list[str] = field(default_factory=list)
+    #: an import, whose key is the mark
+    imported: str = ""
     keys: list[str] = field(default_factory=list)
 
     def own(self, text: str) -> str:
@@ -129,6 +132,8 @@ async def furnished(api: Api, begin: str) -> Tenant:
         for n, row in enumerate(rows):
             if state == "COMPLETED" or (state == "SENDING" and n < 3):
                 await _received(tenant, row["reference"], "RECEIVED" if n else "OTHER_ERROR")
+    told = await upload(own, tenant.campaigns["COMPLETED"], "number\nx\n", key=mark)
+    tenant.imported = told.json()["id"]
     tenant.parked_reference = f"{ids.campaign_id(secrets.randbits(60))}-000000"
     tenant.parked_key = f"{mark}-sm-parked"
     await _received(tenant, tenant.parked_reference, "RECEIVED")

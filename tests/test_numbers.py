@@ -1,10 +1,11 @@
 """Phone numbers: read in the ways that people write them, shown to nobody who may not see them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 
-from gql_server.numbers import HIDDEN, Number, masked, read_number, read_sender
+from gql_server.numbers import HIDDEN, Number, masked, read_number, read_quickly, read_sender
 
 
 @pytest.mark.parametrize(
@@ -35,6 +36,31 @@ def test_what_is_no_number_is_none(written: str) -> None:
 def test_any_text_is_a_number_or_none_and_never_an_error(text: str) -> None:
     found = read_number(text)
     assert found is None or found.e164.startswith("+")
+
+
+_CODES = st.sampled_from(sorted(COUNTRY_CODE_TO_REGION_CODE))
+
+
+@settings(max_examples=2000, deadline=None)
+@given(
+    plus=st.sampled_from(["", "+", "00", " +"]),
+    digits=st.builds("{}{}".format, _CODES, st.text("0123456789", max_size=13))
+    | st.text("0123456789", max_size=17)
+    | st.text(max_size=12),
+    country=st.sampled_from([None, None, "FR", "US", "IT", "AR", "GG", "DE"]),
+)
+@example(plus="+", digits="1268460123", country=None)
+@example(plus="+", digits="39063461123", country=None)
+@example(plus="+", digits="5491123456789", country="AR")
+@example(
+    plus="",
+    digits="\u0663\u0663\u0666\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668",
+    country=None,
+)
+def test_what_is_read_quickly_is_what_the_library_reads(
+    plus: str, digits: str, country: str | None
+) -> None:
+    assert read_quickly(plus + digits, country) == read_number(plus + digits, country)
 
 
 @given(st.integers(10_000, 999_999_999_999_999))

@@ -29,6 +29,7 @@ from tests.asking import LEFT_OUT, Document, in_place, inputs, paths, root
 from tests.barring import bar, unbar
 from tests.conftest import Api, serving_api
 from tests.driver import opened, settings_for
+from tests.importing import get, upload
 from tests.resolvers.mutating import act
 from tests.tenants import (
     FAR,
@@ -761,6 +762,35 @@ async def _files(scene: Scene) -> None:
     for path in ("contacts", "blacklist"):
         await told(path, {}, about=path)
     await told("contacts", {"removed": "true"}, about="removed contacts")
+
+
+@tried("/campaigns/{campaign}/recipients")
+@tried("/contacts")
+@tried("/imports")
+@tried("/imports/{import}")
+@tried("/imports/{import}/refused.csv")
+async def _imports(scene: Scene) -> None:
+    """A file for a campaign of the other's, and the other's own import, under its id and its key."""
+    stranger = scene.stranger.api
+    answers = [
+        [
+            await upload(stranger, campaign, "number\n+33612345601\n"),
+            await get(stranger, f"/imports/{import_}"),
+            await get(stranger, f"/imports/{import_}/refused.csv"),
+            await get(stranger, "/imports", **{"idempotency-key": key}),
+        ]
+        for campaign, import_, key in (
+            (scene.other.campaigns["SENDING"], scene.other.imported, scene.other.mark),
+            (nobodys_campaign(), "0" * 32, "nobody's"),
+        )
+    ]
+    for foreign, unknown in zip(*answers, strict=True):
+        assert (foreign.status_code, foreign.text) == (404, unknown.text)
+        scene.stranger.hear(foreign.text + str(foreign.headers.raw), about=str(foreign.url.path))
+    # whoever takes the other's key for his own has an import of his own
+    own = await upload(stranger, None, "number\nx\n", key=scene.other.mark)
+    assert own.json()["id"] != scene.other.imported
+    scene.stranger.hear(own.text, about="an import of its own")
 
 
 def test_every_route_is_tried(settings: Settings) -> None:

@@ -36,7 +36,7 @@ _NUMBERS = (
     numerodeportable nmobile ndemobile nomobile nodemobile numerosms
     handy handynummer handynr mobil mobilnummer mobilnr mobiltelefon
     mobiel mobielnummer mobieltje
-    movil telefonomovil numeromovil numerodemovil celular telefonocelular numerodecelular
+    movil nmovil nomovil telefonomovil numeromovil numerodemovil celular telefonocelular numerodecelular
     cellulare telefonocellulare numerocellulare numerodicellulare
     telemovel numerodetelemovel komorka telefonkomorkowy
     手机 手机号 手机号码 携帯 携帯番号 携帯電話 мобильный мобильныйтелефон
@@ -46,7 +46,7 @@ _NUMBERS = (
     numero numerodetelephone numerotelephone numerodetel ntelephone ntel ndetelephone ndetel notelephone notel
     nodetelephone nodetel
     telefon telefonnummer telefonnr rufnummer nummer telefoon telefoonnummer telefoonnr
-    telefono numerodetelefono numerotelefono numeroditelefono telefone numerodetelefone
+    telefono ntelefono notelefono numerodetelefono numerotelefono numeroditelefono telefone numerodetelefone
     numertelefonu nrtelefonu numer telefonszam numara telefonnumarasi puhelin puhelinnumero
     телефон номер номертелефона 电话 电话号码 電話 電話番号 전화번호 هاتف
     """,
@@ -65,7 +65,7 @@ _OTHERS: Mapping[Column, str] = {
     achternaam nazwisko фамилия
     """,
     Column.PROVIDER: "provider",
-    Column.PROVIDER_MESSAGE_IDS: "providermessageids providermessageid messageid messageids smsid",
+    Column.PROVIDER_MESSAGE_IDS: "providermessageids providermessageid",
     Column.GROUPS: """
     group groups list lists tag tags label labels segment segments groupe groupes liste listes etiquettes
     gruppe gruppen listen grupo grupos lista listas etiquetas gruppo gruppi groep groepen lijst lijsten grupa grupy
@@ -125,7 +125,9 @@ def columns_of(
     """
     found = _by_titles(first, wanted) if titled is not False else {}
     if titled is None:
-        titled = bool(found) or _is_titled(first, given, is_number)
+        # No title is a number; but somebody may be called as a title is.
+        is_data = Column.NUMBER not in found and not given and any(map(is_number, first))
+        titled = not is_data and (bool(found) or _is_titled(first, given, is_number))
     if not titled and Column.NUMBER not in given:
         found = _without_titles(first, wanted, is_number)
     for column, title in given.items():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gql_server.domain import folding
 from gql_server.domain.folding import folded
 
 
@@ -52,3 +53,8 @@ def test_the_beginning_of_a_name_is_the_beginning_of_what_it_is_folded_to(
 ) -> None:
     whole = f"{beginning} {rest}"
     assert folded(whole).startswith(folded(beginning))
+
+
+@given(st.text(st.characters(max_codepoint=0x7F)))
+def test_plain_names_are_folded_sooner_and_in_the_same_way(name: str) -> None:
+    assert folded(name) == folding._once(folding._once(name))
