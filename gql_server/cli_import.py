@@ -41,8 +41,11 @@ from gql_server.registration import Registration
 from gql_server.services import utc_now
 from gql_server.store import audit, campaigns, import_refusals, installation, workspaces
 from gql_server.store.imports import SILENT_AFTER
+from gql_server.tables import defused
 from gql_server.tabular import delimiter_of
 
+BOM = "\ufeff"
+"""Without it a spreadsheet shows what has an accent as rubbish."""
 PIECE = 256 * 1024
 """Bytes that are read at once."""
 AGAIN = 1.0
@@ -291,6 +294,7 @@ def _private(path: Path) -> Iterator[TextIO]:
 
 async def _write(db: Database, done: Import, file: Path, options: Options, out: TextIO) -> None:
     """The refused lines, as they stand in the file, each with what was wrong with it."""
+    out.write(BOM)
     writer = csv.writer(out)
     writer.writerow(("line", "code", "reason", "text"))
     texts = _texts(file, options)
@@ -298,7 +302,7 @@ async def _write(db: Database, done: Import, file: Path, options: Options, out: 
         for line, code in lines:
             if code != BLACKLISTED:
                 text = next((text for number, text in texts if number == line), None)
-                writer.writerow((line, code, REASONS.get(code, ""), text or ""))
+                writer.writerow((line, code, REASONS.get(code, ""), defused(text or "")))
 
 
 def _texts(file: Path, options: Options) -> Iterator[tuple[int, str | None]]:

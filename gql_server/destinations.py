@@ -3,6 +3,7 @@
 Rows gather in a batch, which is committed in one transaction, together with the note of how far the file is in.
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
@@ -12,12 +13,13 @@ from gql_server.domain.cells import number_in
 from gql_server.domain.columns import PLACE, Column, full_name
 from gql_server.domain.contact import checked
 from gql_server.domain.imports import BLACKLIST, BLACKLISTED, CONTACTS, NOT_ADDED
+from gql_server.domain.person import Happening
 from gql_server.enrolment import Enrolled
 from gql_server.errors import UserError
 from gql_server.intake import NewRecipient, Reading, Wanted
 from gql_server.lines import Refused, Row
 from gql_server.numbers import read_quickly
-from gql_server.people import NewContact, People, Put
+from gql_server.people import NewContact, People, Put, count
 from gql_server.registration import Registration
 from gql_server.store.audit import Action
 
@@ -64,6 +66,10 @@ class Destination(Protocol):
     @property
     def into(self) -> str:
         """Its name, among those of its workspace."""
+
+    @property
+    def country(self) -> str | None:
+        """Whose numbers may be written without their country code."""
 
     @property
     def columns(self) -> Collection[Column]:
@@ -259,14 +265,17 @@ class _Blacklist:
     async def commit(self, note: Note) -> Outcome:
         into = self._into
         outcome = Outcome()
+        happened: Counter[Happening] = Counter()
 
         async def put(tx: Transaction) -> None:
             nonlocal outcome
-            became = await into.people.list_within(tx, into.workspace, self._lines.keys())
+            happened.clear()
+            became = await into.people.list_within(tx, into.workspace, self._lines.keys(), happened)
             outcome = self._outcome(became)
             await note(tx, outcome)
 
         await into.db.transaction(put)
+        count(happened)
         return outcome
 
     def _outcome(self, became: Mapping[str, Put]) -> Outcome:

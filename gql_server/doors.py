@@ -85,7 +85,7 @@ def refusal_of(error: Exception) -> Response:
         if error.import_id is not None:
             extensions["importId"] = error.import_id
     elif isinstance(error, TooManyImports):
-        status = 429 if error.of_key else 503
+        status = 429 if error.of_workspace else 503
     headers = {"Cache-Control": NEVER}
     if isinstance(error, RateLimited | TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after)

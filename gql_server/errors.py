@@ -110,17 +110,17 @@ class FileRefused(PublicError):
 
 
 class TooManyImports(PublicError):
-    """As many run as may at once, of this key or of this process."""
+    """As many run as may at once, of this workspace or of this process."""
 
     code = "TOO_MANY_IMPORTS"
 
-    def __init__(self, *, of_key: bool) -> None:
+    def __init__(self, *, of_workspace: bool) -> None:
         super().__init__(
-            "This key has too many imports at once; begin the next one when one has ended."
-            if of_key
+            "This workspace has too many imports at once; begin the next one when one has ended."
+            if of_workspace
             else "There are too many imports at once; come again later."
         )
-        self.of_key = of_key
+        self.of_workspace = of_workspace
 
 
 class ImportInProgress(PublicError):

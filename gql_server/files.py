@@ -85,6 +85,7 @@ class FileReader:
         self._lines = Lines(key)
         self._parser: Parser | None = None
         self._size = 0
+        self._taken = 0
         self._fed_all = False
         self._decoded_all = False
 
@@ -116,7 +117,13 @@ class FileReader:
         return self._lines.digest
 
     def feed(self, piece: bytes) -> None:
-        """The next bytes, as they are sent."""
+        """The next bytes, as they are sent.
+
+        :raises FileRefused: TOO_LARGE; whatever they unpack to.
+        """
+        self._taken += len(piece)
+        if self._taken > LARGEST:
+            raise FileRefused("TOO_LARGE", f"A file has at most {LARGEST // 1024**2:,} MiB.", 413)
         if self._packed is None:
             # By its first two bytes, whatever is said of it: many send list.csv.gz as a CSV.
             self._begin += piece

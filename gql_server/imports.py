@@ -47,6 +47,8 @@ REST = 0.5
 """Seconds between two tries."""
 CLOSING = 5.0
 """Seconds that an import which ends early waits for the batch that is being committed."""
+MAY_GO_ON = frozenset({"BAD_COMPRESSION", "TOO_MANY_LINES", "TOO_LARGE"})
+"""What ends an import for now, and not for good."""
 HOLD_EVERY = imports.SILENT_AFTER / 3
 
 
@@ -78,7 +80,7 @@ class Imports:
         self._clock = clock
         self._most_lines = most_lines
         self._most_at_once = most_at_once
-        self._of_key: Counter[str] = Counter()
+        self._of_workspace: Counter[str] = Counter()
 
     def id_of(self, workspace: str, key: str | None) -> str:
         """The id of the import that has this key; without one a new id."""
@@ -88,21 +90,21 @@ class Imports:
         return hmac.digest(self._secret, named, hashlib.sha256).hex()[:32]
 
     @contextlib.contextmanager
-    def admitted(self, actor: str) -> Iterator[None]:
-        """Around an import, of which each process has so many at once, half of them of one key.
+    def admitted(self, workspace: str) -> Iterator[None]:
+        """Around an import, of which each process has so many at once, half of them of one workspace.
 
         :raises TooManyImports: there is no room for one more.
         """
-        if self._of_key.total() >= self._most_at_once:
-            raise TooManyImports(of_key=False)
-        if self._of_key[actor] >= max(1, self._most_at_once // 2):
-            raise TooManyImports(of_key=True)
-        self._of_key[actor] += 1
+        if self._of_workspace.total() >= self._most_at_once:
+            raise TooManyImports(of_workspace=False)
+        if self._of_workspace[workspace] >= max(1, self._most_at_once // 2):
+            raise TooManyImports(of_workspace=True)
+        self._of_workspace[workspace] += 1
         try:
             yield
         finally:
-            self._of_key[actor] -= 1
-            self._of_key += Counter()  # forgets who has none
+            self._of_workspace[workspace] -= 1
+            self._of_workspace += Counter()  # forgets who has none
 
     async def take(
         self,
@@ -146,10 +148,12 @@ class Imports:
             created_at=now,
             changed_at=now,
         )
-        claim = await imports.claim(self._db, new, asked.options.words(), holder)
+        # Which country a number is of is part of what a file says.
+        words = f"{asked.options.words()} {into.country}"
+        claim = await imports.claim(self._db, new, words, holder)
         found = claim.found
         if not claim.ours:
-            if (found.into, claim.options) != (into.into, asked.options.words()):
+            if (found.into, claim.options) != (into.into, words):
                 raise KeyReused
             if found.failure is not None:
                 raise FileRefused(*found.failure)
@@ -276,11 +280,13 @@ class _Run:
             yield
             outcome = "done"
         except FileRefused as error:
-            outcome = "failed"
             error.import_id = self._import.id
-            await self._settled()
-            with contextlib.suppress(Overloaded):
-                await self._end((error.code, error.message))
+            # The same file may come to its end another time: it was cut off, or may have so many lines then.
+            if error.code not in MAY_GO_ON:
+                outcome = "failed"
+                await self._settled()
+                with contextlib.suppress(Overloaded):
+                    await self._end((error.code, error.message))
             raise
         finally:
             await self._settled()
@@ -405,7 +411,8 @@ class _Run:
         await audit.add_to(
             tx,
             Done(workspace, self._asked.actor, self._into.action, subject),
-            sum(outcome.done.values()) - outcome.done.get("blacklisted", 0),
+            sum(outcome.done.values())
+            - sum(outcome.done.get(name, 0) for name in ("blacklisted", "there")),
             at=import_.created_at,
             of=import_.id,
         )

@@ -84,10 +84,10 @@ class Reading:
 
 
 def read_recipients(
-    recipients: Sequence[NewRecipient],
+    recipients: Sequence[NewRecipient], country: str | None = None
 ) -> tuple[list[Wanted], list[UserError]]:
     """Those that can be registered, and what is wrong with the others, the input's own repeats included."""
-    reading = Reading()
+    reading = Reading(country)
     wanted: list[Wanted] = []
     refused: list[UserError] = []
     for index, recipient in enumerate(recipients):

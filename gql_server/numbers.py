@@ -32,9 +32,9 @@ def is_country(code: str) -> bool:
 def read_number(text: str, country: str | None = None) -> Number | None:
     """The number that a caller wrote in international form, with or without `+`; None where it is none.
 
-    With a `country`, what has neither `+` nor `00` in front is a number as it is written there. But where it could not
-    be in use there, or lacks the 0 that stands before all of that country's, and is in use in international form, it
-    is that one, written without its `+`.
+    With a `country`, what has neither `+` nor `00` in front is a number as it is written there, with or without the 0 that
+    a spreadsheet takes away; or one in international form that lacks its `+`. Where it could be in use as either, it is
+    the one of that country's own code, or the only mobile one; else it is none, for it might be a stranger's.
 
     A number must be possible, not known to be in use: numbering plans are younger than the library.
     """
@@ -44,11 +44,11 @@ def read_number(text: str, country: str | None = None) -> Number | None:
     elif country is None and not text.startswith("+"):
         text = "+" + text
     if country is not None and text[:1].isdigit() and text[0] != "0":
-        at_home = _parsed(text, country)
-        if at_home is None or not _is_written_so(at_home, country):
-            abroad = _parsed("+" + text, None)
-            if abroad is not None and phonenumbers.is_valid_number(abroad):
-                text, country = "+" + text, None
+        abroad = _is_abroad(text, country)
+        if abroad is None:
+            return None
+        if abroad:
+            text, country = "+" + text, None
     try:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
@@ -69,10 +69,25 @@ def _parsed(text: str, country: str | None) -> phonenumbers.PhoneNumber | None:
         return None
 
 
-def _is_written_so(number: phonenumbers.PhoneNumber, country: str) -> bool:
-    """Whether a number that was written without a 0 in front is one of this country's, as they are written there."""
-    prefix = phonenumbers.ndd_prefix_for_region(country, strip_non_digits=True)
-    return prefix != "0" and phonenumbers.is_valid_number(number)
+_MOBILE = frozenset(
+    {phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIXED_LINE_OR_MOBILE}
+)
+
+
+def _is_abroad(text: str, country: str) -> bool | None:
+    """Whether digits without a 0 in front are a number in international form; None: nobody can tell.
+
+    A German mobile number without its 0 is as often as not one of the United States, too; a stranger would get the SMS.
+    """
+    home, abroad = _parsed(text, country), _parsed("+" + text, None)
+    if abroad is None or not phonenumbers.is_valid_number(abroad):
+        return False
+    if home is None or not phonenumbers.is_valid_number(home):
+        return True
+    if abroad.country_code == phonenumbers.country_code_for_region(country):
+        return True
+    here, there = (phonenumbers.number_type(number) in _MOBILE for number in (home, abroad))
+    return there if here is not there else None
 
 
 def read_sender(text: str, country: str | None) -> Number | None:

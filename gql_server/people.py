@@ -33,7 +33,7 @@ from gql_server.store.blacklist import Entry
 from gql_server.store.erased import Tombstones
 from gql_server.store.people import Card, Heard
 
-__all__ = ["ContactChange", "NewContact", "People", "Put"]
+__all__ = ["ContactChange", "NewContact", "People", "Put", "count"]
 
 _A_MOMENT = timedelta(milliseconds=1)
 
@@ -261,9 +261,16 @@ class People:
         return done
 
     async def list_within(
-        self, tx: Transaction, workspace: str, numbers: Collection[str]
+        self,
+        tx: Transaction,
+        workspace: str,
+        numbers: Collection[str],
+        happened: Counter[Happening],
     ) -> dict[str, Put]:
-        """Put many numbers (E.164) on the blacklist, within a transaction: what became of each."""
+        """Put many numbers (E.164) on the blacklist, within a transaction: what became of each.
+
+        `happened` becomes what is to be counted, by `count`, once that is committed.
+        """
         erased = await self._tombstones.among(tx, workspace, numbers)
         there = await people.known(tx, workspace, set(numbers) - erased)
         done = dict.fromkeys(erased, Put.ERASED)
@@ -275,7 +282,7 @@ class People:
             done[number] = Put.SAME if opt_outs.marks else Put.ADDED
             if not opt_outs.marks:
                 news[number] = [News(Kind.OPTED_OUT, self._by_hand(opt_outs))]
-        await people.hear(tx, workspace, news)
+        happened.update((await people.hear(tx, workspace, news)).happened)
         return done
 
     def _by_hand(self, opt_outs: Track) -> Mark:

@@ -9,6 +9,7 @@ when all of it is in. Who is cut off sends it again under the same `Idempotency-
 import asyncio
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, Final
@@ -55,6 +56,7 @@ FORMATS: Final = {
     # told by what stands in it
     **dict.fromkeys(("application/octet-stream", "application/gzip", "application/x-gzip")),
 }
+_CHARSET: Final = re.compile(r"charset\s*=\s*\"?([\w.:-]{1,40})")
 COLUMNS: Final = {column.value: column for column in Column}
 PARAMETERS: Final = frozenset({"delimiter", "encoding", "header", "country", *COLUMNS})
 
@@ -97,6 +99,7 @@ async def _answered(
 
 
 async def _recipients(request: Request, services: Services, viewer: Viewer) -> Response:
+    await _pay_once(services, viewer)
     campaign = ids.read_campaign(request.path_params["campaign"])
     if (
         campaign is None
@@ -108,11 +111,13 @@ async def _recipients(request: Request, services: Services, viewer: Viewer) -> R
 
 
 async def _contacts(request: Request, services: Services, viewer: Viewer) -> Response:
+    await _pay_once(services, viewer)
     make = partial(Contacts, services.db, services.people, viewer.workspace)
     return await _import(request, services, viewer, make)
 
 
 async def _blacklist(request: Request, services: Services, viewer: Viewer) -> Response:
+    await _pay_once(services, viewer)
     make = partial(Blacklist, services.db, services.people, viewer.workspace)
     return await _import(request, services, viewer, make)
 
@@ -129,14 +134,10 @@ async def _import(
     length = request.headers.get("content-length", "")
     if length.isdigit() and len(length) < 20 and int(length) > LARGEST:
         raise FileRefused("TOO_LARGE", f"A file has at most {LARGEST // 1024**2:,} MiB.", 413)
-    with services.imports.admitted(viewer.key_id):
-        seconds = await services.budgets.take(viewer.key_id, 1)
-        if seconds is not None:
-            raise RateLimited(seconds)
+    with services.imports.admitted(viewer.workspace):
         stops = _Stops(services)
-        done = await services.imports.take(
-            asked, into, _pieces(request, stops), pay=_payer(services, viewer, stops)
-        )
+        pay = _payer(request, services, viewer, stops)
+        done = await services.imports.take(asked, into, _pieces(request, stops), pay=pay)
     return JSONResponse(_told(request, services, done), headers={"Cache-Control": NEVER})
 
 
@@ -168,7 +169,9 @@ def _given(request: Request) -> dict[str, str]:
 
 
 def _options(request: Request, given: dict[str, str]) -> Options:
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    kind = kind.strip()
+    charset = _CHARSET.search(parameters)
     if kind and kind not in FORMATS:
         raise FileRefused(
             "UNSUPPORTED_MEDIA_TYPE",
@@ -184,7 +187,11 @@ def _options(request: Request, given: dict[str, str]) -> Options:
         raise _bad_input("header: yes or no.")
     return Options(
         format=FORMATS[kind] if kind else None,
-        encoding=named(given["encoding"]) if "encoding" in given else None,
+        encoding=named(given["encoding"])
+        if "encoding" in given
+        else named(charset[1])
+        if charset is not None
+        else None,
         packed=coding in ("gzip", "x-gzip"),
         delimiter=delimiter_of(given["delimiter"]) if "delimiter" in given else None,
         titled=None if header is None else header == "yes",
@@ -245,10 +252,15 @@ async def _pieces(request: Request, stops: _Stops) -> AsyncIterator[bytes]:
         yield message.get("body", b"")
 
 
-def _payer(services: Services, viewer: Viewer, stops: _Stops) -> Pay:
-    """A row costs a point, as one of `addRecipients` does; who has none left waits, and reads no further."""
+def _payer(request: Request, services: Services, viewer: Viewer, stops: _Stops) -> Pay:
+    """A row costs a point, as one of `addRecipients` does; who has none left waits, and reads no further.
+
+    A file may take hours: who it is from is looked at all the time, so that a key that is revoked brings nothing in.
+    """
+    shown = request.headers.get("authorization")
 
     async def pay(rows: int) -> None:
+        await services.authenticator.viewer(shown)
         while (seconds := await services.budgets.take(viewer.key_id, rows)) is not None:
             until = asyncio.get_running_loop().time() + seconds
             while (left := until - asyncio.get_running_loop().time()) > 0:
@@ -332,6 +344,8 @@ def _told(request: Request, services: Services, found: Import) -> dict[str, Any]
         other: counts.done.get(other, 0),
         "refused": dict(sorted(counts.refused.items())),
         "refusedUrl": f"{url}/refused.csv",
+        # of more than are listed, or of more than is kept, the file of them is not whole
+        "refusedListed": counts.listed,
         "createdAt": _written(found),
         "error": None
         if found.failure is None

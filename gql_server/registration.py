@@ -32,7 +32,7 @@ from gql_server.intake import (
 from gql_server.logs import kind, log
 from gql_server.parking import Parking
 from gql_server.plan import Plan
-from gql_server.store import audiences, campaigns, messages
+from gql_server.store import audiences, campaigns, messages, workspaces
 from gql_server.store.erased import Tombstones
 
 LONGEST_TEXT = 1600
@@ -206,7 +206,8 @@ class Registration:
         """Register a message for each valid recipient; what was reported of it before is applied at once."""
         if len(recipients) > MOST_AT_ONCE:
             return Added(errors=[too_many("recipients", "recipients")])
-        wanted, refused = read_recipients(recipients)
+        own = await workspaces.one(self._db.latest, workspace)
+        wanted, refused = read_recipients(recipients, own.default_country if own else None)
 
         async def prepare(tx: Transaction) -> Plan[Added]:
             plan = Plan(Added(errors=list(refused)))

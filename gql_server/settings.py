@@ -214,8 +214,8 @@ class Settings:
     )
     most_imports: int = _setting(
         4,
-        "Files of recipients or contacts that one process brings in at once, half of them of one key; one more is told "
-        "to come again later.",
+        "Files of people that one process brings in at once, half of them of one workspace; one more is told to come "
+        "again later.",
     )
     most_import_lines: int = _setting(5_000_000, "Lines of such a file.")
     compression: str = _setting(

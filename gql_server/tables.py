@@ -34,6 +34,8 @@ _FORMULAS = frozenset("=+-@＝＋－＠")  # noqa: RUF001
 _CONTROLS = frozenset("\t\r\n\0")
 # What most texts begin with: nothing more is to be looked at.
 _PLAIN = frozenset(string.ascii_letters + string.digits)
+_IN_ANOTHER_CELL = re.compile(r"(?<!^)([;\t|])(\s*[=+\-@＝＋－＠])")  # noqa: RUF001
+"""Where a spreadsheet of another country, or of another setting, would begin a cell."""
 _NUMBER = re.compile(r"[+-][0-9•]+([.,][0-9]+)?\Z")
 
 
@@ -110,7 +112,8 @@ def instant(at: datetime) -> str:
 
 
 def defused(text: str) -> str:
-    """The text as a cell of a CSV file, which no spreadsheet computes."""
+    """The text as a cell of a CSV file, which no spreadsheet computes, be its own delimiter another one than ours."""
+    text = _IN_ANOTHER_CELL.sub(r"\1'\2", text)
     if text[:1] in _CONTROLS or (text.lstrip()[:1] in _FORMULAS and _NUMBER.match(text) is None):
         return f"'{text}"
     return text
@@ -155,7 +158,9 @@ class Csv:
                 cells[place] = in_one(cells[place])
             for place in texts:
                 text = cells[place]
-                if isinstance(text, str) and text[:1] not in _PLAIN:
+                if isinstance(text, str) and (
+                    text[:1] not in _PLAIN or ";" in text or "\t" in text or "|" in text
+                ):
                     cells[place] = defused(text)
             lines.append(cells)
         self._writer.writerows(lines)

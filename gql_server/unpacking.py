@@ -11,6 +11,8 @@ from gql_server.errors import FileRefused
 
 PIECE = 64 * 1024
 """Bytes that are given out at once, at most."""
+MOST_MEMBERS = 1000
+"""Parts of a packed file: a writer makes one, or one for each file that it has put together."""
 MOST_RATIO = 200
 """Bytes that one packed byte may unpack to: lists of numbers come to 3 to 20, gzip to 1,000 at most."""
 NO_RATIO_BELOW = 1024 * 1024
@@ -66,6 +68,7 @@ class Gzip:
         self._begun = False
         self._taken = 0
         self._given = 0
+        self._members = 1
 
     def feed(self, piece: bytes) -> None:
         """Keep it, packed."""
@@ -81,6 +84,11 @@ class Gzip:
                 if not self._left:
                     return b""
                 self._member, self._begun = _member(), False
+                self._members += 1
+                if self._members > MOST_MEMBERS:
+                    raise FileRefused(
+                        "BAD_COMPRESSION", f"A packed file has at most {MOST_MEMBERS:,} parts."
+                    )
             before = len(self._left)
             self._begun = self._begun or before > 0
             try:

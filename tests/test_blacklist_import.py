@@ -63,5 +63,6 @@ async def test_who_may_not_write_lists_nobody(api: Api) -> None:
 
     status, told = await sent(api, NUMBERS[0], key)
 
-    assert (status, told["error"]["code"]) == (403, "FORBIDDEN")
+    [error] = told["errors"]
+    assert (status, error["extensions"]["code"]) == (403, "FORBIDDEN")
     assert await listed(api) == {}

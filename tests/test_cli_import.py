@@ -80,11 +80,11 @@ async def test_a_file_comes_in_beside_a_running_server_and_refused_lines_are_wri
     beside = tmp_path / "list.csv.gz.refused.csv"
     assert f"the lines that were refused are in {beside}" in err
     assert stat.S_IMODE(beside.stat().st_mode) == 0o600
-    with beside.open(encoding="utf-8", newline="") as refused:
+    with beside.open(encoding="utf-8-sig", newline="") as refused:
         rows = [(row["line"], row["code"], row["text"]) for row in csv.DictReader(refused)]
     assert rows == [
         ("2502", "INVALID_NUMBER", 'nobody;"two'),
-        ("2504", "DUPLICATE_RECIPIENT", "+33600000001;Zoë"),
+        ("2504", "DUPLICATE_RECIPIENT", "'+33600000001;Zoë"),
     ]
     assert "33600" not in out + err
     assert await counted(db, campaign) == 2500

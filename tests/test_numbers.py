@@ -154,11 +154,15 @@ def test_any_sender_is_a_number_or_none_and_never_an_error(text: str, country: s
         ("612345678", "FR", "+33612345678"),
         ("+4915112345678", "FR", "+4915112345678"),
         ("004915112345678", "FR", "+4915112345678"),
-        # in use in France, and written without the 0 that stands before every number of Germany
+        # in use in France as a mobile number, in Germany as one of a house
         ("33612345678", "DE", "+33612345678"),
         ("0151 12345678", "DE", "+4915112345678"),
+        # a spreadsheet took the 0 away: it might be one of the United States
+        ("15223456789", "DE", "+4915223456789"),
+        ("4915223456789", "DE", "+4915223456789"),
         ("447400123456", "DE", "+447400123456"),
-        # where no 0 stands before them, a number of that country comes first
+        ("664123456", "AT", "+43664123456"),
+        # where no 0 stands before them
         ("612345678", "ES", "+34612345678"),
         ("2025550173", "US", "+12025550173"),
         ("3331234567", "IT", "+393331234567"),

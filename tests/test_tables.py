@@ -109,6 +109,23 @@ def test_what_a_spreadsheet_would_compute_has_a_quote_in_front(text: str) -> Non
     assert row[0] == f"'{text}"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Jean;=1+1;", "Jean;'=1+1;"),
+        ("a\t@x", "a\t'@x"),
+        ("a| -1", "a|' -1"),
+        ("=1;=2", "'=1;'=2"),
+        ("a; b", "a; b"),
+    ],
+)
+def test_nor_is_it_computed_where_another_sign_begins_a_cell(text: str, expected: str) -> None:
+    file = file_of(Csv(COLUMNS), [(text, "SENT", None, None)])
+
+    [_, row] = list(csv.reader(io.StringIO(file.decode("utf-8-sig"), newline="")))
+    assert row[0] == expected
+
+
 @pytest.mark.parametrize("text", [*NUMBERS, *PLAIN])
 def test_a_number_and_any_other_text_stays_as_it_is(text: str) -> None:
     assert defused(text) == text
