@@ -243,7 +243,7 @@ BEGINS = {
 
 
 NOTHING = {
-    *("audit.of_workspace", "dead.speaking_of", "campaigns.begun_to_go"),
+    *("audiences.count", "audit.of_workspace", "dead.speaking_of", "campaigns.begun_to_go"),
     *("campaigns.over", "campaigns.overdue", "erased.unfinished"),
 }
 """What the tenant has nothing of."""
