@@ -25,7 +25,7 @@
 * erasures       those that a server began    * optouts  STOP and START replies
 * enrolment      recipients, into messages   * audience who is written to again
 * recipients     files in over HTTP           * doors    who asks, how a refusal is told
-* imports        a file comes in, and on       * destinations  where its people go
+* imports, import_run  a file comes in, and on      * destinations  where its people go
 * files          a file is read as it comes
 * tabular        tables, CSV                   * objects  NDJSON
 * lines          text, cut                     * decoding, unpacking  encodings, gzip

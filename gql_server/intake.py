@@ -1,7 +1,8 @@
-"""What callers say of recipients and of providers' ids: read, checked, and refused in words. No database."""
+"""What callers say of campaigns, recipients and providers' ids: read, checked, and refused in words. No database."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from gql_server.errors import MessagesExpired, UserError
 from gql_server.numbers import Number, read_quickly
@@ -11,6 +12,12 @@ from gql_server.store.messages import key_of
 MOST_AT_ONCE = 1000
 """Recipients or bindings of one call; larger lists go through the import."""
 
+LONGEST_TEXT = 1600
+"""Of an SMS: ten parts of GSM-7 and more than the operators carry."""
+LONGEST_SENDER = 20
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST = datetime(2100, 1, 1, tzinfo=UTC)
+"""Of a sending: a time beyond them is a mistake, and reckoning with it may overflow."""
 LONGEST_NAME = 200
 LONGEST_KEY = 200
 MOST_KEYS = 50
@@ -99,6 +106,25 @@ def read_recipients(
     return wanted, refused
 
 
+def checked_text(name: str, text: str, longest: int) -> list[UserError]:
+    """What is wrong with a text of a campaign."""
+    if not text.strip():
+        return [UserError((name,), "REQUIRED", f"The {name} must not be empty.")]
+    if len(text) > longest:
+        return [UserError((name,), "TOO_LONG", f"The {name} has at most {longest} characters.")]
+    return []
+
+
+def checked_time(at: datetime | None) -> list[UserError]:
+    """What is wrong with the time of a sending; None: it is not said."""
+    if at is None or EARLIEST <= at < LATEST:
+        return []
+    span = f"{EARLIEST.year} to {LATEST.year - 1}"
+    return [
+        UserError(("sentAt",), "INVALID_TIME", f"The time of a sending is in the years {span}.")
+    ]
+
+
 def keys_of(provider: str, message_ids: Sequence[str], recipient: str) -> list[str]:
     """What a message is found by, each key once, in the order given."""
     made = (PROVIDERS[provider].correlation_key(one.strip(), recipient) for one in message_ids)
@@ -184,3 +210,22 @@ def key_taken(path: tuple[str, ...]) -> UserError:
     return UserError(
         path, "PROVIDER_ID_TAKEN", "Another message of this workspace has this id of the provider."
     )
+
+
+def expired(name: str) -> UserError:
+    """The campaign's messages are deleted."""
+    return UserError((name,), MessagesExpired.code, str(MessagesExpired()))
+
+
+def too_old(name: str) -> UserError:
+    """Nobody is added to a campaign any more whose time is over."""
+    return UserError(
+        (name,),
+        MessagesExpired.code,
+        "This campaign is older than its workspace keeps recipients, so that none can be added: create another one.",
+    )
+
+
+def no_campaign(name: str) -> UserError:
+    """The workspace has no such campaign."""
+    return UserError((name,), "NOT_FOUND", "There is no such campaign.")

@@ -32,9 +32,9 @@ def is_country(code: str) -> bool:
 def read_number(text: str, country: str | None = None) -> Number | None:
     """The number that a caller wrote in international form, with or without `+`; None where it is none.
 
-    With a `country`, what has neither `+` nor `00` in front is a number as it is written there, with or without the 0 that
-    a spreadsheet takes away; or one in international form that lacks its `+`. Where it could be in use as either, it is
-    the one of that country's own code, or the only mobile one; else it is none, for it might be a stranger's.
+    With a `country`, what has neither `+` nor `00` in front is a number as it is written there, with or without the 0
+    that a spreadsheet takes away; or one in international form that lacks its `+`. Where it could be in use as either,
+    it is the one of that country's own code, or the only mobile one; else it is none, for it might be a stranger's.
 
     A number must be possible, not known to be in use: numbering plans are younger than the library.
     """

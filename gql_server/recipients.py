@@ -26,7 +26,8 @@ from gql_server.domain.imports import NOT_ADDED, OF_THE_WORKSPACE, REASONS, Impo
 from gql_server.doors import NEVER, READ, RateLimited, refusal_of, viewer_of
 from gql_server.errors import FileRefused, Overloaded, PublicError
 from gql_server.files import LARGEST, Format, Options
-from gql_server.imports import Asked, Pay
+from gql_server.import_run import Pay
+from gql_server.imports import Asked
 from gql_server.numbers import is_country
 from gql_server.services import Services
 from gql_server.store import campaigns, import_refusals, imports, workspaces

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from gql_server.commit import Clock, Committer
@@ -13,21 +13,28 @@ from gql_server.domain.campaign import Campaign, SmsType, WantedAudience, state_
 from gql_server.domain.receipt import to_milliseconds
 from gql_server.domain.status import DeliveryStatus
 from gql_server.enrolment import Enrolled, enrol
-from gql_server.errors import FileRefused, MessagesExpired, UserError
+from gql_server.errors import FileRefused, UserError
 from gql_server.ingestion import Ingestion
 from gql_server.intake import (
     LONGEST_NAME,
+    LONGEST_SENDER,
+    LONGEST_TEXT,
     MOST_AT_ONCE,
     Binding,
     NewRecipient,
     Wanted,
+    checked_text,
+    checked_time,
     erased_message,
+    expired,
     expired_message,
     key_taken,
     keys_of,
+    no_campaign,
     read_recipients,
     refused_ids,
     too_many,
+    too_old,
 )
 from gql_server.logs import kind, log
 from gql_server.parking import Parking
@@ -35,14 +42,8 @@ from gql_server.plan import Plan
 from gql_server.store import audiences, campaigns, messages, workspaces
 from gql_server.store.erased import Tombstones
 
-LONGEST_TEXT = 1600
-"""Of an SMS: ten parts of GSM-7 and more than the operators carry."""
-LONGEST_SENDER = 20
 MOST_FILLING = 5
 """Campaigns of a workspace to which an audience is being added at a time."""
-EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
-LATEST = datetime(2100, 1, 1, tzinfo=UTC)
-"""Of a sending: a time beyond them is a mistake, and reckoning with it may overflow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,10 @@ class Registration:
     ) -> tuple[str | None, list[UserError]]:
         """Make a campaign; its id, or what is wrong with the input."""
         errors = [
-            *_checked_text("name", wanted.name, LONGEST_NAME),
-            *_checked_text("text", wanted.text, LONGEST_TEXT),
-            *_checked_text("sender", wanted.sender, LONGEST_SENDER),
-            *_checked_time(wanted.sent_at),
+            *checked_text("name", wanted.name, LONGEST_NAME),
+            *checked_text("text", wanted.text, LONGEST_TEXT),
+            *checked_text("sender", wanted.sender, LONGEST_SENDER),
+            *checked_time(wanted.sent_at),
             *_checked_audience(wanted.audience),
         ]
         if errors:
@@ -140,7 +141,7 @@ class Registration:
                     await campaigns.one(tx, workspace, again.campaign) if again.campaign else None
                 )
                 if earlier is None or earlier.closed:
-                    why = _no_campaign("campaignId") if earlier is None else _expired("campaignId")
+                    why = no_campaign("campaignId") if earlier is None else expired("campaignId")
                     plan.result.append(replace(why, field=("audienceOf", *why.field)))
                     return plan
                 if await audiences.count(tx, workspace) >= MOST_FILLING:
@@ -168,9 +169,9 @@ class Registration:
         errors: list[UserError] = []
         fields = dict(changes)
         if "name" in fields:
-            errors += _checked_text("name", fields["name"], LONGEST_NAME)
+            errors += checked_text("name", fields["name"], LONGEST_NAME)
             fields["name"] = fields["name"].strip()
-        errors += _checked_time(fields.get("sent_at"))
+        errors += checked_time(fields.get("sent_at"))
         if "sent_at" in fields:
             fields["sent_at"] = to_milliseconds(fields["sent_at"])
         if errors:
@@ -180,7 +181,7 @@ class Registration:
             plan: Plan[list[UserError]] = Plan([])
             found = await campaigns.one(tx, workspace, campaign) if campaign else None
             if found is None:
-                plan.result.append(_no_campaign("id"))
+                plan.result.append(no_campaign("id"))
                 return plan
             if (found.begun or found.closed) and fields.get(
                 "sent_at", found.sent_at
@@ -213,10 +214,10 @@ class Registration:
             plan = Plan(Added(errors=list(refused)))
             found = await campaigns.one(tx, workspace, campaign) if campaign else None
             if found is None:
-                plan.result.errors = [_no_campaign("campaignId")]
+                plan.result.errors = [no_campaign("campaignId")]
                 return plan
             if found.closed:
-                plan.result.errors = [_too_old("campaignId")]
+                plan.result.errors = [too_old("campaignId")]
                 return plan
             enrolled = await enrol(
                 tx, plan, found, wanted, tombstones=self._tombstones, clock=self._clock
@@ -250,7 +251,7 @@ class Registration:
             plan = Plan(Enrolled())
             found = await campaigns.one(tx, workspace, campaign)
             if found is None or found.closed:
-                why = _no_campaign("id") if found is None else _too_old("id")
+                why = no_campaign("id") if found is None else too_old("id")
                 raise FileRefused(why.code, why.message, 404 if found is None else 410)
             plan.result = await enrol(
                 tx, plan, found, wanted, tombstones=self._tombstones, clock=self._clock
@@ -334,41 +335,8 @@ class Registration:
             log.warning("joining parked receipts: %s; the sweep comes again", kind(error))
 
 
-def _checked_text(name: str, text: str, longest: int) -> list[UserError]:
-    if not text.strip():
-        return [UserError((name,), "REQUIRED", f"The {name} must not be empty.")]
-    if len(text) > longest:
-        return [UserError((name,), "TOO_LONG", f"The {name} has at most {longest} characters.")]
-    return []
-
-
-def _checked_time(at: datetime | None) -> list[UserError]:
-    if at is None or EARLIEST <= at < LATEST:
-        return []
-    span = f"{EARLIEST.year} to {LATEST.year - 1}"
-    return [
-        UserError(("sentAt",), "INVALID_TIME", f"The time of a sending is in the years {span}.")
-    ]
-
-
 def _checked_audience(again: Again | None) -> list[UserError]:
     if again is None or again.statuses:
         return []
     path = ("audienceOf", "indicators")
     return [UserError(path, "REQUIRED", "Say of which messages: one indicator at least.")]
-
-
-def _expired(name: str) -> UserError:
-    return UserError((name,), MessagesExpired.code, str(MessagesExpired()))
-
-
-def _too_old(name: str) -> UserError:
-    return UserError(
-        (name,),
-        MessagesExpired.code,
-        "This campaign is older than its workspace keeps recipients, so that none can be added: create another one.",
-    )
-
-
-def _no_campaign(name: str) -> UserError:
-    return UserError((name,), "NOT_FOUND", "There is no such campaign.")

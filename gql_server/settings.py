@@ -17,7 +17,7 @@ PREFIX = "GQL_"
 MOST_LANES = 16
 MOST_DRAIN = 600
 MOST_DOCUMENTS = 1_000_000
-MOST_IMPORTS = 1000
+MOST_FILES = 1000
 MOST_LINES = 1_000_000_000
 MOST_CONNECTIONS = 1_000_000
 """Far more than one process can serve."""
@@ -26,7 +26,6 @@ MOST_HOURS = 24 * 366
 """A year: far less than what MongoDB's indexes and Python's dates can take."""
 MOST_ORPHANS = 10_000_000
 MOST_MEGABYTES = 16 * 1024
-MOST_EXPORTS = 1000
 MOST_EXPORT_MEGABYTES = 1024 * 1024
 MOST_SECONDS = 600
 MOST_POINTS = 10**9
@@ -265,7 +264,6 @@ class Settings:
             raise StartError(f"GQL_ORPHANS_PER_SOURCE must be 1 to {MOST_ORPHANS}")
         self._check_answers()
         self._check_operations()
-        self._check_imports()
         self._check_connections()
         self._check_access()
         check_origins(self.allowed_origins)
@@ -296,12 +294,6 @@ class Settings:
                 f"GQL_NEW_DOCUMENTS_PER_MINUTE must be 1 to {MOST_DOCUMENTS}, or 0 for no limit"
             )
 
-    def _check_imports(self) -> None:
-        if not 1 <= self.most_imports <= MOST_IMPORTS:
-            raise StartError(f"GQL_MOST_IMPORTS must be 1 to {MOST_IMPORTS}")
-        if not 1 <= self.most_import_lines <= MOST_LINES:
-            raise StartError(f"GQL_MOST_IMPORT_LINES must be 1 to {MOST_LINES}")
-
     def _check_access(self) -> None:
         for proxy in self.trusted_proxies:
             try:
@@ -320,18 +312,20 @@ class Settings:
             )
 
     def _check_connections(self) -> None:
-        if not 1 <= self.most_exports <= MOST_EXPORTS:
-            raise StartError(f"GQL_MOST_EXPORTS must be 1 to {MOST_EXPORTS}")
+        bounds = {
+            "most_connections": MOST_CONNECTIONS,
+            "most_connections_of_a_key": MOST_CONNECTIONS,
+            "most_operations": MOST_CONNECTIONS,
+            "most_operations_of_a_key": MOST_CONNECTIONS,
+            "most_exports": MOST_FILES,
+            "most_imports": MOST_FILES,
+            "most_import_lines": MOST_LINES,
+        }
+        for name, most in bounds.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise StartError(f"{PREFIX}{name.upper()} must be 1 to {most}")
         if not 0 <= self.export_disk_mb <= MOST_EXPORT_MEGABYTES:
             raise StartError(f"GQL_EXPORT_DISK_MB must be 0 to {MOST_EXPORT_MEGABYTES}")
-        for name in (
-            "most_connections",
-            "most_connections_of_a_key",
-            "most_operations",
-            "most_operations_of_a_key",
-        ):
-            if not 1 <= getattr(self, name) <= MOST_CONNECTIONS:
-                raise StartError(f"{PREFIX}{name.upper()} must be 1 to {MOST_CONNECTIONS}")
         if not 0 <= self.drain_seconds <= MOST_DRAIN:
             raise StartError(f"GQL_DRAIN_SECONDS must be 0 to {MOST_DRAIN}")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gql_server import auth, imports, recipients
+from gql_server import auth, import_run, recipients
 from gql_server.budgets import Budgets
 from gql_server.database import Database
 from gql_server.domain import ids
@@ -391,7 +391,7 @@ async def test_a_batch_that_the_database_did_not_take_is_tried_again_and_comes_i
         return enrolled
 
     monkeypatch.setattr(Registration, "enrol", faltering)
-    monkeypatch.setattr(imports, "REST", 0.01)
+    monkeypatch.setattr(import_run, "REST", 0.01)
 
     told = done(await upload(api, campaign, body(4500)))
 
@@ -414,8 +414,8 @@ async def test_a_database_that_stays_away_is_told_and_the_file_gone_on_with_late
             raise Overloaded("away")
         return await enrol(self, *given)
 
-    monkeypatch.setattr(imports, "REST", 0.01)
-    monkeypatch.setattr(imports, "PERSISTENCE", 0.1)
+    monkeypatch.setattr(import_run, "REST", 0.01)
+    monkeypatch.setattr(import_run, "PERSISTENCE", 0.1)
     before = IMPORTS.labels(outcome="interrupted")._value.get()
     with monkeypatch.context() as patched:
         patched.setattr(Registration, "enrol", away)
@@ -574,7 +574,7 @@ async def test_a_file_has_so_many_lines_and_what_was_before_them_is_in(make_api:
 async def test_only_so_many_refused_lines_are_kept_and_all_are_counted(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "MOST_LISTED", 1500)
+    monkeypatch.setattr(import_run, "MOST_LISTED", 1500)
     campaign = await api.new_campaign()
 
     told = done(await upload(api, campaign, b"number\n" + b"x\n" * 3000))

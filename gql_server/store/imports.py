@@ -100,19 +100,19 @@ async def advance(
     import_: str,
     holder: str,
     *,
-    since: int,
+    at_line: int,
     lines: int,
     digest: bytes,
     more: Counts,
     at: datetime,
 ) -> bool:
-    """Note that the lines from `since` on up to these are in; False where that is another's step, or done."""
+    """Note that the lines behind `at_line` up to these are in; False where that is another's step, or done."""
     counted = {"rows": more.rows, "listed": more.listed}
     counted |= {f"done.{name}": count for name, count in more.done.items()}
     counted |= {f"refused.{code}": count for code, count in more.refused.items()}
     row = await tx.update_returning(
         COLLECTION,
-        {"_id": import_, "workspace": workspace, "holder": holder, "lines": since},
+        {"_id": import_, "workspace": workspace, "holder": holder, "lines": at_line},
         {
             "$set": {"lines": lines, "digest": digest.hex(), "changedAt": at},
             "$inc": counted,

@@ -23,6 +23,7 @@ from gql_server.database import Database, Reads, Transaction
 from gql_server.domain import cursor, ids
 from gql_server.domain.blacklist import BlacklistReason
 from gql_server.domain.condition import CampaignCondition
+from gql_server.domain.imports import Counts
 from gql_server.domain.retention import Retention, Then
 from gql_server.domain.search import NamePrefix, NumberPrefix
 from gql_server.services import Services, utc_now
@@ -219,15 +220,30 @@ class World:
             "there": {},
             "reason": BlacklistReason.MANUAL,
             "by": "command",
+            "import_": self.tenant.imported,
+            "holder": "nobody",
+            "at_line": 0,
+            "lines": 1,
+            "digest": b"",
+            "more": Counts(rows=1),
+            "at": utc_now(),
+            "refused": [(1, "INVALID_NUMBER")],
+            "failure": None,
         }
 
 
-BEGINS = {"people.hear", "people.hold", "workspaces.ensure", "workspaces.set_thresholds"}
+BEGINS = {
+    "import_refusals.add",
+    "people.hear",
+    "people.hold",
+    "workspaces.ensure",
+    "workspaces.set_thresholds",
+}
 """What makes something of a workspace's own, whatever else there is."""
 
 
 NOTHING = {
-    *("audit.of_workspace", "dead.speaking_of", "campaigns.begun_to_go"),
+    *("audiences.count", "audit.of_workspace", "dead.speaking_of", "campaigns.begun_to_go"),
     *("campaigns.over", "campaigns.overdue", "erased.unfinished"),
 }
 """What the tenant has nothing of."""
