@@ -43,7 +43,8 @@ def _name_of(source: Source, reply: Reply) -> str | None:
     if reply.at is not None or not reply.id:
         return None
     # A hash, for some providers make their ids of numbers.
-    return hashlib.blake2b(f"{source.id} {reply.id}".encode(), digest_size=12).hexdigest()
+    words = f"{source.id} {reply.id} {reply.text}"
+    return hashlib.blake2b(words.encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 
 
 class OptOuts:

@@ -62,41 +62,21 @@ COLUMNS: Final = {column.value: column for column in Column}
 PARAMETERS: Final = frozenset({"delimiter", "encoding", "header", "country", *COLUMNS})
 
 
-async def import_recipients(request: Request) -> Response:
-    """Bring the recipients of a campaign in."""
-    return await _answered(request, _recipients)
+def _endpoint(
+    answer: Callable[[Request, Services, Viewer], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """What answers a request, for who may ask it."""
 
+    async def answered(request: Request) -> Response:
+        try:
+            viewer = await viewer_of(request, SCOPE)
+            return await answer(request, request.state.services, viewer)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to be told
+        except Exception as error:  # noqa: BLE001 - every one has its answer
+            return refusal_of(error)
 
-async def import_contacts(request: Request) -> Response:
-    """Bring contacts into the address book."""
-    return await _answered(request, _contacts)
-
-
-async def import_blacklist(request: Request) -> Response:
-    """Put the numbers of a file on the blacklist."""
-    return await _answered(request, _blacklist)
-
-
-async def show_import(request: Request) -> Response:
-    """How far an import is: by its id, or by its key."""
-    return await _answered(request, _shown)
-
-
-async def show_refused(request: Request) -> Response:
-    """Which lines were refused, as CSV."""
-    return await _answered(request, _refused)
-
-
-async def _answered(
-    request: Request, answer: Callable[[Request, Services, Viewer], Awaitable[Response]]
-) -> Response:
-    try:
-        viewer = await viewer_of(request, SCOPE)
-        return await answer(request, request.state.services, viewer)
-    except ClientDisconnect:
-        return Response(status_code=400)  # nobody is there to be told
-    except Exception as error:  # noqa: BLE001 - every one has its answer
-        return refusal_of(error)
+    return answered
 
 
 async def _recipients(request: Request, services: Services, viewer: Viewer) -> Response:
@@ -361,3 +341,10 @@ def _written(found: Import) -> str:
 
 def _bad_input(message: str) -> PublicError:
     return PublicError(message, "BAD_USER_INPUT")
+
+
+import_recipients = _endpoint(_recipients)
+import_contacts = _endpoint(_contacts)
+import_blacklist = _endpoint(_blacklist)
+show_import = _endpoint(_shown)
+show_refused = _endpoint(_refused)

@@ -766,6 +766,7 @@ async def _files(scene: Scene) -> None:
 
 @tried("/campaigns/{campaign}/recipients")
 @tried("/contacts")
+@tried("/blacklist")
 @tried("/imports")
 @tried("/imports/{import}")
 @tried("/imports/{import}/refused.csv")

@@ -194,6 +194,8 @@ def _replies(fields: Mapping[str, Any], time_zone: ZoneInfo) -> list[Reply]:
     if "Body" not in fields or STATUSES.get(status.lower(), _UNKNOWN) is not None:
         return []
     channel, _, number = reading.sender(fields, "From").rpartition(":")
+    if not number.strip():
+        raise Unreadable("From: missing")
     if channel not in _CHANNELS_OF_NUMBERS:
         return []
     kind = reading.aside(reading.text, fields, "OptOutType") or ""
