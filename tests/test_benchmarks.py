@@ -30,6 +30,7 @@ def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
         "receipts/s in bodies of 1, at 0.5 of that",
         "receipts/s in bodies of 100 by 4 processes",
         "receipts/s in bodies of 1 by 4 processes",
+        "recipients/s from CSV",
         "pages/s of 100 messages",
         *(
             f"reports/s with 100 contacts, {peer.driver}, beside {peer.name}"
