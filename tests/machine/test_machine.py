@@ -58,6 +58,17 @@ SEEN = {
     *("a contact", "a contact that failed", "a contact that works"),
     *(words.Bar, words.Unbar, words.WriteDown, words.Restore, words.Strike),
 }
+OFTEN = {
+    *(
+        (deed, True)
+        for deed in (
+            *(deeds.Create, deeds.Register, deeds.Bind, deeds.Record),
+            *(deeds.Reschedule, deeds.Expire, deeds.Sweep),
+        )
+    ),
+    *(words.WriteDown, "a contact", "an unknown word"),
+}
+"""What a hundred runs cannot leave out; rarer things are asked of two thousand."""
 
 
 @pytest.fixture
@@ -84,7 +95,7 @@ def test_a_hundred_runs_of_the_machine_find_nothing(world: World) -> None:
 
     # they were no idle ones
     outcomes = {Outcome.APPLIED, Outcome.IGNORED, Outcome.PARKED}
-    assert {what for what in ANSWERED | SEEN | outcomes if not happened[what]} == set()
+    assert {what for what in OFTEN | outcomes if not happened[what]} == set()
 
 
 @pytest.mark.long
