@@ -1,16 +1,20 @@
 import { defineConfig } from "vite";
 
+const server = "http://127.0.0.1:8000";
+
 export default defineConfig({
-  // The Python server mounts the folder below at this path.
-  base: "/graphiql/",
   build: {
-    outDir: "../gql_server/static/graphiql",
+    // Served by gql_server/pages.py: the dashboard at /, GraphiQL at /graphiql/, what both are made of at /assets/.
+    outDir: "../gql_server/static",
     // Asked for by name, because the folder lies outside this one.
     emptyOutDir: true,
     target: "es2022",
-    // The code editor alone has 2.8 MB.
+    // GraphiQL's code editor alone has 2.8 MB.
     chunkSizeWarningLimit: 5000,
+    // The policy of the pages lets nothing be loaded from a data: address but pictures.
+    assetsInlineLimit: (path) => (path.endsWith(".svg") ? undefined : false),
     rolldownOptions: {
+      input: { dashboard: "index.html", graphiql: "graphiql/index.html" },
       onLog(level, log, next) {
         // A hundred libraries say "use client"; it means nothing here.
         if (log.code !== "MODULE_LEVEL_DIRECTIVE") next(level, log);
@@ -18,4 +22,13 @@ export default defineConfig({
     },
   },
   worker: { format: "es" },
+  // `npx vite` beside a running `make demo`: pages that follow every change.
+  server: {
+    proxy: {
+      "/graphql": { target: server, ws: true },
+      ...Object.fromEntries(
+        ["/demo", "/campaigns", "/contacts", "/blacklist", "/imports"].map((path) => [path, server]),
+      ),
+    },
+  },
 });

@@ -1,0 +1,50 @@
+import { Progress, Tooltip } from "@mantine/core";
+import type { ReactElement } from "react";
+import { useTranslation } from "react-i18next";
+import { INDICATORS, indicatorFill } from "../app/theme";
+import type { DeliveryIndicator } from "../gql/graphql";
+import { useFormat } from "../i18n/format";
+
+interface Props {
+  readonly rates: readonly {
+    readonly indicator: DeliveryIndicator;
+    readonly count: number;
+    readonly rate?: number | null;
+  }[];
+  readonly total: number;
+  readonly size?: number;
+}
+
+/** The five rates as one bar; in words for who cannot see it. */
+export function RateBar({ rates, total, size = 14 }: Props): ReactElement {
+  const { t } = useTranslation();
+  const format = useFormat();
+  const byIndicator = new Map(rates.map((one) => [one.indicator, one]));
+  const shown = INDICATORS.flatMap((indicator) => {
+    const found = byIndicator.get(indicator);
+    return found && found.count > 0 ? [found] : [];
+  });
+  const words = shown
+    .map((one) => `${t(`indicatorShort.${one.indicator}`)} ${format.rate(one.rate)}`)
+    .join(", ");
+  const label =
+    total === 0
+      ? t("rates.noRecipients")
+      : t("rates.ofRecipients", { rates: words, count: total, formatParams: { count: {} } });
+  return (
+    <Progress.Root size={size} radius="sm" role="img" aria-label={label}>
+      {shown.map(({ indicator, count, rate }) => (
+        <Tooltip
+          key={indicator}
+          label={`${t(`indicatorShort.${indicator}`)}: ${format.number(count)} (${format.rate(rate)})`}
+        >
+          <Progress.Section
+            value={(100 * count) / Math.max(total, 1)}
+            color={indicatorFill(indicator)}
+            withAria={false}
+          />
+        </Tooltip>
+      ))}
+    </Progress.Root>
+  );
+}
