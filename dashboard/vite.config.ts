@@ -22,6 +22,8 @@ export default defineConfig({
     },
   },
   worker: { format: "es" },
+  // The editor's workers cannot be prebuilt for the development server: it serves the dashboard alone.
+  optimizeDeps: { entries: ["index.html"] },
   // `npx vite` beside a running `make demo`: pages that follow every change.
   server: {
     proxy: {

@@ -5,7 +5,7 @@ import { StrictMode, Suspense } from "react";
 import { createRoot } from "react-dom/client";
 import { takeBrought } from "./api/session";
 import { App } from "./app/app";
-import { theme } from "./app/theme";
+import { readable, theme } from "./app/theme";
 import { ready } from "./i18n/i18n";
 
 const brought = takeBrought();
@@ -13,7 +13,7 @@ const brought = takeBrought();
 await ready;
 createRoot(document.getElementById("root")!).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto">
+    <MantineProvider theme={theme} cssVariablesResolver={readable} defaultColorScheme="auto">
       <Notifications position="bottom-center" />
       <Suspense>
         <App brought={brought} />

@@ -1,15 +1,21 @@
 /** Who is let in, and which page an address shows. */
 
 import { Center, Loader } from "@mantine/core";
-import { type ReactElement, Suspense, useCallback, useEffect, useMemo, useState } from "react";
+import { lazy, type ReactElement, Suspense, useCallback, useEffect, useMemo, useState } from "react";
 import { Provider } from "urql";
 import { Redirect, Route, Router, Switch } from "wouter";
 import { useHashLocation } from "wouter/use-hash-location";
 import { ApiContext, createApi } from "../api/api";
 import { type Brought, forget, keep, kept, ofDemo, takeBrought } from "../api/session";
-import { History } from "../history/history";
 import { Shell } from "./shell";
 import { SignIn } from "./sign-in";
+
+// Each page comes when it is looked at.
+const History = lazy(() => import("../history/history"));
+const Report = lazy(() => import("../report/report"));
+const Contacts = lazy(() => import("../contacts/contacts"));
+const Blacklist = lazy(() => import("../blacklist/blacklist"));
+const Import = lazy(() => import("../imports/import"));
 
 /** What the sign-in is asked for: nobody was here yet, somebody left, or the server took the credential no more. */
 type Asked = "first" | "left" | "refused";
@@ -79,9 +85,13 @@ function SignedIn({ credential, leave }: { credential: string; leave(why: Asked)
       <Provider value={api.client}>
         <Router hook={useHashLocation}>
           <Shell onSignOut={() => leave("left")}>
-            <Suspense fallback={<Loader />}>
+            <Suspense fallback={<Center py="xl"><Loader /></Center>}>
               <Switch>
                 <Route path="/" component={History} />
+                <Route path="/campaigns/:id/:part?" component={Report} />
+                <Route path="/contacts/:list?" component={Contacts} />
+                <Route path="/blacklist" component={Blacklist} />
+                <Route path="/import" component={Import} />
                 <Route>
                   <Redirect to="/" replace />
                 </Route>

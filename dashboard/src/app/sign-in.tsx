@@ -85,6 +85,7 @@ export function SignIn({ refused, onSignedIn }: Props): ReactElement {
             autoComplete="off"
             spellCheck={false}
             required
+            withAsterisk={false}
             data-autofocus
             value={typed}
             onChange={(event) => setTyped(event.currentTarget.value)}

@@ -1,6 +1,6 @@
 /** Colours and shapes, light and dark; the colour of each indicator, which is the same wherever it is shown. */
 
-import { createTheme } from "@mantine/core";
+import { type CSSVariablesResolver, createTheme } from "@mantine/core";
 import type { CampaignState, DeliveryIndicator, DeliveryStatus } from "../gql/graphql";
 
 export const theme = createTheme({
@@ -12,6 +12,21 @@ export const theme = createTheme({
     'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif',
   headings: { fontWeight: "650" },
   cursorType: "pointer",
+});
+
+/** Mantine's quiet colours are too quiet for small text: 3.3 to 1 on white, where 4.5 is asked for (WCAG 1.4.3). */
+export const readable: CSSVariablesResolver = ({ colors }) => ({
+  variables: {},
+  light: {
+    "--mantine-color-dimmed": colors.gray[7],
+    "--mantine-color-placeholder": colors.gray[7],
+    "--mantine-color-error": colors.red[8],
+  },
+  dark: {
+    "--mantine-color-dimmed": colors.dark[1],
+    "--mantine-color-placeholder": colors.dark[1],
+    "--mantine-color-error": colors.red[4],
+  },
 });
 
 /** In the order of the report. */

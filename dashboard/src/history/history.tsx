@@ -26,12 +26,11 @@ import { useLiveQuery } from "../api/api";
 import { STATE_COLOR } from "../app/theme";
 import {
   type CampaignFilter,
-  type CampaignOrderField,
+  type CampaignOrder,
   type CampaignState,
   type HistoryCampaignFragment,
   HistoryDocument,
   HistoryLiveDocument,
-  type OrderDirection,
   type SmsType,
 } from "../gql/graphql";
 import { useFormat } from "../i18n/format";
@@ -43,8 +42,12 @@ import { RateBar } from "../parts/rate-bar";
 const ROWS = 25;
 const STATES: readonly CampaignState[] = ["SCHEDULED", "SENDING", "COMPLETED"];
 const TYPES: readonly SmsType[] = ["MARKETING", "TRANSACTIONAL", "OTP"];
-const ORDERS = ["CREATED_AT:DESC", "SENT_AT:DESC", "NAME:ASC"] as const;
-type Order = (typeof ORDERS)[number];
+const ORDERS = {
+  newest: { field: "CREATED_AT", direction: "DESC" },
+  lastSent: { field: "SENT_AT", direction: "DESC" },
+  byName: { field: "NAME", direction: "ASC" },
+} as const satisfies Record<string, CampaignOrder>;
+type Order = keyof typeof ORDERS;
 
 interface Chosen {
   readonly search: string;
@@ -56,17 +59,16 @@ interface Chosen {
 
 const NOTHING: Chosen = { search: "", state: null, type: null, from: "", to: "" };
 
-export function History(): ReactElement {
+export default function History(): ReactElement {
   const { t } = useTranslation("history");
   const [chosen, setChosen] = useState(NOTHING);
-  const [order, setOrder] = useState<Order>("CREATED_AT:DESC");
+  const [order, setOrder] = useState<Order>("newest");
   const pages = usePages(ROWS);
   const [settled] = useDebouncedValue(chosen, 250);
   const filter = useMemo(() => asFilter(settled), [settled]);
-  const [field, direction] = order.split(":") as [CampaignOrderField, OrderDirection];
   const variables = {
     ...pages.place,
-    orderBy: { field, direction },
+    orderBy: ORDERS[order],
     ...(filter && { filter }),
   };
   const [{ data, error, fetching }, again] = useLiveQuery({ query: HistoryDocument, variables });
@@ -193,7 +195,7 @@ function Filters({ chosen, choose, order, setOrder }: FiltersProps): ReactElemen
       <Select
         label={t("order")}
         allowDeselect={false}
-        data={ORDERS.map((value) => ({ value, label: t(`orders.${value}` as never) as string }))}
+        data={(Object.keys(ORDERS) as Order[]).map((value) => ({ value, label: t(`orders.${value}`) }))}
         value={order}
         onChange={(value) => value && setOrder(value as Order)}
       />

@@ -1,0 +1,8 @@
+import { Title } from "@mantine/core";
+import type { ReactElement } from "react";
+import { useTranslation } from "react-i18next";
+
+export default function Import(): ReactElement {
+  const { t } = useTranslation("import");
+  return <Title order={1}>{t("title")}</Title>;
+}
