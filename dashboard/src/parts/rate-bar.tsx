@@ -30,7 +30,7 @@ export function RateBar({ rates, total, size = 14 }: Props): ReactElement {
   const label =
     total === 0
       ? t("rates.noRecipients")
-      : t("rates.ofRecipients", { rates: words, count: total, formatParams: { count: {} } });
+      : t("rates.ofRecipients", { rates: words, total: format.number(total) });
   return (
     <Progress.Root size={size} radius="sm" role="img" aria-label={label}>
       {shown.map(({ indicator, count, rate }) => (
