@@ -1,6 +1,7 @@
 /** Who gets no more SMS, and why. */
 
 import {
+  ActionIcon,
   Alert,
   Anchor,
   Badge,
@@ -17,7 +18,7 @@ import {
   Title,
 } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
-import { Plus, Search, Upload } from "lucide-react";
+import { Plus, Search, Trash2, Upload } from "lucide-react";
 import { type FormEvent, type ReactElement, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { useMutation, useQuery } from "urql";
@@ -145,14 +146,13 @@ export default function Blacklist(): ReactElement {
                   </Table.Td>
                   {edits && (
                     <Table.Td ta="right">
-                      <Button
-                        size="compact-sm"
+                      <ActionIcon
                         variant="default"
                         aria-label={t("removeOf", { number: entry.number })}
                         onClick={() => setDoubted(entry)}
                       >
-                        {t("remove")}
-                      </Button>
+                        <Trash2 size={16} aria-hidden />
+                      </ActionIcon>
                     </Table.Td>
                   )}
                 </Table.Tr>
