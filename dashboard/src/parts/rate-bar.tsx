@@ -13,10 +13,12 @@ interface Props {
   }[];
   readonly total: number;
   readonly size?: number;
+  /** Whether a part says what it is when it is pointed at. Not in long lists: each hint costs more than its bar. */
+  readonly hints?: boolean;
 }
 
 /** The five rates as one bar; in words for who cannot see it. */
-export function RateBar({ rates, total, size = 14 }: Props): ReactElement {
+export function RateBar({ rates, total, size = 14, hints = true }: Props): ReactElement {
   const { t } = useTranslation();
   const format = useFormat();
   const byIndicator = new Map(rates.map((one) => [one.indicator, one]));
@@ -33,18 +35,23 @@ export function RateBar({ rates, total, size = 14 }: Props): ReactElement {
       : t("rates.ofRecipients", { rates: words, total: format.number(total) });
   return (
     <Progress.Root size={size} radius="sm" role="img" aria-label={label}>
-      {shown.map(({ indicator, count, rate }) => (
-        <Tooltip
-          key={indicator}
-          label={`${t(`indicatorShort.${indicator}`)}: ${format.number(count)} (${format.rate(rate)})`}
-        >
+      {shown.map(({ indicator, count, rate }) => {
+        const section = (
           <Progress.Section
+            key={indicator}
             value={(100 * count) / Math.max(total, 1)}
             color={indicatorFill(indicator)}
             withAria={false}
           />
-        </Tooltip>
-      ))}
+        );
+        if (!hints) return section;
+        const hint = `${t(`indicatorShort.${indicator}`)}: ${format.number(count)} (${format.rate(rate)})`;
+        return (
+          <Tooltip key={indicator} label={hint}>
+            {section}
+          </Tooltip>
+        );
+      })}
     </Progress.Root>
   );
 }

@@ -1,0 +1,29 @@
+import { Alert, Stack, Text } from "@mantine/core";
+import { TriangleAlert } from "lucide-react";
+import { memo, type ReactElement } from "react";
+import { useTranslation } from "react-i18next";
+import type { CourseFragment } from "../gql/graphql";
+
+/**
+ * Rates that are higher than they should be, and what to do about it. Without the figures, which stand above: a screen
+ * reader tells of an alert that comes, not of each receipt after it.
+ */
+export const Alerts = memo(function Alerts({ alerts }: Pick<CourseFragment, "alerts">): ReactElement {
+  const { t } = useTranslation("report");
+  return (
+    <Stack gap="sm" aria-live="polite" display={alerts.length === 0 ? "none" : undefined}>
+      {alerts.map(({ indicator }) => (
+        <Alert
+          key={indicator}
+          color="orange"
+          role="note"
+          title={t(`alerts.${indicator}.title`)}
+          icon={<TriangleAlert aria-hidden />}
+          data-alert={indicator}
+        >
+          <Text size="sm">{t(`alerts.${indicator}.text`)}</Text>
+        </Alert>
+      ))}
+    </Stack>
+  );
+});
