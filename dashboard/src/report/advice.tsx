@@ -18,7 +18,7 @@ export const Advice = memo(function Advice({ hygiene }: Props): ReactElement {
   const { t } = useTranslation(["report", "common"]);
   const heading = useId();
   return (
-    <Paper component="section" withBorder p="lg" aria-labelledby={heading}>
+    <Paper component="section" withBorder p={{ base: "md", sm: "lg" }} aria-labelledby={heading}>
       <Title order={2} size="h4" id={heading} mb="md">
         {t("statistics.advice")}
       </Title>

@@ -1,8 +1,9 @@
-import { Alert, Stack, Text } from "@mantine/core";
+import { Alert, SimpleGrid, Text } from "@mantine/core";
 import { TriangleAlert } from "lucide-react";
 import { memo, type ReactElement } from "react";
 import { useTranslation } from "react-i18next";
 import type { CourseFragment } from "../gql/graphql";
+import css from "./report.module.css";
 
 /**
  * Rates that are higher than they should be, and what to do about it. Without the figures, which stand above: a screen
@@ -11,7 +12,7 @@ import type { CourseFragment } from "../gql/graphql";
 export const Alerts = memo(function Alerts({ alerts }: Pick<CourseFragment, "alerts">): ReactElement {
   const { t } = useTranslation("report");
   return (
-    <Stack gap="sm" aria-live="polite" display={alerts.length === 0 ? "none" : undefined}>
+    <SimpleGrid cols={{ base: 1, md: Math.min(2, alerts.length || 1) }} spacing="sm" aria-live="polite" className={css["alerts"]!}>
       {alerts.map(({ indicator }) => (
         <Alert
           key={indicator}
@@ -24,6 +25,6 @@ export const Alerts = memo(function Alerts({ alerts }: Pick<CourseFragment, "ale
           <Text size="sm">{t(`alerts.${indicator}.text`)}</Text>
         </Alert>
       ))}
-    </Stack>
+    </SimpleGrid>
   );
 });

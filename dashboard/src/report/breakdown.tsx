@@ -1,7 +1,7 @@
 /** Where the messages stand, by country, operator, error code or provider. */
 
 import { Group, Paper, SegmentedControl, Skeleton, Table, Text, Title } from "@mantine/core";
-import { useId } from "@mantine/hooks";
+import { useId, useMediaQuery } from "@mantine/hooks";
 import { memo, type ReactElement, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type CombinedError, useSubscription } from "urql";
@@ -25,6 +25,7 @@ type RowOf = BreakdownFragment["breakdown"][number];
 export const Breakdown = memo(function Breakdown({ id }: { id: string }): ReactElement {
   const { t } = useTranslation("report");
   const heading = useId();
+  const wide = useMediaQuery("(min-width: 48em)", undefined, { getInitialValueInEffect: false });
   const [by, setBy] = useState<BreakdownDimension>("COUNTRY");
   const variables = useMemo(() => ({ id, by }), [id, by]);
   const [{ data, error, operation }, again] = useLiveQuery({ query: BreakdownOfDocument, variables });
@@ -34,7 +35,7 @@ export const Breakdown = memo(function Breakdown({ id }: { id: string }): ReactE
   const rows = data?.campaign?.breakdown;
   const failed = error ?? lost;
   return (
-    <Paper component="section" withBorder p="lg" aria-labelledby={heading}>
+    <Paper component="section" withBorder p={{ base: "md", sm: "lg" }} aria-labelledby={heading}>
       {rows && !lost && <Live key={by} variables={variables} onLost={setLost} />}
       <Group justify="space-between" mb="md" gap="sm">
         <Title order={2} size="h4" id={heading}>
@@ -42,6 +43,7 @@ export const Breakdown = memo(function Breakdown({ id }: { id: string }): ReactE
         </Title>
         <SegmentedControl
           aria-label={t("breakdown.name")}
+          size={wide ? "sm" : "xs"}
           value={by}
           onChange={(next) => setBy(next as BreakdownDimension)}
           data={DIMENSIONS.map((value) => ({ value, label: t(`breakdown.by.${value}`) }))}
@@ -56,7 +58,7 @@ export const Breakdown = memo(function Breakdown({ id }: { id: string }): ReactE
           }}
         />
       )}
-      {rows && rows.length > 0 && <Rows rows={rows} by={shownBy} labelledBy={heading} />}
+      {rows && rows.length > 0 && <Rows rows={rows} by={shownBy} wide={wide} labelledBy={heading} />}
       {rows?.length === 0 && (
         <Text c="dimmed" py="lg" ta="center">
           {t("breakdown.none")}
@@ -83,10 +85,11 @@ function Live({ variables, onLost }: LiveProps): null {
 interface RowsProps {
   readonly rows: readonly RowOf[];
   readonly by: BreakdownDimension;
+  readonly wide: boolean;
   readonly labelledBy: string;
 }
 
-function Rows({ rows, by, labelledBy }: RowsProps): ReactElement {
+function Rows({ rows, by, wide, labelledBy }: RowsProps): ReactElement {
   const { t } = useTranslation(["report", "common"]);
   return (
     <Table verticalSpacing={7} aria-labelledby={labelledBy}>
@@ -95,22 +98,26 @@ function Rows({ rows, by, labelledBy }: RowsProps): ReactElement {
           <Table.Th>{t(`breakdown.by.${by}`)}</Table.Th>
           <Table.Th ta="right">{t("breakdown.messages")}</Table.Th>
           <Table.Th ta="right">{t("common:indicator.RECEIPT")}</Table.Th>
-          <Table.Th w="40%" visibleFrom="sm">
-            {t("breakdown.rates")}
-          </Table.Th>
+          {wide && <Table.Th w="40%">{t("breakdown.rates")}</Table.Th>}
         </Table.Tr>
       </Table.Thead>
       <Table.Tbody>
         {rows.map((row) => (
-          <Row key={row.key} row={row} by={by} />
+          <Row key={row.key} row={row} by={by} wide={wide} />
         ))}
       </Table.Tbody>
     </Table>
   );
 }
 
+interface RowProps {
+  readonly row: RowOf;
+  readonly by: BreakdownDimension;
+  readonly wide: boolean;
+}
+
 /** The cache hands the same row on as long as nothing in it has changed. */
-const Row = memo(function Row({ row, by }: { row: RowOf; by: BreakdownDimension }): ReactElement {
+const Row = memo(function Row({ row, by, wide }: RowProps): ReactElement {
   const { t } = useTranslation("report");
   const format = useFormat();
   const name =
@@ -122,6 +129,7 @@ const Row = memo(function Row({ row, by }: { row: RowOf; by: BreakdownDimension 
         ? format.country(row.value)
         : row.label;
   const received = row.indicators.find(({ indicator }) => indicator === "RECEIPT");
+  const bar = <RateBar rates={row.indicators} total={row.total} hints={false} size={wide ? 14 : 8} />;
   return (
     <Table.Tr>
       <Table.Th
@@ -131,12 +139,11 @@ const Row = memo(function Row({ row, by }: { row: RowOf; by: BreakdownDimension 
         style={{ overflowWrap: "anywhere" }}
       >
         {name}
+        {!wide && bar}
       </Table.Th>
       <Table.Td ta="right">{format.number(row.total)}</Table.Td>
       <Table.Td ta="right">{format.rate(received?.rate)}</Table.Td>
-      <Table.Td visibleFrom="sm">
-        <RateBar rates={row.indicators} total={row.total} hints={false} />
-      </Table.Td>
+      {wide && <Table.Td>{bar}</Table.Td>}
     </Table.Tr>
   );
 });

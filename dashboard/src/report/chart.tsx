@@ -12,9 +12,7 @@ const DAY = 86_400;
 /** So that the first bars of a campaign are not as wide as the page. */
 const LEAST_COLUMNS = 12;
 const FONT = "12px system-ui, sans-serif";
-const WHOLE_NUMBERS = [1, 2, 5, 10, 20, 50].flatMap((first) =>
-  Array.from({ length: 6 }, (_, power) => first * 100 ** power),
-);
+const WHOLE_NUMBERS = Array.from({ length: 8 }, (_, power) => [1, 2, 5].map((first) => first * 10 ** power)).flat();
 
 interface Props {
   readonly columns: Columns;
@@ -74,9 +72,10 @@ function optionsFor(
     scales: {
       x: {
         time: true,
-        range: (_, from, to) => {
-          const { step } = shown.current;
-          return [from, Math.max(to + step, from + LEAST_COLUMNS * step)];
+        range: () => {
+          const { at, step } = shown.current;
+          const [from, columns] = [at[0]!, Math.max(at.length, LEAST_COLUMNS)];
+          return [from, from + columns * step];
         },
       },
       y: { range: (_, _from, to) => [0, Math.max(1, to * 1.05)] },
@@ -93,7 +92,7 @@ function optionsFor(
       {
         stroke: text,
         font: FONT,
-        size: 60,
+        size: (_, counts) => 20 + 7 * Math.max(...(counts ?? []).map((count) => count.length), 1),
         incrs: WHOLE_NUMBERS,
         grid: { stroke: line, width: 1 },
         ticks: { show: false },

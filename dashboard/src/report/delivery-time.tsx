@@ -17,7 +17,7 @@ export const DeliveryTime = memo(function DeliveryTime({ time }: Props): ReactEl
   const format = useFormat();
   const heading = useId();
   return (
-    <Paper component="section" withBorder p="lg" aria-labelledby={heading}>
+    <Paper component="section" withBorder p={{ base: "md", sm: "lg" }} aria-labelledby={heading}>
       <Title order={2} size="h4" id={heading} mb="sm">
         {t("deliveryTime.title")}
       </Title>

@@ -15,7 +15,7 @@ export const Diagram = memo(function Diagram({ indicators }: { indicators: Indic
   const { t } = useTranslation("report");
   const heading = useId();
   return (
-    <Paper component="section" withBorder p="lg" aria-labelledby={heading}>
+    <Paper component="section" withBorder p={{ base: "md", sm: "lg" }} aria-labelledby={heading}>
       <Title order={2} size="h4" id={heading} mb="md">
         {t("statistics.diagram")}
       </Title>
@@ -58,12 +58,12 @@ function Ring({ indicators }: { indicators: Indicators }): ReactElement {
 function Statuses({ indicators, labelledBy }: { indicators: Indicators; labelledBy: string }): ReactElement {
   const { t } = useTranslation("report");
   return (
-    <Table flex="1 1 300px" w="auto" verticalSpacing={8} aria-labelledby={labelledBy} withRowBorders={false}>
+    <Table flex="1 1 300px" w="auto" verticalSpacing={8} horizontalSpacing={6} aria-labelledby={labelledBy} withRowBorders={false}>
       <Table.Thead>
         <Table.Tr>
           <Table.Th>{t("statistics.columns.status")}</Table.Th>
           <Table.Th ta="right">{t("statistics.columns.count")}</Table.Th>
-          <Table.Th ta="right" w={80}>
+          <Table.Th ta="right" w={68}>
             {t("statistics.columns.rate")}
           </Table.Th>
         </Table.Tr>
@@ -93,7 +93,7 @@ const Row = memo(function Row({ indicator, status, count, rate }: RowProps): Rea
   const weight = indicator ? 650 : 400;
   return (
     <Table.Tr>
-      <Table.Th scope={indicator ? "rowgroup" : "row"} fw={weight} pl={status ? 30 : "xs"}>
+      <Table.Th scope={indicator ? "rowgroup" : "row"} fw={weight} pl={status ? 24 : 6}>
         {indicator && (
           <>
             <Swatch indicator={indicator} /> {t(`indicator.${indicator}`)}

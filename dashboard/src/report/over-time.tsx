@@ -31,7 +31,7 @@ export const OverTime = memo(function OverTime({ id, points, interval }: Props):
   const variables = useMemo(() => ({ id, interval }), [id, interval]);
   const words = columns ? inWords(columns, format) : undefined;
   return (
-    <Paper component="section" withBorder p="lg" aria-labelledby={heading}>
+    <Paper component="section" withBorder p={{ base: "md", sm: "lg" }} aria-labelledby={heading}>
       <Title order={2} size="h4" id={heading}>
         {t("overTime.title")}
       </Title>
@@ -152,7 +152,8 @@ const Line = memo(function Line({ when, counts }: { when: string; counts: string
 function inWords({ at, all, step, total }: Columns, format: Format) {
   const most = all.reduce((best, count, column) => (count > all[best]! ? column : best), 0);
   return {
-    total: format.number(total),
+    count: total,
+    number: format.number(total),
     from: whenOf(at[0]!, step, format),
     to: whenOf(at[at.length - 1]!, step, format),
     at: whenOf(at[most]!, step, format),

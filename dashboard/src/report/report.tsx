@@ -1,6 +1,7 @@
 /** One campaign: its five rates, and below them one of three parts. */
 
 import { Button, Center, Skeleton, Stack, Tabs, Text, Title } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { ChartPie, FileText, List, type LucideIcon } from "lucide-react";
 import { lazy, type ReactElement, Suspense, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -39,6 +40,8 @@ function decoded(part: string): string {
 
 function Campaign({ id, part }: { id: string; part: Part }): ReactElement {
   const { t } = useTranslation("report");
+  const wide = useMediaQuery("(min-width: 36em)", undefined, { getInitialValueInEffect: false });
+  const size = wide ? "md" : "sm";
   const [, navigate] = useLocation();
   const variables = useMemo(() => ({ id }), [id]);
   const [{ data, error }, again] = useLiveQuery({ query: ReportDocument, variables });
@@ -76,11 +79,11 @@ function Campaign({ id, part }: { id: string; part: Part }): ReactElement {
             onChange={(next) => navigate(addressOf(id, next as Part))}
             keepMounted={false}
           >
-            <Tabs.List aria-label={t("parts.name")} mb="lg">
+            <Tabs.List aria-label={t("parts.name")} mb="lg" grow={!wide}>
               {PARTS.map((one) => {
                 const Icon = ICONS[one];
                 return (
-                  <Tabs.Tab key={one} value={one} leftSection={<Icon size={16} aria-hidden />} fz="md">
+                  <Tabs.Tab key={one} value={one} leftSection={wide && <Icon size={16} aria-hidden />} fz={size}>
                     {t(`parts.${one}`)}
                   </Tabs.Tab>
                 );

@@ -50,7 +50,7 @@ function Sms({ campaign }: { campaign: Campaign }): ReactElement {
   const characters = [...campaign.text].length;
   const parts = campaign.partsPerMessage;
   return (
-    <Paper component="section" withBorder p="lg" flex="1 1 300px" aria-labelledby={heading}>
+    <Paper component="section" withBorder p={{ base: "md", sm: "lg" }} flex="1 1 300px" aria-labelledby={heading}>
       <Title order={2} size="h4" id={heading} mb="md">
         {t("summary.onPhone")}
       </Title>
@@ -100,7 +100,7 @@ function Facts({ campaign }: { campaign: Campaign }): ReactElement {
     ]);
   }
   return (
-    <Paper component="section" withBorder p="lg" flex="2 1 340px" aria-labelledby={heading}>
+    <Paper component="section" withBorder p={{ base: "md", sm: "lg" }} flex="2 1 340px" aria-labelledby={heading}>
       <Title order={2} size="h4" id={heading} mb="xs">
         {t("summary.campaign")}
       </Title>
@@ -123,7 +123,7 @@ function Numbers({ campaign }: { campaign: Campaign }): ReactElement {
   const { nodes } = campaign.messages;
   const total = campaign.recipientCount;
   return (
-    <Paper component="section" withBorder p="lg" aria-labelledby={heading}>
+    <Paper component="section" withBorder p={{ base: "md", sm: "lg" }} aria-labelledby={heading}>
       <Group justify="space-between" align="baseline" mb="sm">
         <Title order={2} size="h4" id={heading}>
           {t("summary.numbers")}
