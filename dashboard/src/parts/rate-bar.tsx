@@ -17,7 +17,10 @@ interface Props {
   readonly hints?: boolean;
 }
 
-/** The five rates as one bar; in words for who cannot see it. */
+/**
+ * The five rates as one bar; in words for who cannot see it. It moves at once: to glide there, four times a second,
+ * would lay the page out anew sixty times a second.
+ */
 export function RateBar({ rates, total, size = 14, hints = true }: Props): ReactElement {
   const { t } = useTranslation();
   const format = useFormat();
@@ -34,7 +37,7 @@ export function RateBar({ rates, total, size = 14, hints = true }: Props): React
       ? t("rates.noRecipients")
       : t("rates.ofRecipients", { rates: words, total: format.number(total) });
   return (
-    <Progress.Root size={size} radius="sm" role="img" aria-label={label}>
+    <Progress.Root size={size} radius="sm" transitionDuration={0} role="img" aria-label={label}>
       {shown.map(({ indicator, count, rate }) => {
         const section = (
           <Progress.Section

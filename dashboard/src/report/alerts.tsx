@@ -21,6 +21,8 @@ export const Alerts = memo(function Alerts({ alerts }: Pick<CourseFragment, "ale
           title={t(`alerts.${indicator}.title`)}
           icon={<TriangleAlert aria-hidden />}
           data-alert={indicator}
+          // Orange on light orange is too pale for a text of this size.
+          styles={{ title: { color: "var(--mantine-color-text)" } }}
         >
           <Text size="sm">{t(`alerts.${indicator}.text`)}</Text>
         </Alert>

@@ -92,10 +92,10 @@ interface RowsProps {
 function Rows({ rows, by, wide, labelledBy }: RowsProps): ReactElement {
   const { t } = useTranslation(["report", "common"]);
   return (
-    <Table verticalSpacing={7} aria-labelledby={labelledBy}>
+    <Table verticalSpacing={7} horizontalSpacing={wide ? "xs" : 6} aria-labelledby={labelledBy}>
       <Table.Thead>
         <Table.Tr>
-          <Table.Th>{t(`breakdown.by.${by}`)}</Table.Th>
+          <Table.Th w={wide ? "30%" : "40%"}>{t(`breakdown.by.${by}`)}</Table.Th>
           <Table.Th ta="right">{t("breakdown.messages")}</Table.Th>
           <Table.Th ta="right">{t("common:indicator.RECEIPT")}</Table.Th>
           {wide && <Table.Th w="40%">{t("breakdown.rates")}</Table.Th>}

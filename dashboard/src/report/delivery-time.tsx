@@ -1,10 +1,12 @@
 import { Paper, Stack, Text, Title } from "@mantine/core";
 import { useId } from "@mantine/hooks";
 import { memo, type ReactElement } from "react";
-import { Trans, useTranslation } from "react-i18next";
+import { useTranslation } from "react-i18next";
 import type { CourseFragment } from "../gql/graphql";
 import { useFormat } from "../i18n/format";
 
+/** Where the duration stands in the sentence, which is another place in each language. */
+const PLACE = "\u0000";
 const SHARES = ["p50", "p90", "p99"] as const;
 
 interface Props {
@@ -25,16 +27,18 @@ export const DeliveryTime = memo(function DeliveryTime({ time }: Props): ReactEl
         <Text c="dimmed">{t("deliveryTime.none")}</Text>
       ) : (
         <Stack gap={6}>
-          {SHARES.map((share) => (
-            <Text key={share}>
-              <Trans
-                t={t}
-                i18nKey={`deliveryTime.${share}`}
-                values={{ duration: format.duration(time[share]) }}
-                components={{ b: <Text span />, d: <Text span fw={700} style={{ whiteSpace: "nowrap" }} /> }}
-              />
-            </Text>
-          ))}
+          {SHARES.map((share) => {
+            const [before, after] = t(`deliveryTime.${share}`, { duration: PLACE }).split(PLACE);
+            return (
+              <Text key={share}>
+                {before}
+                <Text span fw={700} style={{ whiteSpace: "nowrap" }}>
+                  {format.duration(time[share])}
+                </Text>
+                {after}
+              </Text>
+            );
+          })}
           <Text size="sm" c="dimmed">
             {t("deliveryTime.of", { count: time.count, number: format.number(time.count) })}
           </Text>

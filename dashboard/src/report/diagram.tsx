@@ -2,17 +2,21 @@
 
 import { Group, Paper, RingProgress, Stack, Table, Text, Title } from "@mantine/core";
 import { useId } from "@mantine/hooks";
-import { memo, type ReactElement } from "react";
+import { memo, type ReactElement, useMemo } from "react";
 import { useTranslation } from "react-i18next";
+import { useQuery } from "urql";
 import { indicatorFill } from "../app/theme";
-import type { DeliveryIndicator, DeliveryStatus, FiguresFragment } from "../gql/graphql";
+import { type DeliveryIndicator, type DeliveryStatus, type FiguresFragment, ReportDocument } from "../gql/graphql";
 import { useFormat } from "../i18n/format";
 import { Swatch } from "./swatch";
 
 type Indicators = FiguresFragment["statistics"]["indicators"];
 
-export const Diagram = memo(function Diagram({ indicators }: { indicators: Indicators }): ReactElement {
+export const Diagram = memo(function Diagram({ id }: { id: string }): ReactElement {
   const { t } = useTranslation("report");
+  // The query of the page; here, so that what stands around it is not rendered with every event.
+  const [{ data }] = useQuery({ query: ReportDocument, variables: useMemo(() => ({ id }), [id]) });
+  const indicators = data?.campaign?.statistics.indicators ?? [];
   const heading = useId();
   return (
     <Paper component="section" withBorder p={{ base: "md", sm: "lg" }} aria-labelledby={heading}>
@@ -43,7 +47,7 @@ function Ring({ indicators }: { indicators: Indicators }): ReactElement {
         .map(({ indicator, rate }) => ({ value: 100 * (rate ?? 0), color: indicatorFill(indicator) }))}
       label={
         <Stack gap={0} align="center" aria-hidden>
-          <Text fz={28} fw={700} lh={1.1}>
+          <Text fz={24} fw={700} lh={1.1}>
             {format.rate(received?.rate)}
           </Text>
           <Text size="sm" c="dimmed" ta="center" maw={120} lh={1.25}>
@@ -58,12 +62,12 @@ function Ring({ indicators }: { indicators: Indicators }): ReactElement {
 function Statuses({ indicators, labelledBy }: { indicators: Indicators; labelledBy: string }): ReactElement {
   const { t } = useTranslation("report");
   return (
-    <Table flex="1 1 300px" w="auto" verticalSpacing={8} horizontalSpacing={6} aria-labelledby={labelledBy} withRowBorders={false}>
+    <Table flex="1 1 300px" w="auto" verticalSpacing={8} horizontalSpacing={8} aria-labelledby={labelledBy} withRowBorders={false}>
       <Table.Thead>
         <Table.Tr>
           <Table.Th>{t("statistics.columns.status")}</Table.Th>
           <Table.Th ta="right">{t("statistics.columns.count")}</Table.Th>
-          <Table.Th ta="right" w={68}>
+          <Table.Th ta="right" w={1} style={{ whiteSpace: "nowrap" }}>
             {t("statistics.columns.rate")}
           </Table.Th>
         </Table.Tr>
@@ -104,7 +108,7 @@ const Row = memo(function Row({ indicator, status, count, rate }: RowProps): Rea
       <Table.Td ta="right" fw={weight}>
         {format.number(count)}
       </Table.Td>
-      <Table.Td ta="right" fw={weight}>
+      <Table.Td ta="right" fw={weight} miw={68}>
         {format.rate(rate)}
       </Table.Td>
     </Table.Tr>

@@ -3,12 +3,12 @@
 import { Button, Center, Skeleton, Stack, Tabs, Text, Title } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { ChartPie, FileText, List, type LucideIcon } from "lucide-react";
-import { lazy, type ReactElement, Suspense, useMemo, useState } from "react";
+import { lazy, memo, type ReactElement, Suspense, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type CombinedError, useSubscription } from "urql";
 import { Link, useLocation, useParams } from "wouter";
 import { useLiveQuery } from "../api/api";
-import { ReportDocument, ReportLiveDocument } from "../gql/graphql";
+import { type CampaignState, ReportDocument, ReportLiveDocument } from "../gql/graphql";
 import { Failure } from "../parts/failure";
 import { addressOf, PARTS, type Part } from "./address";
 import { Heading } from "./heading";
@@ -39,10 +39,6 @@ function decoded(part: string): string {
 }
 
 function Campaign({ id, part }: { id: string; part: Part }): ReactElement {
-  const { t } = useTranslation("report");
-  const wide = useMediaQuery("(min-width: 36em)", undefined, { getInitialValueInEffect: false });
-  const size = wide ? "md" : "sm";
-  const [, navigate] = useLocation();
   const variables = useMemo(() => ({ id }), [id]);
   const [{ data, error }, again] = useLiveQuery({ query: ReportDocument, variables });
   const campaign = data?.campaign;
@@ -74,38 +70,65 @@ function Campaign({ id, part }: { id: string; part: Part }): ReactElement {
             filling={campaign.filling}
           />
           <Rates statistics={campaign.statistics} />
-          <Tabs
-            value={part}
-            onChange={(next) => navigate(addressOf(id, next as Part))}
-            keepMounted={false}
-          >
-            <Tabs.List aria-label={t("parts.name")} mb="lg" grow={!wide}>
-              {PARTS.map((one) => {
-                const Icon = ICONS[one];
-                return (
-                  <Tabs.Tab key={one} value={one} leftSection={wide && <Icon size={16} aria-hidden />} fz={size}>
-                    {t(`parts.${one}`)}
-                  </Tabs.Tab>
-                );
-              })}
-            </Tabs.List>
-            <Suspense fallback={<Skeleton height={320} aria-hidden />}>
-              <Tabs.Panel value="summary">
-                <Summary id={id} />
-              </Tabs.Panel>
-              <Tabs.Panel value="statistics">
-                <Statistics campaign={campaign} />
-              </Tabs.Panel>
-              <Tabs.Panel value="reports">
-                <Messages campaign={id} />
-              </Tabs.Panel>
-            </Suspense>
-          </Tabs>
+          <Parts
+            id={id}
+            part={part}
+            state={campaign.state}
+            sentAt={campaign.sentAt}
+            createdAt={campaign.createdAt}
+            empty={campaign.statistics.total === 0}
+          />
         </>
       )}
     </Stack>
   );
 }
+
+interface PartsProps {
+  readonly id: string;
+  readonly part: Part;
+  readonly state: CampaignState;
+  readonly sentAt: string | null;
+  readonly createdAt: string;
+  readonly empty: boolean;
+}
+
+/** What does not move with the figures is not rendered with them. */
+const Parts = memo(function Parts({ id, part, ...campaign }: PartsProps): ReactElement {
+  const { t } = useTranslation("report");
+  const wide = useMediaQuery("(min-width: 36em)", undefined, { getInitialValueInEffect: false });
+  const [, navigate] = useLocation();
+  return (
+    <Tabs value={part} onChange={(next) => navigate(addressOf(id, next as Part))} keepMounted={false}>
+      <Tabs.List aria-label={t("parts.name")} mb="lg" grow={!wide}>
+        {PARTS.map((one) => {
+          const Icon = ICONS[one];
+          return (
+            <Tabs.Tab
+              key={one}
+              value={one}
+              leftSection={wide && <Icon size={16} aria-hidden />}
+              fz={wide ? "md" : "sm"}
+            >
+              {t(`parts.${one}`)}
+            </Tabs.Tab>
+          );
+        })}
+      </Tabs.List>
+      <Suspense fallback={<Skeleton height={320} aria-hidden />}>
+        <Tabs.Panel value="summary">
+          <Summary id={id} />
+        </Tabs.Panel>
+        <Tabs.Panel value="statistics">
+          <Statistics id={id} {...campaign} />
+        </Tabs.Panel>
+        <Tabs.Panel value="reports">
+          <Messages campaign={id} />
+        </Tabs.Panel>
+      </Suspense>
+    </Tabs>
+  );
+});
 
 /** Keeps the figures moving. It shows nothing, so that an event renders what changed and no more. */
 function Live({ id, onLost }: { id: string; onLost(error: CombinedError): void }): null {

@@ -7,7 +7,7 @@ import { useTranslation } from "react-i18next";
 import { type CombinedError, useSubscription } from "urql";
 import { useLiveQuery } from "../api/api";
 import {
-  type ReportQuery,
+  type CampaignState,
   StatisticsDocument,
   StatisticsLiveDocument,
   type StatisticsQueryVariables,
@@ -25,13 +25,17 @@ import css from "./report.module.css";
 import { intervalFor } from "./timeline";
 
 interface Props {
-  readonly campaign: NonNullable<ReportQuery["campaign"]>;
+  readonly id: string;
+  readonly state: CampaignState;
+  readonly sentAt: string | null;
+  readonly createdAt: string;
+  /** It has no recipients. */
+  readonly empty: boolean;
 }
 
-export default function Statistics({ campaign }: Props): ReactElement {
-  const { id, statistics } = campaign;
+export default function Statistics({ id, state, sentAt, createdAt, empty }: Props): ReactElement {
   // As it was when the page was opened: bars that change their width under one's eyes help nobody.
-  const [interval] = useState(() => intervalFor(campaign.sentAt ?? campaign.createdAt));
+  const [interval] = useState(() => intervalFor(sentAt ?? createdAt));
   const variables = useMemo(() => ({ id, interval }), [id, interval]);
   const [{ data, error }, again] = useLiveQuery({ query: StatisticsDocument, variables });
   const [lost, setLost] = useState<CombinedError>();
@@ -50,10 +54,10 @@ export default function Statistics({ campaign }: Props): ReactElement {
           }}
         />
       )}
-      <Expected state={campaign.state} sentAt={campaign.sentAt} total={statistics.total} />
+      <Expected state={state} sentAt={sentAt} empty={empty} />
       {course && <Alerts alerts={course.alerts} />}
       <div className={css["columns"]}>
-        <Diagram indicators={statistics.indicators} />
+        <Diagram id={id} />
         <Stack gap="lg">
           <Advice hygiene={course?.hygiene} />
           {course && <DeliveryTime time={course.deliveryTime} />}
@@ -81,17 +85,13 @@ function Live({ variables, onLost }: LiveProps): null {
 }
 
 /** Says why there is nothing to see yet. */
-function Expected({
-  state,
-  sentAt,
-  total,
-}: Pick<Props["campaign"], "state" | "sentAt"> & { total: number }): ReactElement | null {
+function Expected({ state, sentAt, empty }: Pick<Props, "state" | "sentAt" | "empty">): ReactElement | null {
   const { t } = useTranslation("report");
   const format = useFormat();
   const text =
     state === "SCHEDULED" && sentAt !== null
       ? t("empty.scheduled", { time: format.time(sentAt) })
-      : total === 0
+      : empty
         ? t("empty.noRecipients")
         : null;
   return text === null ? null : (
