@@ -44,17 +44,11 @@ export const Heading = memo(function Heading(props: Props): ReactElement {
           {t(`common:state.${state}`)}
         </Badge>
       </Group>
-      <Group gap="xs" c="dimmed">
+      <Group c="dimmed" style={{ columnGap: "var(--mantine-spacing-lg)", rowGap: 0 }}>
         <Text size="sm">{when}</Text>
-        <Text size="sm" aria-hidden>
-          ·
-        </Text>
         <Text size="sm">{t("recipients", { count: recipients, number: format.number(recipients) })}</Text>
         {filling && (
           <Group gap={6} role="status">
-            <Text size="sm" aria-hidden>
-              ·
-            </Text>
             <Loader size={14} type="dots" aria-hidden />
             <Text size="sm">{t("filling")}</Text>
           </Group>
