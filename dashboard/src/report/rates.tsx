@@ -14,7 +14,8 @@ export const Rates = memo(function Rates({ statistics }: Pick<FiguresFragment, "
   const format = useFormat();
   return (
     <Stack component="section" aria-label={t("rates")} gap="sm">
-      <RateBar rates={statistics.indicators} total={statistics.total} size={18} />
+      {/* Without hints: the tiles say it, and a hint costs more than all else that an event renders here. */}
+      <RateBar rates={statistics.indicators} total={statistics.total} size={18} hints={false} />
       <ul className={css["tiles"]}>
         {statistics.indicators.map(({ indicator, count, rate }) => (
           <Tile key={indicator} indicator={indicator} count={count} rate={rate} />
