@@ -31,7 +31,7 @@ async def test_a_page_outlives_the_server_and_shows_what_happened_meanwhile(
     port = free_port()
     env = environment(tmp_path / "data", port)
     base, log = f"http://127.0.0.1:{port}", tmp_path / "server.log"
-    key = (await command(env, "keys", "create", "--workspace", "acme"))["key"]
+    key = (await command(env, "keys", "create", "--workspace", "acme"))["apiKey"]
     page, listing = visit.page, await visit.context.new_page()
     async with client(base, key) as api:
         async with serving(env, log) as server:
