@@ -41,7 +41,7 @@ async def test_a_page_outlives_the_server_and_shows_what_happened_meanwhile(
             await open_report(page, api, campaign)
             await open_report(listing, api, campaign, "reports")
             tile = page.get_by_role("listitem").filter(has_text="Receipt rate").first
-            line = listing.get_by_role("row", name=re.compile(r"\+33600000020"))
+            line = listing.get_by_role("row", name=re.compile(r"\+33600000012"))
             await expect(tile).to_contain_text("25")
             await expect(line).to_contain_text("Waiting")
             await expect(live(page)).to_have_attribute("data-live", "live")
