@@ -4,22 +4,19 @@ import logging
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
-from pathlib import Path
 from typing import Protocol, TypedDict
 
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
-from starlette.staticfiles import StaticFiles
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gql_server import embedded, health, recipients, reports
+from gql_server import embedded, health, pages, recipients, reports
 from gql_server.compression import Compression
 from gql_server.connections import connections_of
 from gql_server.database import Database, open_database
@@ -33,17 +30,6 @@ from gql_server.services import Services, running
 from gql_server.settings import Settings
 from gql_server.tokens import tokens_of
 from gql_server.webhooks import Webhooks
-
-STATIC = Path(__file__).parent / "static"
-
-GRAPHIQL_POLICY = (
-    "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; "
-    "style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-"""Its editor writes style elements; nothing else is allowed, and nothing from elsewhere."""
-
-PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
 
 
 class Endpoint(Protocol):
@@ -90,8 +76,16 @@ async def _address(settings: Settings, *, server: bool) -> AsyncIterator[str]:
         yield mongo.url
 
 
-def create_app(settings: Settings, *, graphql: Endpoint, db: Database | None = None) -> Starlette:
+def create_app(
+    settings: Settings,
+    *,
+    graphql: Endpoint,
+    db: Database | None = None,
+    also: Sequence[BaseRoute] = (),
+) -> Starlette:
     """The application. `db` is used as it is and left open; without one the lifespan opens its own.
+
+    `also`: what else is served.
 
     `app.state.connections` are those that stay open, to be drained before the sockets are closed.
 
@@ -99,6 +93,7 @@ def create_app(settings: Settings, *, graphql: Endpoint, db: Database | None = N
     """
     tokens = tokens_of(settings)
     connections = connections_of(settings)
+    there = pages.built(pages.STATIC)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
@@ -118,13 +113,14 @@ def create_app(settings: Settings, *, graphql: Endpoint, db: Database | None = N
                 await graphql.close()
 
     app = Starlette(
-        routes=_routes(graphql),
+        routes=[*_routes(graphql), *also, *pages.routes(there=there)],
         middleware=[
             *_behind(settings.trusted_proxies),
             Middleware(AccessLog),
             Middleware(SecurityHeaders, https=(settings.public_url or "").startswith("https://")),
             *_cross_origin(settings.allowed_origins),
             *([Middleware(Compression)] if settings.compression == "on" else []),
+            *([Middleware(pages.with_pages, folder=pages.STATIC)] if there else []),
         ],
         exception_handlers={HTTPException: _told},
         lifespan=lifespan,
@@ -152,7 +148,6 @@ def _routes(graphql: Endpoint) -> list[BaseRoute]:
         # First, as nothing is asked so often.
         Route("/webhooks/{provider}/{token}", _Webhook()),
         Route("/webhooks/{provider}/{token}/inbound", _Webhook(inbound=True)),
-        Route("/", _home, methods=["GET"]),
         # Not a Mount: it misses the websocket path.
         Route("/graphql", graphql),
         WebSocketRoute("/graphql", graphql),
@@ -169,18 +164,6 @@ def _routes(graphql: Endpoint) -> list[BaseRoute]:
         Route("/health/live", health.live, methods=["GET"]),
         Route("/health/ready", _ready, methods=["GET"]),
         Route("/metrics", health.metrics, methods=["GET"]),
-        *_graphiql(),
-    ]
-
-
-def _graphiql() -> list[BaseRoute]:
-    folder = STATIC / "graphiql"
-    if not (folder / "index.html").exists():
-        return [Route("/graphiql/", _not_built), Route("/graphiql", _to_graphiql)]
-    pages = StaticFiles(directory=folder, html=True)
-    return [
-        Route("/graphiql", _to_graphiql),
-        Mount("/graphiql", app=_WithHeaders(pages, GRAPHIQL_POLICY)),
     ]
 
 
@@ -212,36 +195,6 @@ async def _ready(request: Request) -> Response:
     return await ready(request)
 
 
-async def _home(request: Request) -> Response:
-    return _page(
-        "<h1>SMS delivery reports</h1><p>The API answers at <code>/graphql</code>, over HTTP and "
-        'WebSocket.</p><p><a href="/graphiql/">Explore it with GraphiQL</a></p>'
-    )
-
-
-async def _not_built(request: Request) -> Response:
-    return _page(
-        "<h1>GraphiQL is not built</h1><p>The API works without it. To have it here: install "
-        "Node.js 20.19 or newer, run <code>make setup</code> in the project's folder, and start the "
-        "server again.</p>",
-        status=503,
-    )
-
-
-async def _to_graphiql(request: Request) -> Response:
-    return RedirectResponse("/graphiql/")
-
-
-def _page(body: str, *, status: int = 200) -> Response:
-    return HTMLResponse(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><title>SMS delivery reports</title>'
-        '<meta name="viewport" content="width=device-width"><style>body{font:1rem/1.5 system-ui;'
-        f"max-width:40rem;margin:4rem auto;padding:0 1rem}}</style>{body}</html>",
-        status,
-        {"Content-Security-Policy": PAGE_POLICY},
-    )
-
-
 def _behind(proxies: Sequence[str]) -> list[Middleware]:
     """Whose word counts on who the client is, and on whether it came by TLS."""
     return [Middleware(ProxyHeadersMiddleware, trusted_hosts=list(proxies))] if proxies else []
@@ -260,28 +213,6 @@ def _cross_origin(origins: Sequence[str]) -> list[Middleware]:
             expose_headers=["Retry-After", "ETag", "Content-Disposition", *TOLD],
         )
     ]
-
-
-class _WithHeaders:
-    """Adds the headers that a page of ours is served with."""
-
-    def __init__(self, app: ASGIApp, policy: str) -> None:
-        self._app = app
-        self._policy = policy
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = self._policy
-                # The assets' names hold a hash of what is in them; the page's does not.
-                immutable = "/assets/" in scope["path"] and message["status"] in (200, 304)
-                headers["Cache-Control"] = (
-                    "public, max-age=31536000, immutable" if immutable else "no-cache"
-                )
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
 
 
 class AccessLog:

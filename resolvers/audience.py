@@ -31,7 +31,7 @@ async def audience_page(
     """A page of those of a campaign who may be written to again: of the messages that stand there, fewer than these."""
     standing = MessageFilter(indicators=list(indicators))
     page = await messages_page(
-        reading, campaign, first, after, last, before, standing, None, show, wanted
+        reading, campaign, first, after, last, before, None, standing, None, show, wanted
     )
     numbers = {row.recipient for row in page.page.rows}
     listed = await blacklist.among(reading.at, reading.workspace, numbers)

@@ -150,7 +150,14 @@ class Campaign(Node):
         """Off the lists."""
         return CampaignHygiene(campaign=self.record.id, reading=self._own(), show=Campaign.of)
 
-    @strawberry.field(description="The messages, in pages of 1 to 100, 50 where nothing is said.")
+    @strawberry.field(
+        description=(
+            "The messages, in pages of 1 to 100, 50 where nothing is said. `from` begins at a position (from 0, as "
+            "they were added) instead of after a cursor, wherever that is, at no cost: with a filter, at the first "
+            "message that fits from there on. It is offered in the order POSITION ascending, without after, before "
+            "and last."
+        )
+    )
     async def messages(
         self,
         info: Info,
@@ -158,6 +165,7 @@ class Campaign(Node):
         after: str | None = None,
         last: int | None = None,
         before: str | None = None,
+        from_: Annotated[int | None, strawberry.argument(name="from")] = None,
         filter: MessageFilter | None = None,
         order_by: MessageOrder | None = None,
     ) -> MessageConnection:
@@ -170,6 +178,7 @@ class Campaign(Node):
             after,
             last,
             before,
+            from_,
             filter,
             order_by,
             show,

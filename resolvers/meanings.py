@@ -6,6 +6,7 @@ The enums themselves are the domain's, which knows nothing of GraphQL.
 from collections.abc import Mapping
 from enum import Enum
 
+from gql_server.auth import SCOPES
 from gql_server.domain.status import INDICATOR_LABEL, STATUS_LABEL
 from resolvers.enums import (
     AddressBookAction,
@@ -21,8 +22,12 @@ from resolvers.enums import (
     SmsType,
     TimelineInterval,
 )
+from resolvers.viewer import Scope
 
 MEANINGS: Mapping[type[Enum], Mapping[Enum, str]] = {
+    Scope: {
+        scope: f"{SCOPES[scope.value][0].upper()}{SCOPES[scope.value][1:]}." for scope in Scope
+    },
     DeliveryStatus: {word: f"In the report: {label}." for word, label in STATUS_LABEL.items()},
     DeliveryIndicator: {
         word: f"In the report: {label}." for word, label in INDICATOR_LABEL.items()

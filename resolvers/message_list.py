@@ -7,10 +7,10 @@ import strawberry
 
 from gql_server import offered
 from gql_server.auth import Viewer
-from gql_server.domain import message
+from gql_server.domain import ids, message
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.condition import MessageCondition
-from gql_server.errors import MessagesExpired
+from gql_server.errors import MessagesExpired, PublicError
 from gql_server.store.walk import Walk
 from resolvers.context import Reading
 from resolvers.enums import DeliveryIndicator, DeliveryStatus, MessageOrderField, OrderDirection
@@ -126,6 +126,7 @@ async def messages_page(
     after: str | None,
     last: int | None,
     before: str | None,
+    start: int | None,
     filter: MessageFilter | None,
     order_by: MessageOrder | None,
     show: Callable[[message.Message], Message],
@@ -133,7 +134,8 @@ async def messages_page(
 ) -> MessageConnection:
     """A page of a campaign's messages: as fast at the end of a campaign as at its beginning.
 
-    `wanted`: what of a message is shown, where it may be absent (None: all).
+    `start`: the position to begin at, from 0, where there is no cursor. `wanted`: what of a message is shown, where it
+    may be absent (None: all).
     """
     reading.viewer.require("reports:read")
     if campaign.sealed:
@@ -158,6 +160,16 @@ async def messages_page(
         read_place=read_place_in_time if by_time else str,
         fetch=fetch,
     )
+    if start is not None:
+        if (after, last, before) != (None, None, None) or descending or way.order != "position":
+            raise PublicError(
+                "`from` is offered in the order POSITION ascending alone, without after, before and last.",
+                "UNSUPPORTED_COMBINATION",
+            )
+        if start < 0:
+            raise PublicError("`from` is a position, and these begin at 0.", "INVALID_RANGE")
+        # The cursor of the message before, which need not be of this list: a place is a place.
+        after = listing.cursor_at(ids.message_id(campaign.id, start - 1)) if start else None
     reading.spend(page_size(first, last))
     page = await listing.page(first, after, last, before)
     nodes = [show(row) for row in page.rows]

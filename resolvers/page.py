@@ -104,6 +104,10 @@ class Listing(Generic[T, P]):
             ),
         )
 
+    def cursor_at(self, place: object) -> str:
+        """The cursor of a place, written as `place_of` does."""
+        return cursor.Sealer(self.secret, self.binding).sealed(place)
+
     def _open(self, text: str | None) -> P | None:
         if text is None:
             return None

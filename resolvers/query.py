@@ -27,6 +27,7 @@ from resolvers.context import Info, Reading
 from resolvers.node import Node
 from resolvers.report import STATISTICS, statistics_of
 from resolvers.statistics import DeliveryStatistics
+from resolvers.viewer import Viewer
 
 MOST_NODES = 100
 
@@ -34,6 +35,11 @@ MOST_NODES = 100
 @strawberry.type(description="What can be asked.")
 class Query:
     """The root of queries."""
+
+    @strawberry.field(description="Who asks: for every key and token, whatever its scopes.")
+    def viewer(self, info: Info) -> Viewer:
+        """Of this request."""
+        return Viewer.of(info.context.known())
 
     @strawberry.field(
         description="Anything with an id; null where the workspace has nothing of it."

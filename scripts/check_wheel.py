@@ -6,6 +6,7 @@ from zipfile import ZipFile
 EXPECTED = (
     "gql_server/cli.py",
     "gql_server/py.typed",
+    "gql_server/static/index.html",
     "gql_server/static/graphiql/index.html",
     "resolvers/schema.py",
 )
@@ -16,6 +17,8 @@ def main(path: str) -> int:
     with ZipFile(path) as wheel:
         names = set(wheel.namelist())
     missing = [name for name in EXPECTED if name not in names]
+    if not any(name.startswith("gql_server/static/assets/") for name in names):
+        missing.append("what the pages are made of")
     if not any(name.endswith(".dist-info/entry_points.txt") for name in names):
         missing.append("the command gql-server")
     strange = sorted({name.split("/")[0] for name in names} - {"gql_server", "resolvers"})

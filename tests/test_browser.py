@@ -17,7 +17,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from gql_server import app
+from gql_server import pages
 from gql_server.services import utc_now
 from tests.browser import Visit, chromium, executable
 from tests.conftest import Api
@@ -103,7 +103,7 @@ PAGE_OF_ANOTHER_ORIGIN = """<!doctype html>
 @pytest.fixture
 def bundle() -> Path:
     """The folder of the built GraphiQL."""
-    folder = app.STATIC / "graphiql"
+    folder = pages.STATIC / "graphiql"
     if not (folder / "index.html").exists():
         pytest.fail("GraphiQL is not built: run `make setup`")
     return folder
@@ -328,7 +328,7 @@ async def test_a_page_that_asks_somebody_else_would_be_seen(api: Api, visit: Vis
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_valid_and_has_the_variables_that_it_needs(name: str) -> None:
-    file = PROJECT / "dashboard" / "src" / "examples" / f"{name}.graphql"
+    file = PROJECT / "dashboard" / "src" / "graphiql" / "examples" / f"{name}.graphql"
     schema = build_schema((PROJECT / "schema.graphql").read_text())
     document = parse(file.read_text())
     (operation,) = document.definitions
@@ -487,7 +487,7 @@ async def test_graphiql_is_served_with_its_policy_and_only_its_assets_for_good(a
     again = await api.http.get(
         f"{api.base}{script}", headers={"if-none-match": asset.headers["etag"]}
     )
-    missing = await api.http.get(f"{api.base}/graphiql/assets/none.js")
+    missing = await api.http.get(f"{api.base}/assets/none.js")
 
     for_good = "public, max-age=31536000, immutable"
     assert [served(response) for response in (page, asset, again, missing)] == [
@@ -496,9 +496,9 @@ async def test_graphiql_is_served_with_its_policy_and_only_its_assets_for_good(a
         (304, for_good),
         (404, None),
     ]
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["content-type"] == 'text/html; charset="utf-8"'
     for response in (page, asset, again):
-        assert response.headers["content-security-policy"] == app.GRAPHIQL_POLICY
+        assert response.headers["content-security-policy"] == pages.GRAPHIQL_POLICY
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["referrer-policy"] == "no-referrer"
 
@@ -508,7 +508,7 @@ def served(response: httpx.Response) -> tuple[int, str | None]:
 
 
 def test_the_policy_of_graphiql_lets_nothing_in_from_elsewhere() -> None:
-    directives = dict(part.split(" ", 1) for part in app.GRAPHIQL_POLICY.split("; "))
+    directives = dict(part.split(" ", 1) for part in pages.GRAPHIQL_POLICY.split("; "))
 
     assert directives == {
         "default-src": "'none'",
@@ -531,21 +531,15 @@ def test_the_policy_of_graphiql_lets_nothing_in_from_elsewhere() -> None:
 async def test_who_looks_for_graphiql_comes_to_it(api: Api, path: str, accept: str) -> None:
     answer = await api.http.get(f"{api.base}{path}", headers={"accept": accept})
 
-    assert (answer.status_code, answer.headers["location"]) == (307, "/graphiql/")
-
-
-async def test_the_first_page_links_to_graphiql(api: Api) -> None:
-    answer = await api.http.get(f"{api.base}/")
-
-    assert answer.status_code == 200
-    assert re.findall(r'href="([^"]*)"', answer.text) == ["/graphiql/"]
-    assert answer.headers["content-security-policy"] == app.PAGE_POLICY
+    assert answer.is_redirect
+    assert answer.next_request is not None
+    assert answer.next_request.url == f"{api.base}/graphiql/"
 
 
 async def test_without_the_bundle_a_page_says_what_to_do_and_the_api_works(
     make_api: MakeApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(app, "STATIC", tmp_path / "nothing")
+    monkeypatch.setattr(pages, "STATIC", tmp_path / "nothing")
     async with make_api() as api:
         redirect = await api.http.get(f"{api.base}/graphiql")
         page = await api.http.get(f"{api.base}/graphiql/")
@@ -554,5 +548,5 @@ async def test_without_the_bundle_a_page_says_what_to_do_and_the_api_works(
     assert (redirect.status_code, redirect.headers["location"]) == (307, "/graphiql/")
     assert page.status_code == 503
     assert "run <code>make setup</code> in the project's folder" in page.text
-    assert page.headers["content-security-policy"] == app.PAGE_POLICY
+    assert page.headers["content-security-policy"] == pages.SAYING_POLICY
     assert queried == []

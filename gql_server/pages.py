@@ -1,0 +1,94 @@
+"""The pages that people look at: the dashboard at `/`, GraphiQL at `/graphiql/`, what both are made of at `/assets/`.
+
+They are built by Node.js from `dashboard/`, and are in a wheel. Without them the API works all the same, and a page
+says what to do. ServeStatic knows every file from the start on, serves what was compressed ahead beside it, and
+leaves all other paths to the application.
+"""
+
+from pathlib import Path
+from wsgiref.headers import Headers
+
+from servestatic import ServeStaticASGI
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+STATIC = Path(__file__).parent / "static"
+
+DASHBOARD_POLICY = (
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "font-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Its components write style elements; nothing else is allowed, and nothing from elsewhere."""
+
+GRAPHIQL_POLICY = (
+    "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src 'self'; "
+    "style-src 'self' 'unsafe-inline'; font-src 'self' data:; img-src 'self' data:; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""Its editor writes style elements, has its fonts in them, and runs workers."""
+
+SAYING_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
+"""Of a page that only says something."""
+
+
+def built(folder: Path = STATIC) -> bool:
+    """Whether the pages are there."""
+    return (folder / "index.html").exists() and (folder / "graphiql" / "index.html").exists()
+
+
+def with_pages(app: ASGIApp, folder: Path) -> ASGIApp:
+    """The application, and before it the files of this folder."""
+    served: ASGIApp = ServeStaticASGI(
+        app,
+        root=folder,
+        index_file=True,
+        max_age=None,
+        allow_all_origins=False,
+        immutable_file_test=_is_immutable,
+        add_headers_function=_add_headers,
+    )
+    return served
+
+
+def routes(*, there: bool) -> list[Route]:
+    """What says that the pages are not built, where they are not there."""
+    if there:
+        return []
+    return [
+        Route("/", _not_built),
+        Route("/graphiql/", _not_built),
+        Route("/graphiql", _to_graphiql),
+    ]
+
+
+def _is_immutable(path: str, url: str) -> bool:
+    """The names of assets hold a hash of what is in them."""
+    return url.startswith("/assets/")
+
+
+def _add_headers(headers: Headers, path: str, url: str) -> None:
+    # A worker's policy is that of its own script; the dashboard has none.
+    headers["Content-Security-Policy"] = (
+        DASHBOARD_POLICY if url in ("/", "/favicon.svg") else GRAPHIQL_POLICY
+    )
+    if not _is_immutable(path, url):
+        headers["Cache-Control"] = "no-cache"
+
+
+async def _to_graphiql(request: Request) -> Response:
+    return RedirectResponse("/graphiql/")
+
+
+async def _not_built(request: Request) -> Response:
+    return HTMLResponse(
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>SMS delivery reports</title>'
+        '<meta name="viewport" content="width=device-width"><style>body{font:1rem/1.5 system-ui;'
+        "max-width:40rem;margin:4rem auto;padding:0 1rem;color-scheme:light dark}</style>"
+        "<h1>The pages are not built</h1><p>The API works without them, at <code>/graphql</code>. To have the "
+        "dashboard and GraphiQL here: install Node.js 20.19 or newer, run <code>make setup</code> in the "
+        "project's folder, and start the server again.</p></html>",
+        503,
+        {"Content-Security-Policy": SAYING_POLICY},
+    )
