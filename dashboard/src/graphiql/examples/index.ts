@@ -21,9 +21,9 @@ export interface Theme {
 }
 
 export const THEMES: readonly Theme[] = [
-  theme("Campaigns", ["History", "HistoryFiltered", "Statistics"]),
+  theme("Campaigns", ["History", "HistoryFiltered", "Statistics", "Viewer"]),
   theme("Report", ["Report", "Figures", "Timeline", "Breakdown"]),
-  theme("Messages", ["NextPage", "FilteredMessages", "SearchedMessages", "MessageHistory"]),
+  theme("Messages", ["NextPage", "FromPosition", "FilteredMessages", "SearchedMessages", "MessageHistory"]),
   theme("Live", ["LiveCampaign", "LiveMessages", "Resume", "LiveCampaigns"]),
   theme("After the report", ["Audience", "FollowUp", "Hygiene"]),
   theme("Address book and blacklist", [
