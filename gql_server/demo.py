@@ -23,10 +23,12 @@ from rich.console import Console
 from rich.progress import Progress
 from starlette.types import ASGIApp
 
-from gql_server import auth, logs
+from gql_server import auth, logs, pages
 from gql_server.app import Endpoint, connected, create_app
 from gql_server.carrier import Carrier, read_messages
 from gql_server.demo_access import FILE, Access, forget_the_last, publish, withdraw
+from gql_server.demo_door import demo_door
+from gql_server.demo_past import furnish
 from gql_server.demo_people import people
 from gql_server.demo_screen import Board, say, shown
 from gql_server.domain import ids
@@ -122,10 +124,12 @@ async def _demo(
         async with connected(settings, server=True) as db:
             with _logging_to(folder):
                 await forget_the_last(db, folder)
-                application = create_app(settings, graphql=graphql(settings), db=db)
+                open_to: list[Access] = []
+                door = demo_door(lambda: open_to[-1] if open_to else None, settings.port)
+                application = create_app(settings, graphql=graphql(settings), db=db, also=[door])
                 async with _serving(application, listening) as services:
                     try:
-                        await _campaigns(services, console, duration, recipients)
+                        await _campaigns(services, console, duration, recipients, open_to.append)
                     finally:
                         say(console, "Stopping ...")
                         withdraw(folder)
@@ -154,11 +158,16 @@ async def _serving(application: ASGIApp, listening: socket) -> AsyncIterator[Ser
 
 
 async def _campaigns(
-    services: Services, console: Console, duration: float, recipients: int
+    services: Services,
+    console: Console,
+    duration: float,
+    recipients: int,
+    opened: Callable[[Access], None],
 ) -> None:
-    """One campaign after the other, for ever."""
+    """One campaign after the other, for ever; `opened` is told of each as soon as it can be looked at."""
     settings = services.settings
     access = await _new_access(services)
+    await furnish(services, WORKSPACE)
     number = 0
     while True:
         name, text = _SENDINGS[number % len(_SENDINGS)]
@@ -171,6 +180,7 @@ async def _campaigns(
         callbacks = await asyncio.to_thread(plan, messages, number, duration)
         access = replace(access, campaignId=ids.to_global("Campaign", campaign))
         publish(settings.data_dir, access)
+        opened(access)
         _announce(console, access, settings, first=number == 1)
         carrier = Carrier(callbacks, access.webhookUrl, zone=ZONE)
         board = Board(carrier)
@@ -253,6 +263,8 @@ def _announce(console: Console, access: Access, settings: Settings, *, first: bo
         say(console, f"API key   {access.apiKey}")
         say(console, f"Webhook   {access.webhookUrl}")
     say(console, f"Campaign  {access.campaignId}")
+    if first and pages.built():
+        say(console, f"Dashboard {access.url}/")
     say(console, f"GraphiQL  {link}")
     say(console, f"Try       {shlex.join(curl)}")
     if first:

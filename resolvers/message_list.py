@@ -169,7 +169,8 @@ async def messages_page(
         if start < 0:
             raise PublicError("`from` is a position, and these begin at 0.", "INVALID_RANGE")
         # The cursor of the message before, which need not be of this list: a place is a place.
-        after = listing.cursor_at(ids.message_id(campaign.id, start - 1)) if start else None
+        position = min(start, ids.MOST_MESSAGES) - 1
+        after = listing.cursor_at(ids.message_id(campaign.id, position)) if start else None
     reading.spend(page_size(first, last))
     page = await listing.page(first, after, last, before)
     nodes = [show(row) for row in page.rows]

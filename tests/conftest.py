@@ -7,11 +7,13 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from socket import socket
 from typing import Any
 
 import httpx
 import pytest
 from pymongo import AsyncMongoClient
+from starlette.applications import Starlette
 
 from gql_server import auth, embedded
 from gql_server.app import create_app
@@ -251,11 +253,9 @@ class Api:
 
 
 @contextlib.asynccontextmanager
-async def serving_api(settings: Settings, db: Database) -> AsyncIterator[Api]:
-    """A real server for this database, in this process."""
-    listening = listening_socket(settings.host, settings.port)
+async def serving(application: Starlette, listening: socket) -> AsyncIterator[None]:
+    """A real server of this application on this socket, in this process, once it answers."""
     started = asyncio.Event()
-    application = create_app(settings, graphql=View(settings), db=db)
     server = make_server(application, on_started=started.set)
     # In a test the signals stay pytest's.
     server.capture_signals = contextlib.nullcontext  # type: ignore[method-assign, assignment]
@@ -267,16 +267,25 @@ async def serving_api(settings: Settings, db: Database) -> AsyncIterator[Api]:
     if running_server in done:
         waiting.cancel()
         await running_server
-    base = f"http://{settings.host}:{listening.getsockname()[1]}"
     try:
-        async with httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=50)) as http:
-            api = Api(base, db, http)
-            api.key = await api.new_key()
-            yield api
+        yield
     finally:
         server.should_exit = True
         await running_server
-        listening.close()
+
+
+@contextlib.asynccontextmanager
+async def serving_api(settings: Settings, db: Database) -> AsyncIterator[Api]:
+    """A real server for this database, in this process."""
+    with contextlib.closing(listening_socket(settings.host, settings.port)) as listening:
+        base = f"http://{settings.host}:{listening.getsockname()[1]}"
+        async with (
+            serving(create_app(settings, graphql=View(settings), db=db), listening),
+            httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_connections=50)) as http,
+        ):
+            api = Api(base, db, http)
+            api.key = await api.new_key()
+            yield api
 
 
 @pytest.fixture

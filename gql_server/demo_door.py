@@ -1,0 +1,52 @@
+"""How the demo lets in who opens its page on the same machine, without a key to copy.
+
+A page of ours asks for the key at `/demo/access`. It is given to a browser of this machine that shows a page of this
+very server, and to nobody else: others are answered as by a server that has no such address. Only the demo serves it.
+"""
+
+import ipaddress
+from collections.abc import Callable
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gql_server.demo_access import Access
+
+PATH = "/demo/access"
+_NAMES = {"localhost", "127.0.0.1", "[::1]"}
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+
+
+def demo_door(access: Callable[[], Access | None], port: int) -> Route:
+    """The route; `access` is what there is to be used now, None: nothing yet. `port` is the server's own."""
+
+    async def let_in(request: Request) -> Response:
+        known = access()
+        if known is None or not _is_ours(request, port):
+            raise HTTPException(404)
+        shown = {
+            "apiKey": known.apiKey,
+            "campaignId": known.campaignId,
+            "workspace": known.workspace,
+        }
+        return JSONResponse(shown, headers={"Cache-Control": "no-store"})
+
+    return Route(PATH, let_in, methods=["GET"])
+
+
+def _is_ours(request: Request, port: int) -> bool:
+    headers = request.headers
+    # A name that somebody else made point to this machine (DNS rebinding) is not one of its own.
+    name, _, at = headers.get("host", "").rpartition(":")
+    return (
+        request.client is not None
+        and ipaddress.ip_address(request.client.host).is_loopback
+        and not any(header in headers for header in _FORWARDED)
+        and name in _NAMES
+        and at == str(port)
+        # Said by the browser itself: no page of another origin, not even of another port here, and no other program
+        # that does not know what it does.
+        and headers.get("sec-fetch-site") == "same-origin"
+    )
