@@ -142,13 +142,14 @@ async def test_the_panel_lists_all_examples_and_opens_one_in_a_new_tab(
         assert entry[-1].endswith(".")
 
     # And one of them opens in a tab of its own, ready to be run
-    await panel.get_by_role("button", name="Figures query").click()
-    await expect(page.get_by_role("tab")).to_have_text([*TABS, "Figures"])
-    assert "query Figures" in await query_shown(page)
-    assert await variables_shown(page) == {"campaign": campaign}
+    await panel.get_by_role("button", name="Hygiene query").click()
+    await expect(page.get_by_role("tab")).to_have_count(len(TABS) + 1)
+    assert await page.get_by_role("tab").all_inner_texts() == [*TABS, "Hygiene"]
+    assert "query Hygiene" in await query_shown(page)
+    assert await variables_shown(page) == {"campaign": campaign, "first": 20}
     assert await headers_shown(page) == {"Authorization": f"Bearer {api.key}"}
     await run(page)
-    await expect(answer(page)).to_contain_text("deliveryTime")
+    await expect(answer(page)).to_contain_text("blacklistEntries")
     assert (await shown(page))["data"]["campaign"]["id"] == campaign
 
     # And the tabs that were there are as they were
