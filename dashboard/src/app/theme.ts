@@ -12,6 +12,10 @@ export const theme = createTheme({
     'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif',
   headings: { fontWeight: "650" },
   cursorType: "pointer",
+  components: {
+    // A word that is cut off says nothing.
+    Badge: { defaultProps: { tt: "none" }, styles: { root: { minWidth: "max-content" } } },
+  },
 });
 
 /** Mantine's quiet colours are too quiet for small text: 3.3 to 1 on white, where 4.5 is asked for (WCAG 1.4.3). */

@@ -235,7 +235,7 @@ function Rows({ campaigns }: { campaigns: readonly HistoryCampaignFragment[] }):
               <Table.Td>
                 <State campaign={campaign} />
               </Table.Td>
-              <Table.Td>{campaign.sentAt ? format.time(campaign.sentAt) : t("notSent")}</Table.Td>
+              <Table.Td style={{ whiteSpace: "nowrap" }}>{campaign.sentAt ? format.time(campaign.sentAt) : t("notSent")}</Table.Td>
               <Table.Td ta="right">{format.number(campaign.recipientCount)}</Table.Td>
               <Table.Td ta="right">{format.rate(received(campaign))}</Table.Td>
               <Table.Td>

@@ -14,6 +14,10 @@ export interface Format {
   time(at: string | Date): string;
   /** 14:44:09 */
   clock(at: string | Date): string;
+  /** 27 Nov 2026, 14:44:09 */
+  exact(at: string | Date): string;
+  /** 1.2 MB */
+  bytes(value: number): string;
   /** 27 Nov 2026 */
   date(at: string | Date): string;
   /** 3 minutes ago */
@@ -40,6 +44,7 @@ export function createFormat(language: string): Format {
   });
   const whole = new Intl.NumberFormat(locale, { style: "percent" });
   const time = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+  const exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
   const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
   const date = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
   const ago = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
@@ -61,6 +66,9 @@ export function createFormat(language: string): Format {
       return percent.format(Math.min(0.999, Math.max(0.001, value)));
     },
     time: (at) => time.format(new Date(at)),
+    exact: (at) => exact.format(new Date(at)),
+    bytes: (value) =>
+      value < 1e6 ? unit(value / 1e3, "kilobyte") : unit(value / 1e6, "megabyte", value < 1e7 ? 1 : 0),
     clock: (at) => clock.format(new Date(at)),
     date: (at) => date.format(new Date(at)),
     ago(at, now = new Date()) {
