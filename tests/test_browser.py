@@ -249,18 +249,26 @@ async def test_graphiql_is_served_with_its_policy_and_only_its_assets_for_good(a
     again = await api.http.get(
         f"{api.base}{script}", headers={"if-none-match": asset.headers["etag"]}
     )
+    reloaded = await api.http.get(
+        f"{api.base}/graphiql/", headers={"if-none-match": page.headers["etag"]}
+    )
     missing = await api.http.get(f"{api.base}/assets/none.js")
 
-    for_good = "public, max-age=31536000, immutable"
-    assert [served(response) for response in (page, asset, again, missing)] == [
+    for_good = "max-age=315360000, public, immutable"
+    assert [served(response) for response in (page, reloaded, asset, again, missing)] == [
         (200, "no-cache"),
+        (304, "no-cache"),
         (200, for_good),
         (304, for_good),
         (404, None),
     ]
     assert page.headers["content-type"] == 'text/html; charset="utf-8"'
-    for response in (page, asset, again):
+    # A browser puts the policy of a 304 in the place of the page's own.
+    for unchanged in (reloaded, again):
+        assert "content-security-policy" not in unchanged.headers
+    for response in (page, asset):
         assert response.headers["content-security-policy"] == pages.GRAPHIQL_POLICY
+    for response in (page, reloaded, asset, again):
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["referrer-policy"] == "no-referrer"
 
