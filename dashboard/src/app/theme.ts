@@ -25,6 +25,8 @@ export const readable: CSSVariablesResolver = ({ colors }) => ({
     "--mantine-color-dimmed": colors.gray[7],
     "--mantine-color-placeholder": colors.gray[7],
     "--mantine-color-error": colors.red[8],
+    // On light teal, as on the badges: 4.3 to 1 by itself.
+    "--mantine-color-teal-light-color": "#066649",
   },
   dark: {
     "--mantine-color-dimmed": colors.dark[1],
