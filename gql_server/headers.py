@@ -6,7 +6,6 @@ their own, and keep it.
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-NOT_MODIFIED = 304
 POLICY = b"content-security-policy"
 
 _ALWAYS = (
@@ -40,8 +39,7 @@ class SecurityHeaders:
                 headers = list(message["headers"])
                 there = {name for name, _ in headers}
                 headers += [header for header in self._always if header[0] not in there]
-                # A browser puts what comes with a 304 in the place of what it has kept: a page would lose its policy.
-                if POLICY not in there and message["status"] != NOT_MODIFIED:
+                if POLICY not in there:
                     headers.append(_NOTHING)
                 message = {**message, "headers": headers}
             await send(message)
