@@ -36,7 +36,7 @@ async def open_page(page: Page, api: Api, path: str = "", *, key: str | None = N
 async def open_report(page: Page, api: Api, campaign: str, part: str = "statistics") -> None:
     """The report of a campaign, at one of its three parts."""
     await open_page(page, api, f"/campaigns/{quote(campaign, safe='')}/{part}")
-    await expect(page.get_by_role("tab", selected=True)).to_be_visible()
+    await expect(page.get_by_role("tab", selected=True).first).to_be_visible()
 
 
 def live(page: Page) -> Locator:

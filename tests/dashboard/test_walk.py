@@ -125,7 +125,7 @@ async def test_the_rates_of_a_running_campaign_change_without_a_reload(
     await expect(tile).to_contain_text("75")
     await expect(page.get_by_role("row", name=re.compile("^Routing error 2"))).to_be_visible()
     await expect(page.get_by_text(re.compile("^32 receipts"))).to_be_visible()
-    await page.get_by_role("radio", name="Error code").check(force=True)
+    await page.get_by_text("Error code", exact=True).click()
     await expect(page.get_by_role("row", name=re.compile("X9"))).to_contain_text("2")
     assert await page.evaluate("() => window.notReloaded") is True
     assert visit.errors == []
@@ -203,7 +203,8 @@ async def test_what_is_shown_is_saved_as_a_file(api: Api, visit: Visit, tmp_path
     file = await downloading.value
     assert file.suggested_filename == "Été-2026.csv"
     await file.save_as(tmp_path / "report.csv")
-    rows = list(csv.DictReader((tmp_path / "report.csv").open(encoding="utf-8-sig", newline="")))
+    text = (tmp_path / "report.csv").read_text("utf-8-sig")
+    rows = list(csv.DictReader(text.splitlines()))
     assert [(one["recipient"], one["status"]) for one in rows] == [
         (f"+3360000000{n}", "RECEIVED") for n in range(7)
     ]

@@ -5,7 +5,7 @@ import type { CampaignState, DeliveryIndicator, DeliveryStatus } from "../gql/gr
 
 export const theme = createTheme({
   primaryColor: "indigo",
-  primaryShade: { light: 7, dark: 5 },
+  primaryShade: { light: 7, dark: 7 },
   autoContrast: true,
   defaultRadius: "md",
   fontFamily:

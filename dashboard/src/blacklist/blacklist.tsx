@@ -129,7 +129,7 @@ export default function Blacklist(): ReactElement {
                 <Table.Tr key={entry.id}>
                   <Table.Td>{entry.number}</Table.Td>
                   <Table.Td>
-                    <Badge variant="light" color={entry.reason === "UNSUBSCRIBED" ? "grape" : "gray"} tt="none">
+                    <Badge variant="light" color={entry.reason === "UNSUBSCRIBED" ? "grape" : "gray"} c="var(--mantine-color-text)">
                       {t(`reasons.${entry.reason}`)}
                     </Badge>
                     <Text size="xs" c="dimmed" hiddenFrom="sm" mt={4}>
