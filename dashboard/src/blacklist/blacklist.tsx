@@ -53,7 +53,7 @@ export default function Blacklist(): ReactElement {
   const [doubted, setDoubted] = useState<ListedFragment | null>(null);
   const pages = usePages(ROWS);
   const variables = { ...pages.place, ...(settled && { search: settled }) };
-  const [{ data, error, fetching }, again] = useLiveQuery({ query: BlacklistDocument, variables });
+  const [{ data, error, fetching, stale }, again] = useLiveQuery({ query: BlacklistDocument, variables });
   const [counted] = useQuery({ query: BlacklistCountDocument });
   const shown = data?.blacklist.nodes;
   const total = counted.data?.blacklist.totalCount;
@@ -167,7 +167,7 @@ export default function Blacklist(): ReactElement {
           <Text c="dimmed">{t(settled ? "noneFound" : "none")}</Text>
         </Center>
       )}
-      <Pager pages={pages} info={data?.blacklist.pageInfo} />
+      <Pager pages={pages} info={data?.blacklist.pageInfo} busy={fetching || stale || settled !== search.trim()} />
       <Add opened={adding} close={() => setAdding(false)} />
       {doubted && <Remove entry={doubted} close={() => setDoubted(null)} />}
     </Stack>

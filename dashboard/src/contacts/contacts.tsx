@@ -41,7 +41,7 @@ function Book({ removed }: { removed: boolean }): ReactElement {
     ...(settled && { search: settled }),
     ...(group !== null && { group }),
   };
-  const [{ data, error, fetching }, again] = useLiveQuery({ query: ContactsDocument, variables });
+  const [{ data, error, fetching, stale }, again] = useLiveQuery({ query: ContactsDocument, variables });
   const [counts] = useQuery({ query: ContactCountsDocument });
   const shown = data?.contacts.nodes;
   const searches = viewer.may("CONTACTS_READ");
@@ -140,7 +140,7 @@ function Book({ removed }: { removed: boolean }): ReactElement {
           <Text c="dimmed">{t(filtered ? "noneFound" : removed ? "noneRemoved" : "none")}</Text>
         </Center>
       )}
-      <Pager pages={pages} info={data?.contacts.pageInfo} />
+      <Pager pages={pages} info={data?.contacts.pageInfo} busy={fetching || stale || settled !== search.trim()} />
       <ContactForm contact={edited} close={() => setEdited(null)} />
     </Stack>
   );

@@ -71,7 +71,7 @@ export default function History(): ReactElement {
     orderBy: ORDERS[order],
     ...(filter && { filter }),
   };
-  const [{ data, error, fetching }, again] = useLiveQuery({ query: HistoryDocument, variables });
+  const [{ data, error, fetching, stale }, again] = useLiveQuery({ query: HistoryDocument, variables });
   const shown = data?.campaigns.nodes;
 
   const known = useRef(new Set<string>());
@@ -121,7 +121,7 @@ export default function History(): ReactElement {
           </Stack>
         </Center>
       )}
-      <Pager pages={pages} info={data?.campaigns.pageInfo} />
+      <Pager pages={pages} info={data?.campaigns.pageInfo} busy={fetching || stale || settled !== chosen} />
     </Stack>
   );
 }
