@@ -299,7 +299,7 @@ async def _rows(
         looks = it.looks
         return await dashboard.measure(
             env, hot, window=it.look, windows=min(5, looks), minutes=looks,
-            advance=bar(name, len(dashboard.PARTS) * looks),
+            advance=bar(name, looks + min(5, looks)),
         )  # fmt: skip
     if name == "floods":
         return await floods.measure(env, it.seconds, pairs, lambda kind: bar(kind, turns))

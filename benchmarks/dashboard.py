@@ -82,8 +82,8 @@ async def measure(
 ) -> list[Row]:
     """Both rows: with the statistics in sight, and with the list of messages.
 
-    `window`: seconds of which each look is; `windows` of them; `minutes`: how often the heap is looked at, a window
-    apart.
+    `window`: seconds of which each look is; `windows` of them; `minutes`: how often the statistics' heap is looked at,
+    a window apart.
     """
     campaign = ids.to_global("Campaign", env.data.large.id)
     link = f"{env.ours.base}/#key={quote(env.data.key)}"
@@ -98,7 +98,8 @@ async def measure(
                 enough = asyncio.Event()
                 posting = asyncio.create_task(_post(env, hot, enough))
                 try:
-                    looked, kept = await _look(page, session, window, windows, minutes, advance)
+                    looks = minutes if part == PARTS[0] else windows
+                    looked, kept = await _look(page, session, window, windows, looks, advance)
                 finally:
                     enough.set()
                     await posting
