@@ -3,6 +3,10 @@
 * asgi, cli      what uvicorn loads, and the command; the only roof over both packages
 * app, server    routes, middleware, lifespan; uvicorn as we run it
 * pages          the dashboard and GraphiQL, as files
+* demo           a server and a carrier at once * demo_screen  what its terminal shows
+* demo_access    its key, in a file           * demo_door    given to a browser of this machine
+* demo_past      what is behind it at first   * demo_people  who is written to
+* simulator      how a campaign is received   * carrier      receipts, posted
 * services       everything that a process runs, built and closed in one place
 * webhooks       receipts in over HTTP        * health   does it live, can it serve
 * ingestion      record, count, tell          * commit   the one transaction that changes messages

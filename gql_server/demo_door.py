@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from gql_server.demo_access import Access
 
@@ -21,20 +22,26 @@ _FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real
 
 def demo_door(access: Callable[[], Access | None], port: int) -> Route:
     """The route; `access` is what there is to be used now, None: nothing yet. `port` is the server's own."""
+    return Route(PATH, _Door(access, port))
 
-    async def let_in(request: Request) -> Response:
-        known = access()
-        if known is None or not is_ours(request, port):
+
+class _Door:
+    """Bare ASGI: asked by every method, so that others are answered as at an unknown path by each of them."""
+
+    def __init__(self, access: Callable[[], Access | None], port: int) -> None:
+        self._access, self._port = access, port
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        known = self._access()
+        if known is None or not is_ours(Request(scope), self._port):
             raise HTTPException(404)
         shown = {
             "apiKey": known.apiKey,
             "campaignId": known.campaignId,
             "workspace": known.workspace,
         }
-        return JSONResponse(shown, headers={"Cache-Control": "no-store"})
-
-    # Every method, so that others are answered as at an unknown path too.
-    return Route(PATH, let_in, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+        response = JSONResponse(shown, headers={"Cache-Control": "no-store"})
+        await response(scope, receive, send)
 
 
 def is_ours(request: Request, port: int) -> bool:

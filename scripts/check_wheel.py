@@ -1,4 +1,4 @@
-"""Whether a wheel holds all that runs: both packages, the pages, the command."""
+"""Whether a wheel holds all that runs: both packages, the pages, packed ahead as well, the command."""
 
 import sys
 from zipfile import ZipFile
@@ -17,8 +17,14 @@ def main(path: str) -> int:
     with ZipFile(path) as wheel:
         names = set(wheel.namelist())
     missing = [name for name in EXPECTED if name not in names]
-    if not any(name.startswith("gql_server/static/assets/") for name in names):
+    assets = [name for name in names if name.startswith("gql_server/static/assets/")]
+    if not assets:
         missing.append("what the pages are made of")
+    missing += [
+        f"scripts that were packed ahead (*.js{ending})"
+        for ending in (".br", ".gz")
+        if assets and not any(name.endswith(f".js{ending}") for name in assets)
+    ]
     if not any(name.endswith(".dist-info/entry_points.txt") for name in names):
         missing.append("the command gql-server")
     strange = sorted({name.split("/")[0] for name in names} - {"gql_server", "resolvers"})

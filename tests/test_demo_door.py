@@ -46,7 +46,7 @@ async def test_a_page_of_the_demo_is_given_the_key(
 ) -> None:
     base, _ = demo
 
-    for name in ("127.0.0.1", "localhost"):
+    for name in ("127.0.0.1", "localhost", "[::1]"):
         port = base.rpartition(":")[2]
         answer = await http.get(f"{base}{PATH}", headers={**OURS, "host": f"{name}:{port}"})
 
@@ -69,6 +69,8 @@ async def test_a_page_of_the_demo_is_given_the_key(
         {"host": "rebound.example:{port}"},
         {"host": "127.0.0.1"},
         {"host": "127.0.0.1:1"},
+        {"host": "[::1]"},
+        {"host": ""},
         {"x-forwarded-for": "127.0.0.1"},
         {"x-forwarded-host": "127.0.0.1"},
         {"forwarded": "for=127.0.0.1"},
@@ -92,7 +94,9 @@ async def test_everybody_else_is_answered_as_at_an_address_that_there_is_not(
     assert {*refused.headers} == {*unknown.headers}
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize(
+    "method", ["HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND"]
+)
 async def test_no_other_way_to_ask_is_known(
     demo: tuple[str, list[Access]], http: httpx.AsyncClient, method: str
 ) -> None:
@@ -102,6 +106,7 @@ async def test_no_other_way_to_ask_is_known(
     unknown = await http.request(method, f"{base}/demo/nothing", headers=OURS)
 
     assert (refused.status_code, refused.content) == (404, unknown.content)
+    assert {*refused.headers} == {*unknown.headers}
 
 
 async def test_a_program_that_says_nothing_of_itself_is_not_let_in(
@@ -111,15 +116,18 @@ async def test_a_program_that_says_nothing_of_itself_is_not_let_in(
 
 
 def test_only_this_machine_is_let_in() -> None:
-    def asks(client: str, host: str) -> bool:
+    def asks(client: str | None, host: str) -> bool:
         headers = [(b"host", host.encode()), (b"sec-fetch-site", b"same-origin")]
-        scope = {"type": "http", "method": "GET", "headers": headers, "client": (client, 50_000)}
+        where = None if client is None else (client, 50_000)
+        scope = {"type": "http", "method": "GET", "headers": headers, "client": where}
         return is_ours(Request(scope), 8000)
 
     assert asks("127.0.0.1", "127.0.0.1:8000")
     assert asks("::1", "[::1]:8000")
     assert not asks("192.0.2.7", "127.0.0.1:8000")
     assert not asks("192.0.2.7", "192.0.2.7:8000")
+    assert not asks("2001:db8::7", "[::1]:8000")
+    assert not asks(None, "127.0.0.1:8000")
 
 
 async def test_there_is_nothing_before_the_demo_has_a_campaign(

@@ -172,6 +172,15 @@ async def test_a_viewer_is_of_the_claims_workspace_and_has_its_scopes_and_no_per
         assert viewer.scopes == frozenset()
 
 
+async def test_a_client_is_told_what_its_token_may_do(api: Api) -> None:
+    shown = token(scope="admin openid contacts:read nonsense reports:read", workspace="globex")
+    await api.new_key("globex")  # the workspace has to be there
+
+    assert await api.ask("{ viewer { workspace scopes } }", key=shown) == {
+        "viewer": {"workspace": "globex", "scopes": ["REPORTS_READ", "CONTACTS_READ", "ADMIN"]}
+    }
+
+
 async def test_a_scope_that_a_token_lacks_is_asked_for_as_of_a_key(api: Api) -> None:
     assert await api.codes(COUNT, key=token(scope="campaigns:write")) == ["FORBIDDEN"]
 

@@ -248,6 +248,33 @@ async def test_another_workspace_and_other_rights_get_their_own_answers(two: Two
         assert (await two.api.post(query, {"c": made}, key="")).status_code == 401
 
 
+async def test_who_asks_what_it_may_do_is_answered_as_itself_beside_a_campaign(two: Two) -> None:
+    # given keys with these rights and those, two of each
+    made = await two.api.new_campaign(1)
+    query = "query($c: ID!) { viewer { scopes } campaign(id: $c) { recipientCount } }"
+    rights = {
+        frozenset({"reports:read"}): ["REPORTS_READ"],
+        frozenset({"reports:read", "contacts:read"}): ["REPORTS_READ", "CONTACTS_READ"],
+    }
+    keys = [(await two.api.new_key(scopes=some), rights[some]) for some in [*rights] * 2]
+    before = outcomes()
+
+    # when all of them ask the same, again and again
+    for key, scopes in keys * 3:
+        assert await two.api.ask(query, {"c": made}, key=key) == {
+            "viewer": {"scopes": scopes},
+            "campaign": {"recipientCount": 1},
+        }
+
+    # then it was answered anew once for each of the rights, and given again to the others
+    after = outcomes()
+    assert {name: after[name] - before[name] for name in after} == {
+        "again": 10,
+        "changed": 0,
+        "new": 2,
+    }
+
+
 @pytest.mark.parametrize(
     "query",
     [

@@ -22,6 +22,7 @@ from tests.driver import opened, settings_for
 from tests.quiet import NOW
 from tests.resolvers.test_book import BLACKLIST, CONTACTS
 from tests.resolvers.test_pages import CAMPAIGNS, MESSAGES
+from tests.resolvers.test_positions import PAGE as FROM_A_POSITION
 from tests.store.world_of_lists import (
     keep_campaigns,
     keep_messages,
@@ -179,6 +180,31 @@ async def test_every_list_of_messages_walks_its_index_and_looks_at_one_page(
             pieces = 3 * len(STATUSES) if "STATUS_AT" in str(more) else len(STATUSES)
             assert done.keys <= 2 * (SIZE + 1) + pieces, (more, done)
             assert done.indexes != set(), (more, done)
+
+
+@pytest.mark.parametrize("start", [0, MANY // 2, MANY - 2, 2**31 - 1])
+@pytest.mark.parametrize(
+    "chosen", [chosen for chosen, field in OFFERED if field == "POSITION"], ids=str
+)
+async def test_a_list_from_a_position_on_is_read_from_there_and_no_further_than_its_page(
+    lists: Lists, chosen: dict[str, Any], start: int
+) -> None:
+    lists.commands.clear()
+    given = {"c": lists.campaign, "filter": chosen, "first": SIZE, "from": start}
+    found = (await lists.api.ask(FROM_A_POSITION, given))["campaign"]["messages"]
+    assert len(found["nodes"]) <= SIZE
+    reads = of_collection(lists.commands, "messages", "recipients")
+    assert 1 <= len(reads) <= 2, "the ids, the messages; no place has to be looked for"
+    for read in reads:
+        # one more than is shown, which says whether there is a next page
+        assert read["limit"] == SIZE + 1, read
+        assert "skip" not in read, read
+        done = await explained(lists.api.db, read)
+        assert not done.stages & BLOCKING, (read, done)
+        assert done.returned <= SIZE + 1, (read, done)
+        assert done.documents <= done.returned + 1, (read, done)
+        assert done.keys <= 2 * (SIZE + 1) + len(STATUSES), (read, done)
+        assert done.indexes != set(), (read, done)
 
 
 PEOPLE: list[tuple[str, str, dict[str, Any]]] = [
