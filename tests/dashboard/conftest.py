@@ -21,3 +21,6 @@ async def visit() -> AsyncIterator[Visit]:
     async with chromium() as visit:
         await visit.page.set_viewport_size(DESK)
         yield visit
+        # Whatever was done: no page asked anybody but its server, or was stopped from doing so.
+        assert {host.rpartition(":")[0] for host in visit.hosts()} <= {"127.0.0.1"}
+        assert (visit.escaped, visit.violations) == ([], [])

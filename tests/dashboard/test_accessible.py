@@ -86,3 +86,16 @@ async def test_what_opens_over_a_page_is_as_good(api: Api, visit: Visit) -> None
     form = await found_by_axe(page)
 
     assert (message, form) == ([], [])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_nothing_serious_is_found_in_graphiql(api: Api, visit: Visit, scheme: Any) -> None:
+    page = visit.page
+    await page.emulate_media(color_scheme=scheme)
+    await page.add_init_script(path=AXE)
+    await page.goto(f"{api.base}/graphiql/#key={api.key}")
+    await expect(page.locator(".graphiql-query-editor")).to_contain_text("History")
+
+    # GraphiQL's tabs hold the buttons that choose and close them; that is its own, and no option changes it.
+    tabs = "nested-interactive (serious): [['.graphiql-tab-active']"
+    assert [one for one in await found_by_axe(page) if not one.startswith(tabs)] == []

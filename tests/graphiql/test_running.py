@@ -260,7 +260,7 @@ async def test_what_subscriptions_go_over_is_kept_for_the_next_visit(
 
     label = page.get_by_role("button", name="Subscriptions over")
     await expect(label).to_have_text("SSE")
-    await expect(label).to_have_accessible_name("Subscriptions over: Server-sent events")
+    await expect(label).to_have_accessible_name("Subscriptions over: Server-sent events (SSE)")
     assert await visit.stored() == {"sms-delivery-reports:graphiql:subscriptions": "sse"}
 
 

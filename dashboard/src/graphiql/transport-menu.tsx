@@ -5,7 +5,8 @@ import { chooseTransport, type Transport, transport, TRANSPORTS } from "./transp
 /** Says what subscriptions go over, and changes it. */
 export function TransportMenu(): ReactElement {
   const [chosen, setChosen] = useState(transport);
-  const label = `Subscriptions over: ${TRANSPORTS[chosen]}`;
+  // What is read on the button is part of its name: who speaks to the browser says "click SSE".
+  const label = `Subscriptions over: ${TRANSPORTS[chosen]} (${chosen.toUpperCase()})`;
   return (
     <ToolbarMenu
       button={
