@@ -17,6 +17,7 @@ import uvicorn
 from benchmarks import (
     against,
     age,
+    dashboard,
     export,
     fanout,
     floods,
@@ -57,8 +58,9 @@ ROWS = (
     "subscribers",
     "floods",
     "export",
+    "dashboard",
 )
-HOT = {"receipts", "singles", "processes"}
+HOT = {"receipts", "singles", "processes", "dashboard"}
 """Of these, the rows of the hot campaign."""
 AT_REST = queries.DEEP | {"export"}
 """Those of one large campaign, which is at rest."""
@@ -83,6 +85,9 @@ class Watched:
     hot: float
     #: of one process
     subscribers: int
+    #: seconds of each look at the dashboard's page, and how many of them
+    look: float
+    looks: int
 
     @property
     def flooded(self) -> int:
@@ -116,7 +121,9 @@ QUICK = Amounts(
     1.0,
     subscribers=60,
     events=5,
-    watched=Watched(2, 2.0, campaigns=60, messages=5, spread=60.0, hot=500.0, subscribers=120),
+    watched=Watched(
+        2, 2.0, campaigns=60, messages=5, spread=60.0, hot=500.0, subscribers=120, look=2.0, looks=2
+    ),
 )
 FULL = Amounts(
     MESSAGES,
@@ -127,7 +134,15 @@ FULL = Amounts(
     subscribers=300,
     events=30,
     watched=Watched(
-        5, 10.0, campaigns=2_000, messages=40, spread=500.0, hot=3_000.0, subscribers=5_000
+        5,
+        10.0,
+        campaigns=2_000,
+        messages=40,
+        spread=500.0,
+        hot=3_000.0,
+        subscribers=5_000,
+        look=60.0,
+        looks=10,
     ),
 )
 
@@ -280,6 +295,12 @@ async def _rows(
         return await latency.measure(env, many, it.spread, it.seconds, it.runs, bar(name, it.runs))
     if name == "export":
         return await export.measure(env, pairs, bar)
+    if name == "dashboard":
+        looks = it.looks
+        return await dashboard.measure(
+            env, hot, window=it.look, windows=min(5, looks), minutes=looks,
+            advance=bar(name, looks + min(5, looks)),
+        )  # fmt: skip
     if name == "floods":
         return await floods.measure(env, it.seconds, pairs, lambda kind: bar(kind, turns))
     if name == "age":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import deep, export, fanout, flood, report_page
+from benchmarks import dashboard, deep, export, fanout, flood, report_page
 
 ROOT = Path(__file__).parent.parent
 
@@ -57,6 +57,10 @@ def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
         *(f"reports/s of another, beside a flood of {kind}" for kind in flood.KINDS),
         "rows/s of a report of 2,000 as CSV",
         *(f"rows/s of the same as {said}" for said in export.FORMS),
+        *(
+            f"% of a core: the page's main thread, {part}, 500 receipts/s"
+            for part in dashboard.PARTS
+        ),
     ]
     for row in rows:
         assert row["ratio"] is None or len(row["ratio"]["pairs"]) == 2

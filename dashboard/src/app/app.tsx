@@ -7,15 +7,16 @@ import { Redirect, Route, Router, Switch } from "wouter";
 import { useHashLocation } from "wouter/use-hash-location";
 import { ApiContext, createApi } from "../api/api";
 import { type Brought, forget, keep, kept, ofDemo, takeBrought } from "../api/session";
+import { load } from "./pages";
 import { Shell } from "./shell";
 
 // Each page comes when it is looked at.
-const SignIn = lazy(async () => ({ default: (await import("./sign-in")).SignIn }));
-const History = lazy(() => import("../history/history"));
-const Report = lazy(() => import("../report/report"));
-const Contacts = lazy(() => import("../contacts/contacts"));
-const Blacklist = lazy(() => import("../blacklist/blacklist"));
-const Import = lazy(() => import("../imports/import"));
+const SignIn = lazy(async () => ({ default: (await load.signIn()).SignIn }));
+const History = lazy(load.history);
+const Report = lazy(load.report);
+const Contacts = lazy(load.contacts);
+const Blacklist = lazy(load.blacklist);
+const Import = lazy(load.imports);
 
 /** What the sign-in is asked for: nobody was here yet, somebody left, or the server took the credential no more. */
 type Asked = "first" | "left" | "refused";

@@ -127,8 +127,9 @@ export function Shell({ children, onSignOut }: Props): ReactElement {
           leftSection={<SquareTerminal size={18} aria-hidden />}
         />
       </AppShell.Navbar>
-      <AppShell.Main ref={main} tabIndex={-1} style={{ outline: "none" }}>
-        <Container size="xl" px={{ base: "sm", sm: "lg" }} py="lg">
+      <AppShell.Main id="content" ref={main} tabIndex={-1} style={{ outline: "none" }}>
+        {/* As high as the window, so that what comes later moves nothing that is in sight. */}
+        <Container size="xl" px={{ base: "sm", sm: "lg" }} py="lg" mih="calc(100dvh - 60px)">
           {children}
         </Container>
         {viewer.workspace && (

@@ -51,15 +51,18 @@ i18next.on("languageChanged", (language) => {
   document.documentElement.lang = language;
 });
 
-export const ready = i18next
-  .use(backend)
-  .use(initReactI18next)
-  .init({
-    lng: preferred(),
-    fallbackLng: false,
-    supportedLngs: Object.keys(LANGUAGES),
-    ns: ["common"],
-    defaultNS: "common",
-    interpolation: { escapeValue: false }, // React does
-    returnNull: false,
-  });
+/** @param words the parts that are shown first */
+export async function begin(words: readonly string[]): Promise<void> {
+  await i18next
+    .use(backend)
+    .use(initReactI18next)
+    .init({
+      lng: preferred(),
+      fallbackLng: false,
+      supportedLngs: Object.keys(LANGUAGES),
+      ns: ["common", ...words],
+      defaultNS: "common",
+      interpolation: { escapeValue: false }, // React does
+      returnNull: false,
+    });
+}

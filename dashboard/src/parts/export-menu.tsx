@@ -1,5 +1,4 @@
 import { Button, CloseButton, Group, Loader, Menu, Text } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { Download } from "lucide-react";
 import { type ReactElement, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -26,11 +25,13 @@ export function ExportMenu({ path, parameters, name }: Props): ReactElement {
   const api = useApi();
   const text = useFailureText();
   const [progress, setProgress] = useState<Progress | null>(null);
+  const [outcome, setOutcome] = useState<{ readonly good: boolean; readonly text: string } | null>(null);
   const given = useRef<AbortController | null>(null);
 
   async function save(form: Form): Promise<void> {
     const stop = new AbortController();
     given.current = stop;
+    setOutcome(null);
     const query = parameters?.toString();
     let shownAt = 0;
     try {
@@ -45,11 +46,10 @@ export function ExportMenu({ path, parameters, name }: Props): ReactElement {
           setProgress(so);
         },
       );
-      notifications.show({ color: "teal", message: t("export.done") });
+      setOutcome({ good: true, text: t("export.done") });
     } catch (error) {
       if (error instanceof DownloadFailed) {
-        const message = error.failure.code === "CUT" ? t("export.cut") : text(error.failure);
-        notifications.show({ color: "red", title: t("failure.title"), message, autoClose: false });
+        setOutcome({ good: false, text: error.failure.code === "CUT" ? t("export.cut") : text(error.failure) });
       } else if (!(error instanceof DOMException && error.name === "AbortError")) {
         throw error;
       }
@@ -73,7 +73,13 @@ export function ExportMenu({ path, parameters, name }: Props): ReactElement {
     );
   }
   return (
-    <Menu position="bottom-end">
+    <Group gap="sm">
+      {outcome && (
+        <Text size="sm" maw={320} role="status" c={outcome.good ? "dimmed" : "var(--mantine-color-error)"}>
+          {outcome.text}
+        </Text>
+      )}
+      <Menu position="bottom-end">
       <Menu.Target>
         <Button variant="default" leftSection={<Download size={16} aria-hidden />}>
           {t("export.name")}
@@ -86,6 +92,7 @@ export function ExportMenu({ path, parameters, name }: Props): ReactElement {
           </Menu.Item>
         ))}
       </Menu.Dropdown>
-    </Menu>
+      </Menu>
+    </Group>
   );
 }

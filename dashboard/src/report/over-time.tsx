@@ -4,6 +4,7 @@ import { Button, Group, Paper, Skeleton, Table, Text, Title } from "@mantine/cor
 import { useDisclosure, useId } from "@mantine/hooks";
 import { lazy, memo, type ReactElement, Suspense, useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { load } from "../app/pages";
 import { StatisticsDocument, type TimelineInterval } from "../gql/graphql";
 import { type Format, useFormat } from "../i18n/format";
 import { QueryLink } from "../parts/query-link";
@@ -11,7 +12,7 @@ import css from "./report.module.css";
 import { Swatch } from "./swatch";
 import { type Columns, columnsOf, type Points, REPORTED } from "./timeline";
 
-const Chart = lazy(() => import("./chart"));
+const Chart = lazy(load.chart);
 const DAY = 86_400;
 
 interface Props {

@@ -8,6 +8,7 @@ import { useTranslation } from "react-i18next";
 import { type CombinedError, useSubscription } from "urql";
 import { Link, useLocation, useParams } from "wouter";
 import { useLiveQuery } from "../api/api";
+import { load } from "../app/pages";
 import { type CampaignState, ReportDocument, ReportLiveDocument } from "../gql/graphql";
 import { Failure } from "../parts/failure";
 import { addressOf, PARTS, type Part } from "./address";
@@ -16,9 +17,9 @@ import { useLoss } from "./live";
 import { Rates } from "./rates";
 
 // Only the part that is looked at is loaded, and asks the server.
-const Summary = lazy(() => import("./summary"));
-const Statistics = lazy(() => import("./statistics"));
-const Messages = lazy(async () => ({ default: (await import("../messages/messages")).Messages }));
+const Summary = lazy(load.summary);
+const Statistics = lazy(load.statistics);
+const Messages = lazy(async () => ({ default: (await load.messages()).Messages }));
 
 const ICONS: Readonly<Record<Part, LucideIcon>> = { summary: FileText, statistics: ChartPie, reports: List };
 
