@@ -1,6 +1,8 @@
 # Everything that is done here, each as one word. Every target sets up what it needs by itself.
 
 .DEFAULT_GOAL := help
+# Pages that were built and not packed are not done.
+.DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .PHONY: help setup demo test test-all check fix bench bench-large soak schema chaos audit screenshots build lock clean \
 	python pages pages-if-possible node-packages clients documents python-client peers audits \

@@ -259,12 +259,12 @@ def _announce(console: Console, access: Access, settings: Settings, *, first: bo
     ]
     say(console)
     if first:
+        if pages.built():
+            say(console, f"Dashboard {access.url}/")
         say(console, f"Address   {access.url}")
         say(console, f"API key   {access.apiKey}")
         say(console, f"Webhook   {access.webhookUrl}")
     say(console, f"Campaign  {access.campaignId}")
-    if first and pages.built():
-        say(console, f"Dashboard {access.url}/")
     say(console, f"GraphiQL  {link}")
     say(console, f"Try       {shlex.join(curl)}")
     if first:

@@ -23,7 +23,9 @@ import pytest
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from gql_server import pages
 from gql_server.auth import SCOPES
+from gql_server.demo import _SENDINGS
 from gql_server.demo_people import MOST, people
 from gql_server.numbers import read_number
 from tests import driver
@@ -33,6 +35,10 @@ T = TypeVar("T")
 CAMPAIGN = """query ($id: ID!) { campaign(id: $id) {
   name state sentAt statistics { revision total statuses { status count } indicators { indicator count rate } }
 } }"""
+
+PAST = """{ campaigns(filter: {state: COMPLETED}, first: 100) { nodes { id name type
+    statistics { total statuses { status count } } } }
+  kept: contacts { totalCount } removed: contacts(removed: true) { totalCount } }"""
 
 WATCH = "subscription ($id: ID!) { campaignUpdated(id: $id) { state statistics { revision } } }"
 
@@ -145,6 +151,19 @@ def watched(access: dict[str, str]) -> dict[str, Any]:
     return campaign
 
 
+def past(access: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """What was finished before the demo's first campaign, by name, while its address book is all there."""
+    found = ask(access, PAST)
+    assert found["kept"]["totalCount"] + found["removed"]["totalCount"] == 400
+    # those of whom the last of them, and a running one, found out that they are no good
+    assert 0 < found["removed"]["totalCount"] < 100
+    sent = {name for name, _ in _SENDINGS}
+    nodes = [node for node in found["campaigns"]["nodes"] if node["name"] not in sent]
+    by_name: dict[str, dict[str, Any]] = {node["name"]: node for node in nodes}
+    assert len(by_name) == len(nodes)
+    return by_name
+
+
 def mongods(folder: Path) -> list[str]:
     """Processes of mongod on this folder."""
     found = []
@@ -192,6 +211,13 @@ def test_a_campaign_runs_to_its_end_another_begins_and_ctrl_c_ends_it_all(
     screen = running.screen
     for label in ("Receipt rate", "Rate of pending messages", "Unsubscribe rate"):
         assert label in screen
+    first = re.search(r"^(Dashboard|Address) +(\S+)\s*$", screen, re.MULTILINE)
+    assert first is not None
+    if pages.built():
+        assert first.groups() == ("Dashboard", f"{access['url']}/")
+        assert httpx.get(first[2], trust_env=False).status_code == 200
+    else:
+        assert first.groups() == ("Address", access["url"])
     link = re.search(r"GraphiQL +(\S+)", screen)
     assert link is not None
     fragment = parse_qs(urlsplit(link[1]).fragment)
@@ -250,6 +276,7 @@ def test_after_a_kill_it_starts_again_with_a_new_key_and_the_old_campaigns(
     options = ("--minutes", "0.1", "--recipients", "20")
     killed = demo(*options)
     before = killed.access()
+    history = past(before)
     killed.close()
     assert (killed.folder / "demo.json").exists()
 
@@ -259,6 +286,19 @@ def test_after_a_kill_it_starts_again_with_a_new_key_and_the_old_campaigns(
     assert post(before | {"url": access["url"]}, "{ __typename }").status_code == 401
     found = ask(access, "{ campaigns { nodes { id } } }")["campaigns"]["nodes"]
     assert before["campaignId"] in {node["id"] for node in found}
+
+    # what is behind it is the same as before, and not there twice
+    assert past(access) == history
+    assert {name: (one["type"], one["statistics"]["total"]) for name, one in history.items()} == {
+        "Opening hours in the holidays": ("MARKETING", 500),
+        "Your order is on its way": ("TRANSACTIONAL", 320),
+        "Birthday voucher": ("MARKETING", 400),
+    }
+    for one in history.values():
+        counts = {row["status"]: row["count"] for row in one["statistics"]["statuses"]}
+        assert sum(counts.values()) == one["statistics"]["total"]
+        assert counts["RECEIVED"] > 0.8 * one["statistics"]["total"]
+
     key_id = access["apiKey"].split("_")[1]
     listed = subprocess.run(
         [sys.executable, "-m", "gql_server", "keys", "list", "--workspace", "demo", "--json"],

@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from gql_server import pages
+from gql_server.compression import Compression
 
 SCRIPT = b"console.log('a script');\n" * 100
 
@@ -85,6 +86,34 @@ async def test_an_asset_comes_as_it_was_compressed_ahead_and_for_good(
     kept = {None: "", "br": ".br", "gzip": ".gz"}[comes]
     size = (folder / f"assets/page-1a2b.js{kept}").stat().st_size
     assert (head.status_code, head.headers["content-length"], head.content) == (200, f"{size}", b"")
+
+
+@pytest.mark.parametrize(
+    ("accepts", "comes"), [("gzip, deflate, br, zstd", "br"), ("zstd", "zstd"), ("gzip", "gzip")]
+)
+async def test_behind_the_compression_it_stays_as_it_was_packed_and_other_forms_are_made(
+    folder: Path, accepts: str, comes: str
+) -> None:
+    served = Compression(pages.Pages(Starlette(), folder=folder))
+    transport = httpx.ASGITransport(served)
+    asked = {"accept-encoding": accepts}
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+        async with http.stream("GET", "/assets/page-1a2b.js", headers=asked) as asset:
+            sent = b"".join([some async for some in asset.aiter_raw()])
+        again = await http.get(
+            "/assets/page-1a2b.js", headers={**asked, "if-none-match": asset.headers["etag"]}
+        )
+
+    assert asset.headers["content-encoding"] == comes
+    if comes == "zstd":
+        assert len(sent) < len(SCRIPT) / 10
+    else:
+        ending = {"br": ".br", "gzip": ".gz"}[comes]
+        assert sent == (folder / f"assets/page-1a2b.js{ending}").read_bytes()
+    # each form has an ETag of its own, and is known again by it
+    assert asset.headers["etag"].endswith(f'-{comes}"')
+    assert (again.status_code, again.headers["etag"]) == (304, asset.headers["etag"])
 
 
 @pytest.mark.parametrize(
