@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test test-all check fix bench bench-large soak schema chaos audit build lock clean \
-	python pages pages-if-possible node-packages clients documents python-client peers \
+.PHONY: help setup demo test test-all check fix bench bench-large soak schema chaos audit screenshots build lock clean \
+	python pages pages-if-possible node-packages clients documents python-client peers audits \
 	system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
 	check-breaking
@@ -20,19 +20,20 @@ CHAOS_RUNS ?= 50
 SOAK_SECONDS ?= 600
 
 NODE_FITS := scripts/find-node
-PAGES := gql_server/static/graphiql/index.html
+PAGES := gql_server/static/index.html
 NODE_PACKAGES := dashboard/node_modules/.package-lock.json
 CLIENTS := tests/clients/node_modules/.package-lock.json
 DOCUMENTS := tests/documents/node_modules/.package-lock.json
 PYTHON_CLIENT := tests/documents/ariadne
 PEERS := benchmarks/peers/node_modules/.package-lock.json
-PAGE_SOURCES := $(shell find dashboard -name node_modules -prune -o -print) schema.graphql
+AUDITS := tests/pages/node_modules/.package-lock.json
+PAGE_SOURCES := $(shell find dashboard \( -name node_modules -o -path dashboard/src/gql \) -prune -o -print) schema.graphql
 
 help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up everything that tests need: Python and Node packages, pages; by apt-get Redis and Chromium
-	@$(MAKE) -s -j7 python pages clients documents python-client peers system-for-test
+	@$(MAKE) -s -j8 python pages clients documents python-client peers audits system-for-test
 
 demo: ## Set up, start the server with a demo campaign whose receipts keep arriving, print the address
 	@$(MAKE) -s -j3 python system-for-demo pages-if-possible
@@ -63,6 +64,9 @@ bench-large: setup ## What must not depend on a campaign's size, with 5 million 
 soak: setup ## Load the server to its most, and beyond, and look at its memory; SOAK_SECONDS=600
 	$(RUN) benchmarks --soak $(SOAK_SECONDS)
 
+screenshots: setup ## Pictures of the main pages, into .make/screenshots, and those of the README
+	$(RUN) tests.dashboard.screenshots
+
 schema: python ## Print the schema into schema.graphql
 	@mkdir -p .make
 	$(RUN) gql_server export-schema > .make/schema.graphql && mv .make/schema.graphql schema.graphql
@@ -88,7 +92,7 @@ lock: python ## Bring the requirements.lock of each pyproject.toml up to date; U
 
 clean: ## Remove all that was installed or built here; the data in .data stays
 	rm -rf .venv .make dist dashboard/node_modules tests/clients/node_modules benchmarks/peers/node_modules \
-		tests/documents/node_modules $(PYTHON_CLIENT)/.venv gql_server/static \
+		tests/documents/node_modules tests/pages/node_modules $(PYTHON_CLIENT)/.venv gql_server/static dashboard/src/gql \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # What the targets above stand on. A file is made again when something that it is made of is newer.
@@ -146,6 +150,14 @@ peers:
 $(PEERS): benchmarks/peers/package.json benchmarks/peers/package-lock.json benchmarks/peers/.npmrc
 	@scripts/quietly 'peers of the benchmarks' \
 		sh -ec 'cd benchmarks/peers && npm ci && touch node_modules/.package-lock.json'
+
+# What looks at the pages: axe-core, Lighthouse.
+audits:
+	@if $(NODE_FITS) 'the audits of the pages'; then $(MAKE) -s $(AUDITS); fi
+
+$(AUDITS): tests/pages/package.json tests/pages/package-lock.json tests/pages/.npmrc
+	@scripts/quietly 'audits of the pages' \
+		sh -ec 'cd tests/pages && npm ci && touch node_modules/.package-lock.json'
 
 system-for-demo:
 	@scripts/install-system-packages demo

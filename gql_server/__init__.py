@@ -2,6 +2,7 @@
 
 * asgi, cli      what uvicorn loads, and the command; the only roof over both packages
 * app, server    routes, middleware, lifespan; uvicorn as we run it
+* pages          the dashboard and GraphiQL, as files
 * services       everything that a process runs, built and closed in one place
 * webhooks       receipts in over HTTP        * health   does it live, can it serve
 * ingestion      record, count, tell          * commit   the one transaction that changes messages

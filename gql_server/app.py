@@ -94,7 +94,7 @@ def create_app(
             Middleware(SecurityHeaders, https=(settings.public_url or "").startswith("https://")),
             *_cross_origin(settings.allowed_origins),
             *([Middleware(Compression)] if settings.compression == "on" else []),
-            *([Middleware(pages.with_pages, folder=pages.STATIC)] if there else []),
+            *([Middleware(pages.Pages, folder=pages.STATIC)] if there else []),
         ],
         exception_handlers={HTTPException: _told},
         lifespan=lifespan,

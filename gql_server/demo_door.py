@@ -24,7 +24,7 @@ def demo_door(access: Callable[[], Access | None], port: int) -> Route:
 
     async def let_in(request: Request) -> Response:
         known = access()
-        if known is None or not _is_ours(request, port):
+        if known is None or not is_ours(request, port):
             raise HTTPException(404)
         shown = {
             "apiKey": known.apiKey,
@@ -33,15 +33,18 @@ def demo_door(access: Callable[[], Access | None], port: int) -> Route:
         }
         return JSONResponse(shown, headers={"Cache-Control": "no-store"})
 
-    return Route(PATH, let_in, methods=["GET"])
+    # Every method, so that others are answered as at an unknown path too.
+    return Route(PATH, let_in, methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 
 
-def _is_ours(request: Request, port: int) -> bool:
+def is_ours(request: Request, port: int) -> bool:
+    """Whether a page of the server on this port asks, shown by a browser of this machine."""
     headers = request.headers
     # A name that somebody else made point to this machine (DNS rebinding) is not one of its own.
     name, _, at = headers.get("host", "").rpartition(":")
     return (
-        request.client is not None
+        request.method == "GET"
+        and request.client is not None
         and ipaddress.ip_address(request.client.host).is_loopback
         and not any(header in headers for header in _FORWARDED)
         and name in _NAMES

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from gql_server.demo_people import people
 from gql_server.domain import ids
-from gql_server.domain.campaign import SmsType
+from gql_server.domain.campaign import CampaignState, SmsType
 from gql_server.domain.condition import CampaignCondition
 from gql_server.domain.contact import NewContact
 from gql_server.domain.receipt import DeliveryReceipt
@@ -73,7 +73,8 @@ _PAST = (
 
 async def furnish(services: Services, workspace: str) -> None:
     """Give this workspace a past, unless it has one."""
-    if await campaign_lists.count(services.db.latest, workspace, CampaignCondition()):
+    finished = CampaignCondition(state=CampaignState.COMPLETED)
+    if await campaign_lists.count(services.db.latest, workspace, finished):
         return
     await _write_down(services, workspace)
     for number, past in enumerate(_PAST):

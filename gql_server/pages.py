@@ -1,18 +1,18 @@
 """The pages that people look at: the dashboard at `/`, GraphiQL at `/graphiql/`, what both are made of at `/assets/`.
 
 They are built by Node.js from `dashboard/`, and are in a wheel. Without them the API works all the same, and a page
-says what to do. ServeStatic knows every file from the start on, serves what was compressed ahead beside it, and
-leaves all other paths to the application.
+says what to do. ServeStatic knows every file from the start on, and serves what was compressed ahead beside it.
 """
 
 from pathlib import Path
 from wsgiref.headers import Headers
 
 from servestatic import ServeStaticASGI
+from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 STATIC = Path(__file__).parent / "static"
 
@@ -38,18 +38,36 @@ def built(folder: Path = STATIC) -> bool:
     return (folder / "index.html").exists() and (folder / "graphiql" / "index.html").exists()
 
 
-def with_pages(app: ASGIApp, folder: Path) -> ASGIApp:
-    """The application, and before it the files of this folder."""
-    served: ASGIApp = ServeStaticASGI(
-        app,
-        root=folder,
-        index_file=True,
-        max_age=None,
-        allow_all_origins=False,
-        immutable_file_test=_is_immutable,
-        add_headers_function=_add_headers,
-    )
-    return served
+class Pages:
+    """The files of a folder, each with its policy, before an application that serves everything else."""
+
+    def __init__(self, app: ASGIApp, *, folder: Path) -> None:
+        self._app = app
+        self._static = ServeStaticASGI(
+            app,
+            root=folder,
+            index_file=True,
+            max_age=None,
+            allow_all_origins=False,
+            immutable_file_test=_is_immutable,
+            add_headers_function=_add_headers,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve."""
+        if scope["type"] != "http" or scope["path"] not in self._static.files:
+            await self._app(scope, receive, send)
+            return
+        # A worker's policy is that of its own script; the dashboard has none.
+        policy = DASHBOARD_POLICY if scope["path"] in ("/", "/favicon.svg") else GRAPHIQL_POLICY
+
+        async def with_policy(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # To a 304 as well: a browser takes its headers for those of the page that it kept.
+                MutableHeaders(scope=message)["Content-Security-Policy"] = policy
+            await send(message)
+
+        await self._static(scope, receive, with_policy)
 
 
 def routes(*, there: bool) -> list[Route]:
@@ -69,10 +87,6 @@ def _is_immutable(path: str, url: str) -> bool:
 
 
 def _add_headers(headers: Headers, path: str, url: str) -> None:
-    # A worker's policy is that of its own script; the dashboard has none.
-    headers["Content-Security-Policy"] = (
-        DASHBOARD_POLICY if url in ("/", "/favicon.svg") else GRAPHIQL_POLICY
-    )
     if not _is_immutable(path, url):
         headers["Cache-Control"] = "no-cache"
 

@@ -26,8 +26,11 @@ from gql_server.settings import Settings
 from gql_server.store import indexes, installation, keys, sources, workspaces
 from resolvers import known
 from resolvers.view import View
+from tests.browser import bundle, visit
 from tests.driver import DRIVER, opened, settings_for
 from tests.no_numbers import logs_with_numbers
+
+__all__ = ["bundle", "visit"]  # fixtures of pages
 
 ALL_SCOPES = frozenset(auth.SCOPES)
 LONGEST = frozenset(

@@ -1,4 +1,4 @@
-"""Pages that talk to the server: GraphiQL, and pages of other origins, in the system's Chromium."""
+"""Pages of other origins that talk to the server, in the system's Chromium, and how our own are served."""
 
 import asyncio
 import json
@@ -6,37 +6,21 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
-from graphql import OperationDefinitionNode, build_schema, parse, validate
-from playwright.async_api import Locator, Page, ViewportSize, expect
+from playwright.async_api import expect
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from gql_server import pages
-from gql_server.services import utc_now
-from tests.browser import Visit, chromium, executable
+from tests.browser import Visit
 from tests.conftest import Api
+from tests.graphiql.page import rest_callback
 
 MakeApi = Callable[..., AbstractAsyncContextManager[Api]]
-
-PROJECT = Path(__file__).parents[1]
-EXAMPLES = ["History", "Report", "NextPage", "LiveCampaign", "LiveMessages"]
-TALL: ViewportSize = {"width": 2000, "height": 1600}
-"""A window that shows every line of an answer, unwrapped: the editor draws only what is in sight."""
-
-# The editor draws each line as an element, in any order.
-READ_LINES = """
-(lines) => lines
-  .map((line) => [parseInt(line.style.top), line.textContent.replaceAll("\\u00a0", " ")])
-  .sort(([one], [other]) => one - other)
-  .map(([, text]) => text)
-  .join("")
-"""
 
 PAGE_OF_ANOTHER_ORIGIN = """<!doctype html>
 <html lang="en">
@@ -101,26 +85,6 @@ PAGE_OF_ANOTHER_ORIGIN = """<!doctype html>
 
 
 @pytest.fixture
-def bundle() -> Path:
-    """The folder of the built GraphiQL."""
-    folder = pages.STATIC / "graphiql"
-    if not (folder / "index.html").exists():
-        pytest.fail("GraphiQL is not built: run `make setup`")
-    return folder
-
-
-@pytest.fixture
-async def visit() -> AsyncIterator[Visit]:
-    """A browser that reaches this machine only."""
-    if executable() is None:
-        pytest.fail("There is no Chromium: run `make setup`")
-    expect.set_options(timeout=15_000)
-    async with chromium() as visit:
-        await visit.page.set_viewport_size(TALL)
-        yield visit
-
-
-@pytest.fixture
 async def other_port() -> AsyncIterator[int]:
     """The port of another server, which has the page of another origin."""
     page = PAGE_OF_ANOTHER_ORIGIN.encode()
@@ -137,211 +101,9 @@ async def other_port() -> AsyncIterator[int]:
         yield server.sockets[0].getsockname()[1]
 
 
-# What the tests below do and see in GraphiQL.
-
-
-async def open_graphiql(page: Page, api: Api, key: str, campaign: str) -> None:
-    await page.goto(f"{api.base}/graphiql/#key={key}&campaign={campaign}")
-    # The button is there before the editors are.
-    await expect(page.locator(".graphiql-query-editor")).to_contain_text("History")
-
-
-async def open_tab(page: Page, example: str) -> None:
-    await page.get_by_role("tab", name=example).click()
-    await expect(page.locator(".graphiql-query-editor")).to_contain_text(example)
-
-
-async def run(page: Page) -> None:
-    await page.get_by_role("button", name="Execute query").click()
-
-
-def answer(page: Page) -> Locator:
-    return page.locator(".graphiql-response")
-
-
-async def shown(page: Page) -> dict[str, Any]:
-    """The answer that GraphiQL shows."""
-    text = await answer(page).locator(".view-line").evaluate_all(READ_LINES)
-    read: dict[str, Any] = json.loads(text)
-    return read
-
-
-def counts(statistics: dict[str, Any]) -> dict[str, int]:
-    """The indicators that are not zero."""
-    return {i["indicator"]: i["count"] for i in statistics["indicators"] if i["count"]}
-
-
-async def statistics(api: Api, campaign: str) -> dict[str, Any]:
-    """What a query says at this moment."""
-    asked = await api.ask(
-        "query($id: ID!) { campaign(id: $id) { statistics "
-        "{ revision asOf total indicators { indicator label count rate } } } }",
-        {"id": campaign},
-    )
-    found: dict[str, Any] = asked["campaign"]["statistics"]
-    return found
-
-
-async def rest_callback(api: Api, webhook: str, reference: str, **status: str) -> None:
-    """What smsmode posts for a message of its REST API."""
-    body = {"refClient": reference, "status": {"deliveryDate": f"{utc_now():%FT%T}", **status}}
-    assert (await api.http.post(webhook, json=body)).status_code == 200
-
-
-async def legacy_callback(api: Api, webhook: str, reference: str, statut: str) -> None:
-    """What smsmode asks for a message of its legacy HTTP API."""
-    fields = {
-        "numero": "33600000002",
-        "date_reception": f"{utc_now():%F %T}",
-        "statut": statut,
-        "smsID": "Eb9QgrhVNa6s",
-        "refClient": reference,
-    }
-    assert (await api.http.get(webhook, params=fields)).status_code == 200
-
-
 async def names(api: Api) -> list[str]:
     asked = await api.ask("{ campaigns { nodes { name } } }")
     return [node["name"] for node in asked["campaigns"]["nodes"]]
-
-
-# GraphiQL.
-
-
-@pytest.mark.usefixtures("bundle")
-async def test_graphiql_runs_a_query_and_shows_three_events_and_asks_nobody_else(
-    api: Api, visit: Visit
-) -> None:
-    # Given a campaign of four messages, of which one has been delivered
-    campaign = await api.new_campaign()
-    added = await api.add(campaign, [f"+3360000000{n}" for n in range(4)])
-    references = [message["reference"] for message in added]
-    webhook = await api.new_source("smsmode")
-    await rest_callback(api, webhook, references[0], value="DELIVERED")
-
-    # When its link is opened, and the first example is run
-    page = visit.page
-    await open_graphiql(page, api, api.key, campaign)
-    assert await page.get_by_role("tab").all_inner_texts() == EXAMPLES
-    await run(page)
-
-    # Then the history shows its figures
-    await expect(answer(page)).to_contain_text("UNSUBSCRIBE")
-    (first,) = (await shown(page))["data"]["campaigns"]["nodes"]
-    assert (first["id"], first["name"], first["state"]) == (campaign, "Spring", "SENDING")
-    assert first["statistics"]["indicators"] == [
-        {"indicator": "RECEIPT", "label": "Receipt rate", "count": 1, "rate": 0.25},
-        {"indicator": "PENDING", "label": "Rate of pending messages", "count": 3, "rate": 0.75},
-        {"indicator": "TEMPORARY_ERROR", "label": "Temporary error rate", "count": 0, "rate": 0},
-        {"indicator": "PERMANENT_ERROR", "label": "Permanent error rate", "count": 0, "rate": 0},
-        {"indicator": "UNSUBSCRIBE", "label": "Unsubscribe rate", "count": 0, "rate": 0},
-    ]
-
-    # When the campaign is watched, and two callbacks come
-    events = []
-
-    async def next_event() -> dict[str, Any]:
-        stands = await statistics(api, campaign)
-        await expect(answer(page)).to_contain_text(
-            re.compile(rf'"revision":\s{stands["revision"]}\b')
-        )
-        event: dict[str, Any] = (await shown(page))["data"]["campaignUpdated"]["statistics"]
-        assert event == stands
-        events.append(event["revision"])
-        return event
-
-    await open_tab(page, "LiveCampaign")
-    await run(page)
-
-    # Then the figures on the page follow: as they are, after the first, after the second
-    assert counts(await next_event()) == {"RECEIPT": 1, "PENDING": 3}
-    await rest_callback(api, webhook, references[1], value="UNDELIVERABLE", detail="BLACKLISTED")
-    assert counts(await next_event()) == {"RECEIPT": 1, "PENDING": 2, "UNSUBSCRIBE": 1}
-    await legacy_callback(api, webhook, references[2], "3502")
-    assert counts(await next_event()) == {
-        "RECEIPT": 1,
-        "PENDING": 1,
-        "TEMPORARY_ERROR": 1,
-        "UNSUBSCRIBE": 1,
-    }
-    assert len(set(events)) == 3
-    assert events == sorted(events)
-
-    # And all of it came from the server, by one query (no introspection) and one socket
-    assert visit.hosts() == {api.base.removeprefix("http://")}
-    assert visit.escaped == []
-    assert visit.violations == []
-    assert visit.errors == []
-    posted = [request for request in visit.requests if request.method != "GET"]
-    assert [(r.url, json.loads(r.post_data or "")["operationName"]) for r in posted] == [
-        (f"{api.base}/graphql", "History")
-    ]
-    assert [socket.url for socket in visit.sockets] == [api.ws]
-
-    # And the key is neither in an address nor kept
-    assert page.url == f"{api.base}/graphiql/"
-    assert not [request.url for request in visit.requests if api.key in request.url]
-    assert await visit.stored() == {}
-    assert await visit.context.storage_state(indexed_db=True) == {"cookies": [], "origins": []}
-
-
-@pytest.mark.usefixtures("bundle")
-async def test_graphiql_says_at_once_that_a_key_is_refused(api: Api, visit: Visit) -> None:
-    page = visit.page
-    await open_graphiql(page, api, "gqs_of_nobody", "Q2FtcGFpZ246YQ==")
-
-    await run(page)
-    await expect(answer(page)).to_contain_text("UNAUTHENTICATED")
-    (refusal,) = (await shown(page))["errors"]
-    assert refusal["message"].startswith("An API key is needed: send the header")
-
-    await open_tab(page, "LiveCampaign")
-    await run(page)
-    await expect(answer(page)).to_contain_text("4403")
-    assert await shown(page) == {
-        "errors": [{"message": "The server closed the connection: 4403 Forbidden"}]
-    }
-
-    # GraphiQL is not left waiting, and does not try again.
-    await expect(page.get_by_role("button", name="Execute query")).to_be_visible()
-    assert [socket.url for socket in visit.sockets] == [api.ws]
-
-
-@pytest.mark.usefixtures("bundle")
-async def test_a_page_that_asks_somebody_else_would_be_seen(api: Api, visit: Visit) -> None:
-    """The test of the test: without it, lists that stay empty prove nothing."""
-    asks = "(url) => fetch(url, { mode: 'no-cors' }).catch(() => null)"
-    unguarded = await visit.context.new_page()
-
-    await visit.page.goto(f"{api.base}/graphiql/")
-    await visit.page.evaluate(asks, "http://elsewhere.example/policy")
-    await unguarded.goto("about:blank")
-    await unguarded.evaluate(asks, "http://elsewhere.example/trap")
-
-    async with asyncio.timeout(5):
-        while not visit.violations:  # noqa: ASYNC110 - the browser tells it in its own time
-            await asyncio.sleep(0.02)
-    assert visit.violations == ["connect-src http://elsewhere.example/policy"]
-    assert visit.escaped == ["GET http://elsewhere.example/trap HTTP/1.1"]
-    assert "elsewhere.example" in visit.hosts()
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_an_example_is_valid_and_has_the_variables_that_it_needs(name: str) -> None:
-    file = PROJECT / "dashboard" / "src" / "graphiql" / "examples" / f"{name}.graphql"
-    schema = build_schema((PROJECT / "schema.graphql").read_text())
-    document = parse(file.read_text())
-    (operation,) = document.definitions
-    assert isinstance(operation, OperationDefinitionNode)
-    assert operation.name is not None
-
-    given = set(json.loads(file.with_suffix(".json").read_text()))
-    known = {variable.variable.name.value for variable in operation.variable_definitions or ()}
-
-    assert validate(schema, document) == []
-    assert operation.name.value == name
-    assert given <= known
-    assert "campaign" in given or "campaign" not in known
 
 
 # Pages of other origins.
@@ -487,17 +249,22 @@ async def test_graphiql_is_served_with_its_policy_and_only_its_assets_for_good(a
     again = await api.http.get(
         f"{api.base}{script}", headers={"if-none-match": asset.headers["etag"]}
     )
+    reloaded = await api.http.get(
+        f"{api.base}/graphiql/", headers={"if-none-match": page.headers["etag"]}
+    )
     missing = await api.http.get(f"{api.base}/assets/none.js")
 
-    for_good = "public, max-age=31536000, immutable"
-    assert [served(response) for response in (page, asset, again, missing)] == [
+    for_good = "max-age=315360000, public, immutable"
+    assert [served(response) for response in (page, reloaded, asset, again, missing)] == [
         (200, "no-cache"),
+        (304, "no-cache"),
         (200, for_good),
         (304, for_good),
         (404, None),
     ]
     assert page.headers["content-type"] == 'text/html; charset="utf-8"'
-    for response in (page, asset, again):
+    # To a 304 too: a browser puts its policy in the place of the page's own.
+    for response in (page, reloaded, asset, again):
         assert response.headers["content-security-policy"] == pages.GRAPHIQL_POLICY
         assert response.headers["x-content-type-options"] == "nosniff"
         assert response.headers["referrer-policy"] == "no-referrer"

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from starlette.requests import Request
 
 from gql_server.app import create_app
 from gql_server.database import Database
 from gql_server.demo_access import Access
-from gql_server.demo_door import PATH, demo_door
+from gql_server.demo_door import PATH, demo_door, is_ours
 from gql_server.server import listening_socket
 from gql_server.settings import Settings
 from resolvers.view import View
@@ -69,6 +70,7 @@ async def test_a_page_of_the_demo_is_given_the_key(
         {"host": "127.0.0.1"},
         {"host": "127.0.0.1:1"},
         {"x-forwarded-for": "127.0.0.1"},
+        {"x-forwarded-host": "127.0.0.1"},
         {"forwarded": "for=127.0.0.1"},
         {"x-real-ip": "127.0.0.1"},
         {"via": "1.1 proxy"},
@@ -88,6 +90,36 @@ async def test_everybody_else_is_answered_as_at_an_address_that_there_is_not(
     assert refused.status_code == 404
     assert refused.content == unknown.content
     assert {*refused.headers} == {*unknown.headers}
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+async def test_no_other_way_to_ask_is_known(
+    demo: tuple[str, list[Access]], http: httpx.AsyncClient, method: str
+) -> None:
+    base, _ = demo
+
+    refused = await http.request(method, f"{base}{PATH}", headers=OURS)
+    unknown = await http.request(method, f"{base}/demo/nothing", headers=OURS)
+
+    assert (refused.status_code, refused.content) == (404, unknown.content)
+
+
+async def test_a_program_that_says_nothing_of_itself_is_not_let_in(
+    demo: tuple[str, list[Access]], http: httpx.AsyncClient
+) -> None:
+    assert (await http.get(f"{demo[0]}{PATH}")).status_code == 404
+
+
+def test_only_this_machine_is_let_in() -> None:
+    def asks(client: str, host: str) -> bool:
+        headers = [(b"host", host.encode()), (b"sec-fetch-site", b"same-origin")]
+        scope = {"type": "http", "method": "GET", "headers": headers, "client": (client, 50_000)}
+        return is_ours(Request(scope), 8000)
+
+    assert asks("127.0.0.1", "127.0.0.1:8000")
+    assert asks("::1", "[::1]:8000")
+    assert not asks("192.0.2.7", "127.0.0.1:8000")
+    assert not asks("192.0.2.7", "192.0.2.7:8000")
 
 
 async def test_there_is_nothing_before_the_demo_has_a_campaign(

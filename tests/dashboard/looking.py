@@ -36,7 +36,7 @@ async def open_page(page: Page, api: Api, path: str = "", *, key: str | None = N
 async def open_report(page: Page, api: Api, campaign: str, part: str = "statistics") -> None:
     """The report of a campaign, at one of its three parts."""
     await open_page(page, api, f"/campaigns/{quote(campaign, safe='')}/{part}")
-    await expect(page.get_by_role("tab", selected=True)).to_be_visible()
+    await expect(page.get_by_role("tab", selected=True).first).to_be_visible()
 
 
 def live(page: Page) -> Locator:
@@ -63,22 +63,25 @@ async def record(api: Api, messages: Sequence[str], status: str, **more: Any) ->
         assert made["recordReceipts"]["userErrors"] == []
 
 
-async def messages_of(api: Api, campaign: str, first: int = 100) -> list[dict[str, Any]]:
-    """The messages of a campaign, in their order, by pages."""
+async def messages_of(
+    api: Api, campaign: str, *, most: int = 10_000, search: str | None = None
+) -> list[dict[str, Any]]:
+    """The messages of a campaign, in their order, by pages; or those that a search finds."""
     found: list[dict[str, Any]] = []
     after = None
-    while True:
+    while len(found) < most:
         asked = await api.ask(
-            "query($id: ID!, $first: Int, $after: String) { campaign(id: $id) { "
-            "messages(first: $first, after: $after) { nodes { id recipient status } "
+            "query($id: ID!, $after: String, $filter: MessageFilter) { campaign(id: $id) { "
+            "messages(first: 100, after: $after, filter: $filter) { nodes { id recipient status } "
             "pageInfo { hasNextPage endCursor } } } }",
-            {"id": campaign, "first": first, "after": after},
+            {"id": campaign, "after": after, "filter": search and {"search": search}},
         )
         page = asked["campaign"]["messages"]
         found += page["nodes"]
         if not page["pageInfo"]["hasNextPage"]:
-            return found
+            break
         after = page["pageInfo"]["endCursor"]
+    return found
 
 
 async def finished_campaign(api: Api, name: str, recipients: int) -> str:

@@ -16,6 +16,7 @@ import { createCache } from "./cache";
 import { isRefused } from "./errors";
 import { createLive, type Live, type LiveStatus, type Sink } from "./live";
 import { createPace } from "./pace";
+import { type Answer, send } from "./upload";
 
 export interface Api {
   /** Queries and mutations, kept by id; subscriptions change what is kept. */
@@ -28,6 +29,14 @@ export interface Api {
   readonly live: Live;
   /** `fetch` of the server's other addresses, with the credential. */
   fetch(path: string, init?: RequestInit): Promise<Response>;
+  /** Sends a file with the credential, and tells how much of it is sent, 0 to 1. */
+  upload(
+    path: string,
+    file: Blob,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+    progress: (share: number) => void,
+  ): Promise<Answer>;
   close(): void;
 }
 
@@ -72,6 +81,11 @@ export function createApi(credential: string, refused: () => void): Api {
       const response = await fetch(path, { ...init, headers });
       if (response.status === 401) refused();
       return response;
+    },
+    async upload(path, file, headers, signal, progress) {
+      const answer = await send(path, file, { ...headers, authorization }, signal, progress);
+      if (answer.status === 401) refused();
+      return answer;
     },
     close: live.close,
   };

@@ -36,7 +36,12 @@ export function createCache() {
     keys,
     resolvers: {
       Query: {
-        campaign: (_, { id }) => ({ __typename: "Campaign", id: id as string }),
+        campaign(_, { id }, cache) {
+          const campaign = { __typename: "Campaign", id: id as string };
+          // The server was asked, and has none of this id; nor has any list brought it since.
+          const none = cache.resolve("Query", "campaign", { id: campaign.id }) === null;
+          return none && cache.resolve(campaign, "name") === undefined ? null : campaign;
+        },
       },
     },
     updates: {

@@ -8,9 +8,9 @@ import { useHashLocation } from "wouter/use-hash-location";
 import { ApiContext, createApi } from "../api/api";
 import { type Brought, forget, keep, kept, ofDemo, takeBrought } from "../api/session";
 import { Shell } from "./shell";
-import { SignIn } from "./sign-in";
 
 // Each page comes when it is looked at.
+const SignIn = lazy(async () => ({ default: (await import("./sign-in")).SignIn }));
 const History = lazy(() => import("../history/history"));
 const Report = lazy(() => import("../report/report"));
 const Contacts = lazy(() => import("../contacts/contacts"));

@@ -1,34 +1,30 @@
 /** How somebody likes to see the page. */
 
-import { ActionIcon, Menu, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { ActionIcon, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { Languages, Moon, Sun } from "lucide-react";
 import type { ReactElement } from "react";
 import { useTranslation } from "react-i18next";
 import { choose, LANGUAGES, type Language } from "../i18n/i18n";
 
+/** The browser's own list: Mantine's menu would be a tenth of all that the report page may load. */
 export function LanguageMenu(): ReactElement {
   const { t, i18n } = useTranslation();
   return (
-    <Menu position="bottom-end">
-      <Menu.Target>
-        <ActionIcon variant="default" size="lg" aria-label={t("preferences.language")}>
-          <Languages size={18} aria-hidden />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown>
+    <ActionIcon component="label" variant="default" size="lg" className="language">
+      <Languages size={18} aria-hidden />
+      <select
+        aria-label={t("preferences.language")}
+        title={t("preferences.language")}
+        value={i18n.language}
+        onChange={(event) => choose(event.currentTarget.value as Language)}
+      >
         {(Object.keys(LANGUAGES) as Language[]).map((language) => (
-          <Menu.Item
-            key={language}
-            lang={language}
-            aria-current={i18n.language === language}
-            fw={i18n.language === language ? 700 : undefined}
-            onClick={() => choose(language)}
-          >
+          <option key={language} value={language} lang={language}>
             {LANGUAGES[language]}
-          </Menu.Item>
+          </option>
         ))}
-      </Menu.Dropdown>
-    </Menu>
+      </select>
+    </ActionIcon>
   );
 }
 

@@ -1,11 +1,12 @@
 /** What stands around every page: where one can go, how live it is, and how one likes to see it. */
 
-import { ActionIcon, AppShell, Box, Burger, Container, Group, NavLink, Text, Tooltip } from "@mantine/core";
+import { ActionIcon, AppShell, Burger, Container, Group, NavLink, Text, Tooltip } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Ban, BookUser, LogOut, type LucideIcon, Megaphone, SquareTerminal, Upload } from "lucide-react";
-import { type ReactElement, type ReactNode, useEffect } from "react";
+import { type MouseEvent, type ReactElement, type ReactNode, useEffect, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import { Link, useLocation } from "wouter";
+import { useViewer } from "../api/viewer";
 import { LiveBadge } from "./live-badge";
 import { LanguageMenu, SchemeToggle } from "./preferences";
 
@@ -25,12 +26,24 @@ export function Shell({ children, onSignOut }: Props): ReactElement {
   const { t } = useTranslation();
   const [opened, { toggle, close }] = useDisclosure();
   const [path] = useLocation();
-  // biome-ignore lint: to go somewhere closes the menu that led there
-  useEffect(close, [path, close]);
+  const main = useRef<HTMLDivElement>(null);
+  const viewer = useViewer();
+  const place = PLACES.find(({ path: to }) => isAt(path, to)) ?? PLACES[0];
+  // To go somewhere closes the menu that led there, and begins to be read at its content.
+  const came = useRef(path);
+  useEffect(() => {
+    close();
+    const [before, now] = [came.current, path].map((one) => one.split("/").slice(0, 3).join("/"));
+    came.current = path;
+    if (before !== now) main.current?.focus({ preventScroll: true });
+  }, [path, close]);
+  useEffect(() => {
+    document.title = `${t(`places.${place.name}`)} · ${t("product")}`;
+  }, [t, place]);
 
   const links = (onPhone: boolean) =>
     PLACES.map(({ path: to, name, icon: Icon }) => {
-      const here = to === "/" ? path === "/" || path.startsWith("/campaigns") : path.startsWith(to);
+      const here = to === place.path;
       return (
         <NavLink
           key={to}
@@ -46,13 +59,25 @@ export function Shell({ children, onSignOut }: Props): ReactElement {
       );
     });
 
+  function toContent(event: MouseEvent): void {
+    // The fragment is the page's address.
+    event.preventDefault();
+    main.current?.focus();
+  }
+
   return (
     <AppShell
+      onKeyDown={(event) => {
+        if (event.key === "Escape") close();
+      }}
       header={{ height: 60 }}
       navbar={{ width: 260, breakpoint: "md", collapsed: { desktop: true, mobile: !opened } }}
       padding={0}
     >
       <AppShell.Header>
+        <a className="skip" href="#content" onClick={toContent}>
+          {t("skip")}
+        </a>
         <Group h="100%" px="md" justify="space-between" wrap="nowrap" gap="sm">
           <Group gap="sm" wrap="nowrap" miw={0}>
             <Burger
@@ -102,11 +127,21 @@ export function Shell({ children, onSignOut }: Props): ReactElement {
           leftSection={<SquareTerminal size={18} aria-hidden />}
         />
       </AppShell.Navbar>
-      <AppShell.Main>
+      <AppShell.Main ref={main} tabIndex={-1} style={{ outline: "none" }}>
         <Container size="xl" px={{ base: "sm", sm: "lg" }} py="lg">
-          <Box>{children}</Box>
+          {children}
         </Container>
+        {viewer.workspace && (
+          <Text component="footer" size="sm" c="dimmed" ta="center" p="md">
+            {t("workspace", { workspace: viewer.workspace })}
+          </Text>
+        )}
       </AppShell.Main>
     </AppShell>
   );
+}
+
+/** A campaign's report is reached by the list of campaigns. */
+function isAt(path: string, to: string): boolean {
+  return to === "/" ? path === "/" || path.startsWith("/campaigns") : path.startsWith(to);
 }

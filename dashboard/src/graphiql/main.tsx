@@ -5,48 +5,81 @@ import { GraphiQL } from "graphiql";
 import { buildSchema } from "graphql";
 import { createRoot } from "react-dom/client";
 import sdl from "../../../schema.graphql?raw";
-import { takeCredentials, type Credentials } from "./credentials";
-import { fillExamples } from "./examples";
-import { fetcher } from "./fetcher";
+import { kept, ofDemo } from "../api/session";
+import { TABS } from "./examples";
+import { examplesPanel } from "./examples-panel";
+import { createFetcher } from "./fetcher";
+import { historyPanel } from "./history-panel";
+import { type Link, takeLink } from "./link";
+import { remember } from "./runs";
 import { createStore } from "./storage";
+import { TransportMenu } from "./transport-menu";
 
 // The server answers nothing without a key, not even introspection. With the schema built in,
 // documentation, completion and error marks work before anyone typed one.
 const schema = buildSchema(sdl);
 
+const fetcher = createFetcher((document) => remember(document, schema));
 const root = createRoot(document.getElementById("graphiql")!);
 let opened = 0;
 
-function open(credentials: Credentials): void {
-  const examples = fillExamples(credentials);
-  const first = examples[0]!;
+async function open({ campaign, query, variables, ...link }: Link): Promise<void> {
+  const turn = ++opened;
+  const key = link.key ?? kept() ?? (await ofDemo());
+  if (turn !== opened) return; // another link came meanwhile
+  const headers = JSON.stringify({ Authorization: `Bearer ${key ?? "PASTE-YOUR-KEY"}` }, null, 2);
+  const examples = TABS.map((example) => ({
+    query: example.query,
+    variables: example.variables(campaign),
+    headers,
+  }));
+  const tabs = query === null ? examples : [{ query, variables: variables ?? "{}", headers }, ...examples];
   root.render(
     <GraphiQL
-      key={++opened}
+      key={turn}
       fetcher={fetcher}
       schema={schema}
       storage={createStore()}
-      defaultTabs={examples}
+      defaultTabs={tabs}
       // GraphiQL takes the query of the first tab out of defaultTabs, and forgets the rest of it.
-      initialVariables={first.variables}
-      initialHeaders={first.headers}
-      defaultHeaders={first.headers}
-      // No key yet: show where it belongs. A key that came with the link need not be on show.
-      defaultEditorToolsVisibility={credentials.key === null ? "headers" : "variables"}
+      initialVariables={tabs[0]!.variables}
+      initialHeaders={headers}
+      defaultHeaders={headers}
+      // No key yet: show where it belongs. A key that is known need not be on show.
+      defaultEditorToolsVisibility={key === null ? "headers" : "variables"}
       shouldPersistHeaders={false}
-      // Not the history plugin, the only one by default: it keeps every run's Authorization header
+      // Not GraphiQL's own history, the only one by default: it keeps every run's Authorization header
       // in localStorage, whatever shouldPersistHeaders says. The documentation is no plugin of this
       // list and stays.
-      plugins={[]}
+      plugins={[examplesPanel(campaign), historyPanel]}
     >
-      <GraphiQL.Logo>SMS delivery reports</GraphiQL.Logo>
+      <GraphiQL.Logo>
+        <a href="/" title="To the dashboard">
+          SMS delivery reports
+        </a>
+        {key === null && (
+          <a href="/" className="sign-in">
+            Sign in
+          </a>
+        )}
+      </GraphiQL.Logo>
+      <GraphiQL.Toolbar>
+        {({ prettify, merge, copy }) => (
+          <>
+            {prettify}
+            {merge}
+            {copy}
+            <TransportMenu />
+          </>
+        )}
+      </GraphiQL.Toolbar>
     </GraphiQL>,
   );
 }
 
-open(takeCredentials());
+void open(takeLink());
 // A second link pasted into the same tab changes only the fragment and loads nothing.
 addEventListener("hashchange", () => {
-  const credentials = takeCredentials();
-  if (credentials.key !== null || credentials.campaign !== null) open(credentials);
+  const link = takeLink();
+  if (Object.values(link).some((brought) => brought !== null)) void open(link);
 });

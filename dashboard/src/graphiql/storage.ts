@@ -7,9 +7,15 @@ export interface Store {
   readonly length: number;
 }
 
-/** How the page looks: the theme and the widths of its panes. Nothing that anyone typed. */
-const LOOKS = /^graphiql:(theme|\w+Flex)$/;
+/** How the page looks: the theme, the widths of its panes, the transport. Nothing that anyone typed. */
+const LOOKS = /^graphiql:(theme|subscriptions|\w+Flex)$/;
+
+/** What the dashboard keeps beside it, the credential say, begins otherwise. */
 const PREFIX = "sms-delivery-reports:";
+const OURS = `${PREFIX}graphiql:`;
+
+/** The name under which this page's history is kept. */
+export const HISTORY = `${OURS}history`;
 
 /**
  * Keeps how the page looks, and forgets what was typed.
@@ -39,7 +45,7 @@ export function createStore(): Store {
       typed.clear();
       attempt(() => {
         for (const key of Object.keys(localStorage)) {
-          if (key.startsWith(PREFIX)) localStorage.removeItem(key);
+          if (key.startsWith(OURS)) localStorage.removeItem(key);
         }
       });
     },
@@ -50,7 +56,7 @@ export function createStore(): Store {
 }
 
 /** A browser that blocks storage throws at every touch of it; the page works without. */
-function attempt<T>(touch: () => T): T | null {
+export function attempt<T>(touch: () => T): T | null {
   try {
     return touch();
   } catch {

@@ -71,7 +71,7 @@ export default function History(): ReactElement {
     orderBy: ORDERS[order],
     ...(filter && { filter }),
   };
-  const [{ data, error, fetching }, again] = useLiveQuery({ query: HistoryDocument, variables });
+  const [{ data, error, fetching, stale }, again] = useLiveQuery({ query: HistoryDocument, variables });
   const shown = data?.campaigns.nodes;
 
   const known = useRef(new Set<string>());
@@ -121,7 +121,7 @@ export default function History(): ReactElement {
           </Stack>
         </Center>
       )}
-      <Pager pages={pages} info={data?.campaigns.pageInfo} />
+      <Pager pages={pages} info={data?.campaigns.pageInfo} busy={fetching || stale || settled !== chosen} />
     </Stack>
   );
 }
@@ -235,7 +235,7 @@ function Rows({ campaigns }: { campaigns: readonly HistoryCampaignFragment[] }):
               <Table.Td>
                 <State campaign={campaign} />
               </Table.Td>
-              <Table.Td>{campaign.sentAt ? format.time(campaign.sentAt) : t("notSent")}</Table.Td>
+              <Table.Td style={{ whiteSpace: "nowrap" }}>{campaign.sentAt ? format.time(campaign.sentAt) : t("notSent")}</Table.Td>
               <Table.Td ta="right">{format.number(campaign.recipientCount)}</Table.Td>
               <Table.Td ta="right">{format.rate(received(campaign))}</Table.Td>
               <Table.Td>

@@ -1,6 +1,5 @@
 /** Numbers and times as they are written in the language of the page. */
 
-import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 
 export interface Format {
@@ -20,6 +19,10 @@ export interface Format {
   bytes(value: number): string;
   /** 27 Nov 2026 */
   date(at: string | Date): string;
+  /** 14:44 */
+  minute(at: Date): string;
+  /** 27 Nov, of who looks or, as days are counted on the server, of UTC */
+  day(at: Date, utc?: boolean): string;
   /** 3 minutes ago */
   ago(at: string | Date, now?: Date): string;
   /** Seconds: 4.2 s, 3 min, 5 h */
@@ -47,6 +50,9 @@ export function createFormat(language: string): Format {
   const exact = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
   const clock = new Intl.DateTimeFormat(locale, { timeStyle: "medium" });
   const date = new Intl.DateTimeFormat(locale, { dateStyle: "medium" });
+  const minute = new Intl.DateTimeFormat(locale, { timeStyle: "short" });
+  const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+  const utcDay = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short", timeZone: "UTC" });
   const ago = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
   const countries = new Intl.DisplayNames(locale, { type: "region", fallback: "code" });
   const unit = (value: number, of: string, digits = 0) =>
@@ -71,6 +77,8 @@ export function createFormat(language: string): Format {
       value < 1e6 ? unit(value / 1e3, "kilobyte") : unit(value / 1e6, "megabyte", value < 1e7 ? 1 : 0),
     clock: (at) => clock.format(new Date(at)),
     date: (at) => date.format(new Date(at)),
+    minute: (at) => minute.format(at),
+    day: (at, utc = false) => (utc ? utcDay : day).format(at),
     ago(at, now = new Date()) {
       const seconds = (new Date(at).getTime() - now.getTime()) / 1000;
       const [value, of] =
@@ -99,7 +107,14 @@ export function createFormat(language: string): Format {
   };
 }
 
+const made = new Map<string, Format>();
+
+/** One for each language, whoever asks: to make the formats takes longer than to use them a thousand times. */
 export function useFormat(): Format {
-  const { i18n } = useTranslation();
-  return useMemo(() => createFormat(i18n.language), [i18n.language]);
+  const { language } = useTranslation().i18n;
+  const before = made.get(language);
+  if (before) return before;
+  const format = createFormat(language);
+  made.set(language, format);
+  return format;
 }

@@ -5,11 +5,12 @@ import { useMediaQuery } from "@mantine/hooks";
 import { type ReactElement, useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { useQuery } from "urql";
-import { INDICATOR_COLOR, INDICATOR_OF } from "../app/theme";
+import { INDICATOR_COLOR, INDICATOR_OF, indicatorFill } from "../app/theme";
 import { MessageHistoryDocument } from "../gql/graphql";
 import { useFormat } from "../i18n/format";
 import { Failure } from "../parts/failure";
 import { QueryLink } from "../parts/query-link";
+import { Dot } from "./filters";
 import type { Row } from "./window";
 
 interface Props {
@@ -74,7 +75,13 @@ function Content({ row, changes }: { row: Row; changes: number }): ReactElement 
         {shown.contactName && <Text c="dimmed">{shown.contactName}</Text>}
       </div>
       <Group gap="sm" role="status">
-        <Badge color={INDICATOR_COLOR[indicator]} variant="light" size="lg" tt="none">
+        <Badge
+          color={INDICATOR_COLOR[indicator]}
+          variant="light"
+          c="var(--mantine-color-text)"
+          size="lg"
+          leftSection={<Dot color={indicatorFill(indicator)} />}
+        >
           {t(`common:status.${shown.status}`)}
         </Badge>
         <Text size="sm">{format.time(shown.statusAt)}</Text>

@@ -39,15 +39,22 @@ export function usePages(size: number): Pages {
   };
 }
 
+interface PagerProps {
+  readonly pages: Pages;
+  readonly info: PageInfo | undefined;
+  /** Another page is on its way: what is shown is of a list that is left. */
+  readonly busy: boolean;
+}
+
 /** The way to the pages before and behind; nothing where everything stands on one. */
-export function Pager({ pages, info }: { pages: Pages; info: PageInfo | undefined }): ReactElement | null {
+export function Pager({ pages, info, busy }: PagerProps): ReactElement | null {
   const { t } = useTranslation();
   if (!info || (!info.hasNextPage && !info.hasPreviousPage)) return null;
   return (
     <Group component="nav" justify="center" aria-label={t("pages.name")}>
       <Button
         variant="default"
-        disabled={!info.hasPreviousPage}
+        disabled={busy || !info.hasPreviousPage}
         onClick={() => pages.previous(info)}
         leftSection={<ChevronLeft size={16} aria-hidden />}
       >
@@ -55,7 +62,7 @@ export function Pager({ pages, info }: { pages: Pages; info: PageInfo | undefine
       </Button>
       <Button
         variant="default"
-        disabled={!info.hasNextPage}
+        disabled={busy || !info.hasNextPage}
         onClick={() => pages.next(info)}
         rightSection={<ChevronRight size={16} aria-hidden />}
       >

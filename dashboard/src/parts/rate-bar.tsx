@@ -13,10 +13,15 @@ interface Props {
   }[];
   readonly total: number;
   readonly size?: number;
+  /** Whether a part says what it is when it is pointed at. Not in long lists: each hint costs more than its bar. */
+  readonly hints?: boolean;
 }
 
-/** The five rates as one bar; in words for who cannot see it. */
-export function RateBar({ rates, total, size = 14 }: Props): ReactElement {
+/**
+ * The five rates as one bar; in words for who cannot see it. It moves at once: to glide there, four times a second,
+ * would lay the page out anew sixty times a second.
+ */
+export function RateBar({ rates, total, size = 14, hints = true }: Props): ReactElement {
   const { t } = useTranslation();
   const format = useFormat();
   const byIndicator = new Map(rates.map((one) => [one.indicator, one]));
@@ -32,19 +37,24 @@ export function RateBar({ rates, total, size = 14 }: Props): ReactElement {
       ? t("rates.noRecipients")
       : t("rates.ofRecipients", { rates: words, total: format.number(total) });
   return (
-    <Progress.Root size={size} radius="sm" role="img" aria-label={label}>
-      {shown.map(({ indicator, count, rate }) => (
-        <Tooltip
-          key={indicator}
-          label={`${t(`indicatorShort.${indicator}`)}: ${format.number(count)} (${format.rate(rate)})`}
-        >
+    <Progress.Root size={size} radius="sm" transitionDuration={0} role="img" aria-label={label}>
+      {shown.map(({ indicator, count, rate }) => {
+        const section = (
           <Progress.Section
+            key={indicator}
             value={(100 * count) / Math.max(total, 1)}
             color={indicatorFill(indicator)}
             withAria={false}
           />
-        </Tooltip>
-      ))}
+        );
+        if (!hints) return section;
+        const hint = `${t(`indicatorShort.${indicator}`)}: ${format.number(count)} (${format.rate(rate)})`;
+        return (
+          <Tooltip key={indicator} label={hint}>
+            {section}
+          </Tooltip>
+        );
+      })}
     </Progress.Root>
   );
 }

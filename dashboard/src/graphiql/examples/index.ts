@@ -1,39 +1,60 @@
-import type { Credentials } from "../credentials";
-import history from "./History.graphql?raw";
-import historyVariables from "./History.json";
-import liveCampaign from "./LiveCampaign.graphql?raw";
-import liveCampaignVariables from "./LiveCampaign.json";
-import liveMessages from "./LiveMessages.graphql?raw";
-import liveMessagesVariables from "./LiveMessages.json";
-import nextPage from "./NextPage.graphql?raw";
-import nextPageVariables from "./NextPage.json";
-import report from "./Report.graphql?raw";
-import reportVariables from "./Report.json";
+/** Operations to begin with. Beside each is a file with the variables that it comes with. */
 
-/** A tab of GraphiQL. */
+const texts = import.meta.glob<string>("./*.graphql", { query: "?raw", import: "default", eager: true });
+const variables = import.meta.glob<object>("./*.json", { import: "default", eager: true });
+
+/** What stands in variables until the campaign is known. */
+const CAMPAIGN = "PASTE-A-CAMPAIGN-ID";
+
 export interface Example {
+  readonly name: string;
+  /** What it is for: the first sentence of its comment. */
+  readonly sentence: string;
   readonly query: string;
-  readonly variables: string;
-  readonly headers: string;
+  /** As text for the editor, with the campaign filled in where it is known. */
+  variables(campaign: string | null): string;
 }
 
-const EXAMPLES: readonly (readonly [query: string, variables: object])[] = [
-  [history, historyVariables],
-  [report, reportVariables],
-  [nextPage, nextPageVariables],
-  [liveCampaign, liveCampaignVariables],
-  [liveMessages, liveMessagesVariables],
+export interface Theme {
+  readonly theme: string;
+  readonly examples: readonly Example[];
+}
+
+export const THEMES: readonly Theme[] = [
+  theme("Campaigns", ["History", "HistoryFiltered", "Statistics", "Viewer"]),
+  theme("Report", ["Report", "Figures", "Timeline", "Breakdown"]),
+  theme("Messages", ["NextPage", "FromPosition", "FilteredMessages", "SearchedMessages", "MessageHistory"]),
+  theme("Live", ["LiveCampaign", "LiveMessages", "Resume", "LiveCampaigns"]),
+  theme("After the report", ["Audience", "FollowUp", "Hygiene"]),
+  theme("Address book and blacklist", [
+    "Contacts",
+    "RemovedContacts",
+    "CreateContact",
+    "UpdateContact",
+    "Blacklist",
+    "AddToBlacklist",
+    "RemoveFromBlacklist",
+  ]),
+  theme("Sending", ["CreateCampaign", "AddRecipients", "BindProviderMessages", "RecordReceipts"]),
 ];
 
-/** The example tabs, with the key and the campaign filled in where they are known. */
-export function fillExamples({ key, campaign }: Credentials): Example[] {
-  const headers = pretty({ Authorization: `Bearer ${key ?? "PASTE-YOUR-KEY"}` });
-  return EXAMPLES.map(([query, variables]) => {
-    const known = campaign !== null && "campaign" in variables ? { campaign } : {};
-    return { query, variables: pretty({ ...variables, ...known }), headers };
-  });
+/** Those that are open at first. */
+export const TABS = ["History", "Report", "NextPage", "LiveCampaign", "LiveMessages"].map(example);
+
+function theme(name: string, names: readonly string[]): Theme {
+  return { theme: name, examples: names.map(example) };
 }
 
-function pretty(value: object): string {
-  return JSON.stringify(value, null, 2);
+function example(name: string): Example {
+  const query = texts[`./${name}.graphql`];
+  if (query === undefined) throw new Error(`no example ${name}`);
+  const given = variables[`./${name}.json`] ?? {};
+  const comment = query.match(/^#.*/gm)?.map((line) => line.slice(2)).join(" ") ?? "";
+  return {
+    name,
+    query,
+    sentence: comment.match(/^.*?\.(?= |$)/)?.[0] ?? comment,
+    variables: (campaign) =>
+      JSON.stringify(given, (_, value) => (value === CAMPAIGN && campaign !== null ? campaign : value), 2),
+  };
 }
