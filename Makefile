@@ -13,6 +13,8 @@ MAKEFLAGS += --no-print-directory
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
 RUN := .venv/bin/python -m
+# What is compiled is kept, whatever the environment says: tests start hundreds of processes, and each would compile anew.
+unexport PYTHONDONTWRITEBYTECODE
 # A mongod for each; the tests of one file stay together, for they share what is slow to make.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 DRIVER ?= motor

@@ -23,7 +23,7 @@
 * auth           key, token -> viewer         * numbers  phone numbers, in clear and masked
 * tokens, jwks   JWTs, and their keys         * attempts who failed to sign in too often
 * key_hash       what is kept of a key        * key_use  when a key was used last
-* key_secret     GQL_SECRET is the right one
+* key_secret     GQL_SECRET is the right one   * opening  the database that the settings name
 * wire           uvicorn's protocols, bounded * origins  whose pages may ask
 * buses          which there are, and need
 * erasure        a person is forgotten        * retention old messages go
@@ -40,7 +40,7 @@
 * tables, spreadsheets  how they are written  * spool    what waits for a slow reader
 * domain/        what the words mean          * providers/  their words, ours
 * store/         one file per collection      * database, embedded  Mongo, opened; Mongo, brought along
-* settings, errors, logs, metrics, batching, deadlines   what everybody uses
+* settings, errors, logs, metrics, batching, deadlines, clock   what everybody uses
 """
 
 __version__ = "0.1.0"

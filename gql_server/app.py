@@ -16,15 +16,15 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from gql_server import embedded, health, pages, recipients, reports
+from gql_server import health, pages, recipients, reports
 from gql_server.compression import Compression
 from gql_server.connections import connections_of
-from gql_server.database import Database, open_database
+from gql_server.database import Database
 from gql_server.downloads import TOLD
 from gql_server.fetching import Fetcher
 from gql_server.headers import SecurityHeaders
-from gql_server.key_secret import key_hashes
 from gql_server.logs import log
+from gql_server.opening import connected
 from gql_server.origins import origin_pattern
 from gql_server.services import Services, running
 from gql_server.settings import Settings
@@ -48,32 +48,6 @@ class State(TypedDict):
     services: Services
     webhooks: Webhooks
     ready: health.Ready
-
-
-@asynccontextmanager
-async def connected(settings: Settings, *, server: bool = False) -> AsyncIterator[Database]:
-    """The database that the settings name, or the embedded one: as its server, or for a command.
-
-    :raises StartError: it cannot be reached, must not be used, or its keys are kept by another GQL_SECRET.
-    """
-    async with _address(settings, server=server) as url:
-        db = await open_database(url, settings.mongodb_database, settings.mongo_driver)
-        try:
-            if server:
-                await key_hashes(db, settings.secret)
-            yield db
-        finally:
-            await db.close()
-
-
-@asynccontextmanager
-async def _address(settings: Settings, *, server: bool) -> AsyncIterator[str]:
-    if settings.mongodb_url is not None:
-        yield settings.mongodb_url
-        return
-    open_embedded = embedded.serving if server else embedded.attached
-    async with open_embedded(settings.data_dir) as mongo:
-        yield mongo.url
 
 
 def create_app(

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from gql_server.attempts import Attempts
 from gql_server.database import Database
@@ -19,7 +20,9 @@ from gql_server.metrics import SIGN_INS_REFUSED
 from gql_server.store import keys, workspaces
 from gql_server.store.installation import Installation
 from gql_server.store.keys import Key
-from gql_server.tokens import Tokens
+
+if TYPE_CHECKING:  # a command that makes a key needs nothing of tokens
+    from gql_server.tokens import Tokens
 
 SCOPES = {
     "reports:read": "read campaigns, their figures and their messages; numbers are masked",
@@ -108,7 +111,7 @@ class Authenticator:
         hashes: KeyHashes,
         use: KeyUse,
         attempts: Attempts,
-        tokens: Tokens | None,
+        tokens: "Tokens | None",
         clock: Callable[[], datetime],
     ) -> None:
         """`tokens` is None where no identity provider is set."""
@@ -231,7 +234,7 @@ class Authenticator:
             self._use.rehash(key.id, key.hash, current)
         return Viewer(key.workspace, key.scopes, key.id, key.expires_at)
 
-    async def _of_token(self, tokens: Tokens, text: str) -> Viewer:
+    async def _of_token(self, tokens: "Tokens", text: str) -> Viewer:
         claims = await tokens.claims(text, now=self._clock())
         if not await self._is_workspace(claims.workspace):
             raise Unauthenticated("This token is for no workspace that there is.")

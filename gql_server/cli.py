@@ -1,48 +1,142 @@
 """The command `gql-server`: what serves, and what goes with it. More of it: `cli_access`, `cli_keys`, `cli_upkeep`."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from gql_server import __version__, logs
-from gql_server.app import connected, create_app
-from gql_server.cli_access import alerts_command, country_command, sources_app
-from gql_server.cli_audit import audit_trail
-from gql_server.cli_export import export_command
-from gql_server.cli_import import import_command
-from gql_server.cli_keys import keys_app
-from gql_server.cli_privacy import erase_command, retention_command
+from gql_server import __version__
 from gql_server.cli_run import answering, clear_refusals, run, settings_of, zone_of
-from gql_server.cli_upkeep import dead_app, recount_command
-from gql_server.server import (
-    address_of,
-    allow_many_sockets,
-    listening_socket,
-    make_server,
-    share_the_interpreter,
-    spare_the_collector,
-)
+from gql_server.origins import address_of
 from gql_server.settings import Settings
 
+
+def _recount() -> Any:
+    from gql_server.cli_upkeep import recount_command
+
+    return recount_command
+
+
+def _alerts() -> Any:
+    from gql_server.cli_access import alerts_command
+
+    return alerts_command
+
+
+def _country() -> Any:
+    from gql_server.cli_access import country_command
+
+    return country_command
+
+
+def _erase() -> Any:
+    from gql_server.cli_privacy import erase_command
+
+    return erase_command
+
+
+def _retention() -> Any:
+    from gql_server.cli_privacy import retention_command
+
+    return retention_command
+
+
+def _import() -> Any:
+    from gql_server.cli_import import import_command
+
+    return import_command
+
+
+def _audit() -> Any:
+    from gql_server.cli_audit import audit_trail
+
+    return audit_trail
+
+
+def _export() -> Any:
+    from gql_server.cli_export import export_command
+
+    return export_command
+
+
+def _keys() -> Any:
+    from gql_server.cli_keys import keys_app
+
+    return keys_app
+
+
+def _sources() -> Any:
+    from gql_server.cli_access import sources_app
+
+    return sources_app
+
+
+def _dead() -> Any:
+    from gql_server.cli_upkeep import dead_app
+
+    return dead_app
+
+
+ELSEWHERE: dict[str, Callable[[], Any]] = {
+    "recount": _recount,
+    "alerts": _alerts,
+    "country": _country,
+    "erase": _erase,
+    "retention": _retention,
+    "import": _import,
+    "audit": _audit,
+    "export": _export,
+    "keys": _keys,
+    "sources": _sources,
+    "dead": _dead,
+}
+"""Commands of other modules, each imported when it is asked for: one needs little of what the others do."""
+
+IN_ORDER = (
+    *("recount", "alerts", "country", "erase", "retention", "import", "serve", "demo", "simulate"),
+    *("audit", "export", "export-schema", "keys", "sources", "dead"),
+)
+"""As the help lists them."""
+
+
+class Commands(TyperGroup):
+    """All commands, of which those from elsewhere are made when they are asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Their names."""
+        return [*IN_ORDER]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name. For one that is none all are made: Typer tells which of them may be meant."""
+        for name in [cmd_name] if cmd_name in IN_ORDER else ELSEWHERE:
+            if name not in self.commands:
+                self.commands[name] = _made(name, ELSEWHERE[name]())
+        return super().get_command(ctx, cmd_name)
+
+
+def _made(name: str, found: Any) -> Any:
+    holder = typer.Typer(**PLAIN)
+    if isinstance(found, typer.Typer):
+        holder.add_typer(found, name=name)
+    else:
+        holder.command(name)(found)
+    return typer.main.get_group(holder).commands[name]
+
+
+PLAIN: Mapping[str, Any] = {
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
 app = typer.Typer(
+    cls=Commands,
     help="Live delivery reports of SMS campaigns: a GraphQL API on MongoDB.",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+    **PLAIN,
 )
-app.add_typer(keys_app, name="keys")
-app.add_typer(sources_app, name="sources")
-app.add_typer(dead_app, name="dead")
-app.command("recount")(recount_command)
-app.command("alerts")(alerts_command)
-app.command("country")(country_command)
-app.command("erase")(erase_command)
-app.command("retention")(retention_command)
-app.command("import")(import_command)
 
 Host = Annotated[str | None, typer.Option(help="The address to listen on.")]
 Port = Annotated[int | None, typer.Option(help="The port to listen on; 0 takes a free one.")]
@@ -71,7 +165,17 @@ def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> Non
 
 async def serving(settings: Settings, on_started: Callable[[str], None]) -> None:
     """Serve until a signal says to end; `on_started` is told the address."""
-    # Not at the head: only a command that serves needs Strawberry.
+    # Not at the head: only a command that serves needs Starlette, uvicorn and Strawberry.
+    from gql_server import logs
+    from gql_server.app import create_app
+    from gql_server.opening import connected
+    from gql_server.server import (
+        allow_many_sockets,
+        listening_socket,
+        make_server,
+        share_the_interpreter,
+        spare_the_collector,
+    )
     from resolvers.view import View
 
     logs.configure(settings.log_level)
@@ -144,10 +248,6 @@ def simulate(
         access = access_of(demo, url=url, key=key, campaign=campaign, webhook=webhook)
     zone = zone_of(time_zone or ("UTC" if demo is None else demos.ZONE.key))
     run(demos.simulate(access, minutes=minutes, seed=seed, zone=zone))
-
-
-app.command("audit")(audit_trail)
-app.command("export")(export_command)
 
 
 @app.command("export-schema")

@@ -19,12 +19,12 @@ from gql_server.cli_run import (
     written,
     zone_of,
 )
+from gql_server.clock import utc_now
 from gql_server.database import Database
 from gql_server.domain.source import Source
 from gql_server.domain.status import DeliveryIndicator
 from gql_server.numbers import is_country
 from gql_server.providers import INBOUND, PROVIDERS
-from gql_server.services import utc_now
 from gql_server.store import audit, sources, workspaces
 from gql_server.store.audit import Action, Done
 

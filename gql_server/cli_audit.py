@@ -8,8 +8,8 @@ import typer
 
 from gql_server.cli_database import AsJson, Workspace, checked, with_database
 from gql_server.cli_run import settings_of, written
+from gql_server.clock import utc_now
 from gql_server.domain import ids
-from gql_server.services import utc_now
 from gql_server.store import audit
 from gql_server.store.audit import KEPT, Entry
 

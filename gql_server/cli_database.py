@@ -2,21 +2,22 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gql_server import logs
-from gql_server.app import connected
 from gql_server.cli_run import refused, run, settings_of
+from gql_server.clock import utc_now
 from gql_server.commit import Committer
 from gql_server.database import Database
-from gql_server.services import utc_now
+from gql_server.opening import connected
 from gql_server.settings import Settings
 from gql_server.slots import Slots
 from gql_server.store import indexes, workspaces
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 NewWorkspace = Annotated[
     str, typer.Option("--workspace", help="The workspace; made where it is missing.")
@@ -68,7 +69,16 @@ async def committing(db: Database) -> AsyncIterator[Committer]:
         await slots.close()
 
 
-def progress_bar() -> Progress:
+def progress_bar() -> "Progress":
     """On standard error, gone at the end."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)

@@ -15,6 +15,7 @@ from gql_server.audit import Audit
 from gql_server.auth import Viewer
 from gql_server.cli_database import AsJson, Workspace, checked, progress_bar, quietly
 from gql_server.cli_run import refused, say
+from gql_server.clock import utc_now
 from gql_server.database import Database, Snapshot
 from gql_server.domain import ids
 from gql_server.domain.status import DeliveryIndicator, DeliveryStatus
@@ -23,7 +24,6 @@ from gql_server.exports import FORMS, pieces, writer_of
 from gql_server.offered import condition_of
 from gql_server.people_tables import OF_NO_CAMPAIGN, blacklist_table, contacts_table
 from gql_server.report_table import report_table
-from gql_server.services import utc_now
 from gql_server.store.audit import COMMAND, Action
 from gql_server.store.contacts import ContactCondition
 from gql_server.tables import Table

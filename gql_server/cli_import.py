@@ -24,6 +24,7 @@ from rich.progress import (
 
 from gql_server.cli_database import committing, quietly
 from gql_server.cli_run import refused, say, settings_of
+from gql_server.clock import utc_now
 from gql_server.database import Database
 from gql_server.decoding import named
 from gql_server.destinations import Blacklist, Contacts, Destination, Recipients
@@ -38,7 +39,6 @@ from gql_server.numbers import is_country
 from gql_server.parking import Parking
 from gql_server.people import People
 from gql_server.registration import Registration
-from gql_server.services import utc_now
 from gql_server.store import audit, campaigns, import_refusals, installation, workspaces
 from gql_server.store.imports import SILENT_AFTER
 from gql_server.tables import defused

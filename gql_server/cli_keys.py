@@ -10,10 +10,10 @@ import typer
 from gql_server import auth
 from gql_server.cli_database import AsJson, Id, NewWorkspace, Workspace, checked, with_database
 from gql_server.cli_run import refused, settings_of, written
+from gql_server.clock import utc_now
 from gql_server.database import Database
 from gql_server.key_hash import KeyHashes
 from gql_server.key_secret import key_hashes
-from gql_server.services import utc_now
 from gql_server.settings import Settings
 from gql_server.store import audit, installation, keys, workspaces
 from gql_server.store.audit import Action, Done

@@ -8,11 +8,11 @@ import typer
 
 from gql_server.cli_database import committing, progress_bar, quietly
 from gql_server.cli_run import refused, say, written
+from gql_server.clock import utc_now
 from gql_server.database import Database
 from gql_server.domain.retention import FEWEST_DAYS, MOST_DAYS, Retention, Then
 from gql_server.erasure import Erased, Erasure
 from gql_server.errors import UserError
-from gql_server.services import utc_now
 from gql_server.store import audit, erased, workspaces
 from gql_server.store.audit import Action, Done
 

@@ -15,9 +15,8 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from gql_server.demo_access import FILE as DEMO_FILE
 from gql_server.errors import Overloaded, StartError
-from gql_server.server import address_of
+from gql_server.origins import address_of
 from gql_server.settings import Settings, unknown_variables
 
 SERVER_FILE = "server.json"
@@ -130,6 +129,9 @@ def address_here(settings: Settings) -> str:
 
     :raises StartError: none runs, and the port is to be any free one.
     """
+    # Not at the head: it brings the database, which not every command needs.
+    from gql_server.demo_access import FILE as DEMO_FILE
+
     if settings.mongodb_url is None:
         for name in (SERVER_FILE, DEMO_FILE):
             url = _answering_at(settings.data_dir / name)

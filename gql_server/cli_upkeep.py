@@ -8,6 +8,7 @@ import typer
 
 from gql_server.cli_database import committing, progress_bar, quietly
 from gql_server.cli_run import refused, say, written
+from gql_server.clock import utc_now
 from gql_server.commit import Committer
 from gql_server.database import Database
 from gql_server.domain import ids
@@ -17,7 +18,6 @@ from gql_server.logs import kind
 from gql_server.parking import revive
 from gql_server.providers import PROVIDERS
 from gql_server.recount import Recount, Recounts, recount_all
-from gql_server.services import utc_now
 from gql_server.store import campaigns, counters, dead
 from gql_server.store.dead import Dead
 

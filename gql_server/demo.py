@@ -24,7 +24,7 @@ from rich.progress import Progress
 from starlette.types import ASGIApp
 
 from gql_server import auth, logs, pages
-from gql_server.app import Endpoint, connected, create_app
+from gql_server.app import Endpoint, create_app
 from gql_server.carrier import Carrier, read_messages
 from gql_server.demo_access import FILE, Access, forget_the_last, publish, withdraw
 from gql_server.demo_door import demo_door
@@ -37,9 +37,11 @@ from gql_server.domain.source import Source
 from gql_server.errors import Overloaded, StartError
 from gql_server.intake import MOST_AT_ONCE
 from gql_server.key_hash import KeyHashes
+from gql_server.opening import connected
+from gql_server.origins import address_of
 from gql_server.pace import Interval
 from gql_server.registration import NewCampaign
-from gql_server.server import address_of, listening_socket, make_server
+from gql_server.server import listening_socket, make_server
 from gql_server.services import Services, utc_now
 from gql_server.settings import Settings
 from gql_server.simulator import Message, plan

@@ -53,3 +53,8 @@ def _as_sent(origin: str) -> str | None:
         return f"{parts.scheme}://{written}{_ANY}" if port is None else None
     shown = "" if port in (None, _USUAL[parts.scheme]) else f":{port}"
     return f"{parts.scheme}://{written}{shown}"
+
+
+def address_of(host: str, port: int) -> str:
+    """How an address is written: IPv6 in brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -139,11 +139,6 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-def address_of(host: str, port: int) -> str:
-    """How an address is written: IPv6 in brackets."""
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 IDLE = 75
 """Seconds that a connection without a request is kept: more than the 60 that balancers and proxies keep theirs. Were it
 less, they would now and then send a request into a connection that is just being closed."""

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from gql_server.answers import MEGABYTE, Answers
 from gql_server.attempts import Attempts
@@ -11,6 +11,7 @@ from gql_server.audience import Audience
 from gql_server.audit import Audit
 from gql_server.auth import Authenticator
 from gql_server.budgets import Budgets
+from gql_server.clock import utc_now
 from gql_server.commit import Clock, Committer
 from gql_server.connections import Connections, connections_of
 from gql_server.database import Database
@@ -35,10 +36,7 @@ from gql_server.store import indexes, installation
 from gql_server.store.installation import Installation
 from gql_server.tokens import Tokens, tokens_of
 
-
-def utc_now() -> datetime:
-    """The clock."""
-    return datetime.now(UTC)
+__all__ = ["Services", "running", "utc_now"]
 
 
 @dataclass(frozen=True, slots=True)

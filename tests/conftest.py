@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from socket import socket
@@ -24,6 +24,7 @@ from gql_server.server import listening_socket, make_server
 from gql_server.services import Services, running, utc_now
 from gql_server.settings import Settings
 from gql_server.store import indexes, installation, keys, sources, workspaces
+from resolvers import known
 from resolvers.view import View
 from tests.browser import bundle, visit
 from tests.driver import DRIVER, opened, settings_for
@@ -103,6 +104,17 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             reporter.write_line(
                 f"phone numbers in the logs of this run: {', '.join(found)}", red=True
             )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_rests() -> Iterator[None]:
+    """Documents are read one after the other, without the rest in between that is for other readers' sake.
+
+    Most tests ask what nobody has asked before, and would wait thrice as long as reading takes.
+    """
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(known, "REST", 0.0)
+        yield
 
 
 @pytest.fixture(scope="session")

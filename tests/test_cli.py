@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import stat
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import typer
 from broadcaster import Broadcast
 
 from gql_server.buses import BUSES
+from gql_server.cli import ELSEWHERE, IN_ORDER, app
 from gql_server.cli_run import address_here, clear_refusals
 from gql_server.database import Database
 from gql_server.domain.receipt import DeliveryReceipt
@@ -424,6 +426,34 @@ async def test_it_says_its_version_and_its_schema(gql_server: Command) -> None:
     assert (await gql_server("--version")).out.count(".") == 2
     printed = await gql_server("export-schema")
     assert printed.out == SCHEMA
+
+
+def test_the_help_lists_every_command() -> None:
+    here = {command.name for command in app.registered_commands if command.name}
+
+    assert sorted(IN_ORDER) == sorted({*here, "serve", "demo", "simulate", *ELSEWHERE})
+
+
+@pytest.mark.parametrize(
+    ("words", "without"),
+    [
+        (("--version",), {"pymongo", "starlette", "uvicorn", "strawberry", "httpx"}),
+        (("keys", "create", "--help"), {"starlette", "uvicorn", "strawberry", "httpx", "rich"}),
+    ],
+    ids=lambda given: " ".join(given) if isinstance(given, tuple) else "",
+)
+def test_a_command_waits_for_no_library_that_it_does_not_need(
+    words: tuple[str, ...], without: set[str]
+) -> None:
+    asked = "import sys, gql_server.cli as c; sys.argv[1:] = sys.argv[2:]\ntry: c.main()\n"
+    asked += "finally: print(*sys.modules, file=sys.stderr)"
+
+    done = subprocess.run(
+        [sys.executable, "-c", asked, "-", *words], capture_output=True, text=True, check=True
+    )
+
+    assert "gql_server.cli" in done.stderr.split()
+    assert without & {*done.stderr.split()} == set()
 
 
 async def test_a_port_that_is_taken_is_refused(gql_server: Command, api: Api) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gql_server.app import connected
+from gql_server.opening import connected
 from gql_server.settings import Settings
 from tests.importing import counted, numbers
 from tests.server_process import command, environment, free_port, serving

@@ -16,13 +16,13 @@ import httpx
 import pytest
 
 from gql_server import auth, connections, key_use
-from gql_server.app import connected
 from gql_server.attempts import Attempts
 from gql_server.auth import Authenticator
 from gql_server.database import Database
 from gql_server.errors import StartError, Unauthenticated
 from gql_server.key_hash import KeyHashes
 from gql_server.key_use import KeyUse
+from gql_server.opening import connected
 from gql_server.services import utc_now
 from gql_server.settings import Settings
 from gql_server.store import audit, installation, keys
