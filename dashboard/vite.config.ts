@@ -2,6 +2,10 @@ import { defineConfig } from "vite";
 
 const server = "http://127.0.0.1:8000";
 
+/** What the dashboard is made of, and GraphiQL is not. */
+const SHARED =
+  /node_modules\/(@mantine|@floating-ui|react-remove-scroll|react-style-singleton|use-(callback-ref|sidecar)|@?urql|@0no-co|wonka|i18next|react-i18next|wouter|lucide-react|graphql-ws|clsx|tslib)|\/src\/(api|app|i18n|parts)\//;
+
 export default defineConfig({
   build: {
     // Served by gql_server/pages.py: the dashboard at /, GraphiQL at /graphiql/, what both are made of at /assets/.
@@ -15,6 +19,12 @@ export default defineConfig({
     assetsInlineLimit: (path) => (path.endsWith(".svg") ? undefined : false),
     rolldownOptions: {
       input: { dashboard: "index.html", graphiql: "graphiql/index.html" },
+      output: {
+        codeSplitting: {
+          // What most pages share comes in one piece: fifty small ones, each asked for by itself, are what takes time.
+          groups: [{ name: "shared", test: SHARED, minShareCount: 3 }],
+        },
+      },
       onLog(level, log, next) {
         // A hundred libraries say "use client"; it means nothing here.
         if (log.code !== "MODULE_LEVEL_DIRECTIVE") next(level, log);
