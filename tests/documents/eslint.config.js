@@ -79,6 +79,7 @@ export default [
               'StatusCount',
               'TimelinePoint',
               'UserError',
+              'Viewer',
             ],
           },
         },
