@@ -126,7 +126,7 @@ async def some_in(db: Database) -> dict[str, Any]:
             await asyncio.sleep(0.01)
 
 
-@pytest.mark.parametrize("how", ["SIGINT", "SIGKILL"])
+@pytest.mark.parametrize("how", [pytest.param("SIGINT", marks=pytest.mark.long), "SIGKILL"])
 async def test_a_command_that_is_cut_off_goes_on_when_it_is_run_again(
     api: Api, db: Database, start: Start, run: Command, tmp_path: Path, how: str
 ) -> None:

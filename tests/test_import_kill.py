@@ -65,7 +65,7 @@ async def sent_again(http: httpx.AsyncClient, base: str, campaign: str) -> dict[
             await asyncio.sleep(0.5)
 
 
-@pytest.mark.parametrize("how", ["kill -9", "SIGTERM"])
+@pytest.mark.parametrize("how", ["kill -9", pytest.param("SIGTERM", marks=pytest.mark.long)])
 async def test_an_import_outlives_its_server(tmp_path: Path, how: str) -> None:
     data, log = tmp_path / "data", tmp_path / "log"
     port = free_port()

@@ -250,7 +250,7 @@ async def nothing_is_left(before: set[asyncio.Task[Any]]) -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("count", [5000])
+@pytest.mark.parametrize("count", [1500, pytest.param(5000, marks=pytest.mark.long)])
 async def test_no_request_breaks_the_server_or_leaves_anything_behind(
     make_api: MakeApi, caplog: pytest.LogCaptureFixture, count: int
 ) -> None:

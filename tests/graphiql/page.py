@@ -35,7 +35,7 @@ async def goto_graphiql(page: Page, url: str) -> None:
 
 
 async def open_tab(page: Page, example: str) -> None:
-    await page.get_by_role("tab", name=example).click()
+    await page.locator(".graphiql-tabs").get_by_role("button", name=example).click()
     await expect(page.locator(".graphiql-query-editor")).to_contain_text(example)
 
 
@@ -69,7 +69,7 @@ async def tool_shown(page: Page, name: str) -> dict[str, Any]:
 
 
 async def choose_transport(page: Page, name: str) -> None:
-    await page.get_by_role("button", name="Subscriptions over").click()
+    await page.get_by_role("button", name="what subscriptions go over").click()
     await page.get_by_role("menuitem", name=name).click()
 
 

@@ -49,7 +49,7 @@ async def test_graphiql_runs_a_query_and_shows_three_events_and_asks_nobody_else
     # When its link is opened, and the first example is run
     page = visit.page
     await open_graphiql(page, api, api.key, campaign)
-    assert await page.get_by_role("tab").all_inner_texts() == TABS
+    assert await page.locator(".graphiql-tab").all_inner_texts() == TABS
     await run(page)
 
     # Then the history shows its figures
@@ -258,9 +258,11 @@ async def test_what_subscriptions_go_over_is_kept_for_the_next_visit(
 
     await page.reload()
 
-    label = page.get_by_role("button", name="Subscriptions over")
+    label = page.get_by_role("button", name="what subscriptions go over")
     await expect(label).to_have_text("SSE")
-    await expect(label).to_have_accessible_name("Subscriptions over: Server-sent events (SSE)")
+    await expect(label).to_have_accessible_name(
+        "SSE: what subscriptions go over (Server-sent events)"
+    )
     assert await visit.stored() == {"sms-delivery-reports:graphiql:subscriptions": "sse"}
 
 

@@ -472,6 +472,7 @@ def documents_in(mode: Mode, schema: Any = None) -> TrustedDocuments:
     return TrustedDocuments(mode, trusted, most_tokens=MOST_TOKENS)
 
 
+@pytest.mark.long
 def test_ten_thousand_registrations_take_their_room_and_no_more() -> None:
     documents = documents_in(Mode.PREFER)
 

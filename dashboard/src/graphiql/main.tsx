@@ -13,6 +13,7 @@ import { historyPanel } from "./history-panel";
 import { type Link, takeLink } from "./link";
 import { remember } from "./runs";
 import { createStore } from "./storage";
+import { nameTabs } from "./tabs";
 import { TransportMenu } from "./transport-menu";
 
 // The server answers nothing without a key, not even introspection. With the schema built in,
@@ -20,7 +21,8 @@ import { TransportMenu } from "./transport-menu";
 const schema = buildSchema(sdl);
 
 const fetcher = createFetcher((document) => remember(document, schema));
-const root = createRoot(document.getElementById("graphiql")!);
+const page = document.getElementById("graphiql")!;
+const root = createRoot(page);
 let opened = 0;
 
 async function open({ campaign, query, variables, ...link }: Link): Promise<void> {
@@ -77,6 +79,7 @@ async function open({ campaign, query, variables, ...link }: Link): Promise<void
   );
 }
 
+nameTabs(page);
 void open(takeLink());
 // A second link pasted into the same tab changes only the fragment and loads nothing.
 addEventListener("hashchange", () => {

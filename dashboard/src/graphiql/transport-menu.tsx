@@ -6,7 +6,7 @@ import { chooseTransport, type Transport, transport, TRANSPORTS } from "./transp
 export function TransportMenu(): ReactElement {
   const [chosen, setChosen] = useState(transport);
   // What is read on the button is part of its name: who speaks to the browser says "click SSE".
-  const label = `Subscriptions over: ${TRANSPORTS[chosen]} (${chosen.toUpperCase()})`;
+  const label = `${chosen.toUpperCase()}: what subscriptions go over (${TRANSPORTS[chosen]})`;
   return (
     <ToolbarMenu
       button={
