@@ -4,7 +4,7 @@
 # Pages that were built and not packed are not done.
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test test-all check fix bench bench-large soak schema chaos audit screenshots build lock clean \
+.PHONY: help setup demo test test-failed test-all check fix bench bench-large soak schema chaos audit screenshots build lock clean \
 	python pages pages-if-possible node-packages clients documents python-client peers audits \
 	system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
@@ -43,6 +43,9 @@ demo: ## Set up, start the server with a demo campaign whose receipts keep arriv
 
 test: setup ## Set up, run all tests but those that take minutes; by the other driver: DRIVER=pymongo
 	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest $(SIDE_BY_SIDE) -m "not long"
+
+test-failed: setup ## Run those tests again that failed last time, one after the other
+	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest --last-failed --last-failed-no-failures none -m "not long"
 
 test-all: setup ## Set up, run all tests, those that take minutes (the benchmarks' smoke run) included, by both drivers
 	GQL_MONGO_DRIVER=motor $(RUN) pytest $(SIDE_BY_SIDE)

@@ -212,7 +212,7 @@ def main() -> None:
 async def _measure(
     only: Sequence[str], amounts: Amounts, path: Path, profiles: Path | None
 ) -> list[Row]:
-    logs.configure("warning")
+    logs.plainly("warning")
     pairs = amounts.pairs
     needed = receipts.messages_needed(amounts.in_bodies, pairs)
     watched = amounts.watched
@@ -311,7 +311,7 @@ async def _rows(
 
 
 async def _against(other: Path, amounts: Amounts, path: Path, *, contacts: bool) -> list[Row]:
-    logs.configure("warning")
+    logs.plainly("warning")
     needed = receipts.messages_needed(2 * (amounts.in_bodies + amounts.alone), amounts.pairs)
     sizes = Sizes(large=max(amounts.messages, needed), paged=page.MESSAGES, watched=1_000)
     with shown() as progress:
@@ -342,7 +342,7 @@ async def _against(other: Path, amounts: Amounts, path: Path, *, contacts: bool)
 
 
 async def _soak(seconds: float, messages: int) -> bool:
-    logs.configure("warning")
+    logs.plainly("warning")
     sizes = Sizes(large=messages, flooded=soak.MESSAGES)
     with shown() as progress:
         seeding = progress.add_task("messages", total=sizes.all)

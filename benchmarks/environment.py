@@ -18,6 +18,7 @@ from benchmarks.measure import Cpu, Failed
 from benchmarks.seed import Campaign
 from gql_server import database, embedded
 from gql_server.database import Database, open_database
+from gql_server.migrating import migrate
 from gql_server.services import running
 from gql_server.settings import Settings
 
@@ -164,6 +165,7 @@ async def data(sizes: Sizes, seeded: Callable[[int], None]) -> AsyncIterator[Dat
         async with embedded.serving(folder / "db") as mongo:
             await enlarge_cache(mongo.url)
             db = await open_database(mongo.url, DATABASE)
+            await migrate(db, outbox_hours=24)
             try:
                 settings = Settings(mongodb_url=mongo.url, mongodb_database=DATABASE)
                 async with running(settings, seed.Hasty(db)) as services:

@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--share", type=float, default=1.0, help="of the receipts of a turn")
     given = parser.parse_args()
-    logs.configure("error")
+    logs.plainly("error")
     loop_factory = uvicorn.Config(main, log_config=None).get_loop_factory()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         runner.run(_measure(given.messages, given.rounds, given.share))

@@ -2,6 +2,7 @@
 
 * asgi, cli      what uvicorn loads, and the command; the only roof over both packages
 * app, server    routes, middleware, lifespan; uvicorn as we run it
+* workers        several processes that serve as one
 * pages          the dashboard and GraphiQL, as files
 * demo           a server and a carrier at once * demo_screen  what its terminal shows
 * demo_access    its key, in a file           * demo_door    given to a browser of this machine
@@ -25,7 +26,9 @@
 * key_hash       what is kept of a key        * key_use  when a key was used last
 * key_secret     GQL_SECRET is the right one   * opening  the database that the settings name
 * wire           uvicorn's protocols, bounded * origins  whose pages may ask
-* buses          which there are, and need
+* buses          which there are, and need      * local_bus between processes of one machine
+* migrating      the database's version         * exposition  how what was counted is shown
+* possible       which values settings may have * structured  logs, an object a line
 * erasure        a person is forgotten        * retention old messages go
 * erasures       those that a server began    * optouts  STOP and START replies
 * enrolment      recipients, into messages   * audience who is written to again

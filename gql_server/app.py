@@ -22,12 +22,13 @@ from gql_server.connections import connections_of
 from gql_server.database import Database
 from gql_server.downloads import TOLD
 from gql_server.fetching import Fetcher
-from gql_server.headers import SecurityHeaders
+from gql_server.headers import Farewell, SecurityHeaders
 from gql_server.logs import log
 from gql_server.opening import connected
 from gql_server.origins import origin_pattern
 from gql_server.services import Services, running
 from gql_server.settings import Settings
+from gql_server.structured import begin_request
 from gql_server.tokens import tokens_of
 from gql_server.webhooks import Webhooks
 
@@ -91,6 +92,7 @@ def create_app(
         middleware=[
             *_behind(settings.trusted_proxies),
             Middleware(AccessLog),
+            Middleware(Farewell, leaving=lambda: connections.leaving),
             Middleware(SecurityHeaders, https=(settings.public_url or "").startswith("https://")),
             *_cross_origin(settings.allowed_origins),
             *([Middleware(Compression)] if settings.compression == "on" else []),
@@ -113,7 +115,7 @@ def _state(services: Services, fetcher: Fetcher) -> State:
             fetcher,
             public_url=services.settings.public_url,
         ),
-        "ready": health.Ready(services.db, services.connections),
+        "ready": health.Ready(services.db, services.connections, services.events),
     }
 
 
@@ -153,6 +155,8 @@ class _Webhook:
         await response(scope, receive, send)
 
 
+REQUEST_ID = b"x-request-id"
+
 _CODES = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE"}
 
 
@@ -184,20 +188,28 @@ def _cross_origin(origins: Sequence[str]) -> list[Middleware]:
             allow_origin_regex=pattern.pattern,
             allow_methods=["GET", "POST"],
             allow_headers=["*"],
-            expose_headers=["Retry-After", "ETag", "Content-Disposition", *TOLD],
+            expose_headers=["Retry-After", "X-Request-ID", "ETag", "Content-Disposition", *TOLD],
         )
     ]
 
 
 class AccessLog:
-    """One line a request: method, the route's template, status, milliseconds. Never an address."""
+    """One line a request: method, the route's template, status, milliseconds. Never an address.
+
+    It gives each request an id, which all that is logged for it has, and the answer as `X-Request-ID`.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, and log."""
-        if scope["type"] != "http" or not log.isEnabledFor(logging.INFO):
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        given = next((value for name, value in scope["headers"] if name == REQUEST_ID), None)
+        request_id = begin_request(given.decode("latin-1") if given else None).encode()
+        if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
         status = 500
@@ -207,12 +219,18 @@ class AccessLog:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message["headers"] = [*message["headers"], (REQUEST_ID, request_id)]
             await send(message)
 
         try:
             await self._app(scope, receive, noting)
         finally:
-            route = scope.get("route")
-            template = getattr(route, "path", None) or "(no route)"
-            took = (time.perf_counter() - started) * 1000
-            log.info("%s %s %s %.1f ms", scope["method"], template, status, took)
+            if log.isEnabledFor(logging.INFO):
+                route = scope.get("route")
+                told = {
+                    "method": scope["method"],
+                    "route": getattr(route, "path", None) or "(no route)",
+                    "status": status,
+                    "ms": round((time.perf_counter() - started) * 1000, 1),
+                }
+                log.info("%(method)s %(route)s %(status)s", told, extra=told)

@@ -5,8 +5,12 @@ from urllib.parse import urlsplit
 
 from gql_server.errors import StartError
 
+LOCAL = "local"
+"""Ours, beside broadcaster's: the processes of one machine."""
+
 BUSES = {
     "memory": None,
+    LOCAL: None,
     "redis": ("redis", "'gql-server[redis]'"),
     "rediss": ("redis", "'gql-server[redis]'"),
     "redis-stream": ("redis", "'gql-server[redis]'"),
@@ -14,7 +18,7 @@ BUSES = {
     "postgresql": ("asyncpg", "asyncpg"),
     "kafka": ("aiokafka", "aiokafka"),
 }
-"""The schemes of broadcaster 0.3.1: the package that each needs, and what pip is told to have it."""
+"""The schemes of broadcaster 0.3.1, and ours: the package that each needs, and what pip is told to have it."""
 
 
 def check_bus(url: str) -> None:
@@ -28,6 +32,10 @@ def check_bus(url: str) -> None:
     if needs is not None and find_spec(needs[0]) is None:
         raise StartError(
             f"GQL_BROADCAST_URL asks for {scheme}://, which needs: pip install {needs[1]}"
+        )
+    if scheme == LOCAL and not url.startswith(f"{LOCAL}:///"):
+        raise StartError(
+            "GQL_BROADCAST_URL must name a folder, as local:///run/gql-server does: all servers the same"
         )
     if scheme.startswith("redis"):
         try:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Mapping
 
 from gql_server.database import Database
-from gql_server.endings import ended
+from gql_server.endings import apart, ended
 from gql_server.pictures import Missed, read_missed
 from gql_server.watched import persistently
 
@@ -33,7 +33,7 @@ class CatchingUp:
         waiting = self._waiting.get(key)
         if waiting is None:
             self._waiting[key] = waiting = []
-            task = asyncio.create_task(self._serve(key), name="live: catching up")
+            task = apart(self._serve(key), "live: catching up")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         waiting.append((since, future))

@@ -1,6 +1,8 @@
 """The command `gql-server`: what serves, and what goes with it. More of it: `cli_access`, `cli_keys`, `cli_upkeep`."""
 
 import contextlib
+import signal
+import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +20,18 @@ def _recount() -> Any:
     from gql_server.cli_upkeep import recount_command
 
     return recount_command
+
+
+def _restored() -> Any:
+    from gql_server.cli_upkeep import restored_command
+
+    return restored_command
+
+
+def _migrate() -> Any:
+    from gql_server.cli_migrate import migrate_command
+
+    return migrate_command
 
 
 def _alerts() -> Any:
@@ -81,7 +95,9 @@ def _dead() -> Any:
 
 
 ELSEWHERE: dict[str, Callable[[], Any]] = {
+    "migrate": _migrate,
     "recount": _recount,
+    "restored": _restored,
     "alerts": _alerts,
     "country": _country,
     "erase": _erase,
@@ -96,7 +112,8 @@ ELSEWHERE: dict[str, Callable[[], Any]] = {
 """Commands of other modules, each imported when it is asked for: one needs little of what the others do."""
 
 IN_ORDER = (
-    *("recount", "alerts", "country", "erase", "retention", "import", "serve", "demo", "simulate"),
+    *("recount", "restored", "migrate", "alerts", "country", "erase", "retention", "import"),
+    *("serve", "demo", "simulate"),
     *("audit", "export", "export-schema", "keys", "sources", "dead"),
 )
 """As the help lists them."""
@@ -125,6 +142,9 @@ def _made(name: str, found: Any) -> Any:
         holder.command(name)(found)
     return typer.main.get_group(holder).commands[name]
 
+
+COMMAND = "worker"
+"""One of several processes that serve as one."""
 
 PLAIN: Mapping[str, Any] = {
     "add_completion": False,
@@ -157,49 +177,109 @@ def _version(
 
 
 @app.command()
-def serve(host: Host = None, port: Port = None, data_dir: DataDir = None) -> None:
-    """Serve the API, on the embedded MongoDB where GQL_MONGODB_URL is not set."""
-    settings = settings_of(host, port, data_dir)
-    run(serving(settings, _say_address))
+def serve(
+    host: Host = None,
+    port: Port = None,
+    data_dir: DataDir = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that serve as one.")] = None,
+) -> None:
+    """Serve the API, on the embedded MongoDB where GQL_MONGODB_URL is not set.
+
+    SIGTERM ends it in order; SIGHUP replaces its workers one after the other.
+    """
+    settings = settings_of(host, port, data_dir, workers)
+    run((serving if settings.workers == 1 else serving_together)(settings, _say_address))
+
+
+@app.command(COMMAND, hidden=True)
+def worker(listening: int, pair: int) -> None:
+    """Serve as one of several: started by `serve --workers`, with the descriptors of two sockets."""
+    from gql_server.server import inherited_socket
+
+    run(working(settings_of(), inherited_socket(listening), pair))
+
+
+async def working(settings: Settings, listening: socket.socket, pair: int) -> None:
+    """Serve on this socket until a signal says to end, or the parent is gone."""
+    from gql_server.workers import Parent
+
+    parent = Parent(pair)
+    parent.watch(lambda: signal.raise_signal(signal.SIGTERM))
+    with contextlib.closing(listening):
+        await _serve(settings, listening, lambda _: parent.ready())
+
+
+async def serving_together(settings: Settings, on_started: Callable[[str], None]) -> None:
+    """Serve by several processes until a signal says to end; `on_started` is told the address."""
+    from gql_server import structured
+    from gql_server.opening import lent
+    from gql_server.server import listening_sockets
+    from gql_server.workers import Workers, shared_folder
+
+    structured.configure(settings.log_level, settings.log_format)
+    with contextlib.ExitStack() as stack:
+        sockets = listening_sockets(settings.host, settings.port, settings.workers)
+        for each in sockets:
+            stack.enter_context(contextlib.closing(each))
+        port = sockets[0].getsockname()[1]
+        folder = stack.enter_context(shared_folder())
+        async with lent(settings) as mongodb_url:
+            tell = stack.enter_context(answering(settings, port))
+
+            def started() -> None:
+                tell()
+                on_started(address_of(settings.host, port))
+
+            workers = Workers(settings, sockets, mongodb_url=mongodb_url, folder=folder)
+            await workers.run(started)
 
 
 async def serving(settings: Settings, on_started: Callable[[str], None]) -> None:
     """Serve until a signal says to end; `on_started` is told the address."""
     # Not at the head: only a command that serves needs Starlette, uvicorn and Strawberry.
-    from gql_server import logs
+    from gql_server.server import listening_socket
+
+    with contextlib.closing(listening_socket(settings.host, settings.port)) as listening:
+        await _serve(settings, listening, on_started)
+
+
+async def _serve(
+    settings: Settings, listening: socket.socket, on_started: Callable[[str], None]
+) -> None:
+    from gql_server import structured
     from gql_server.app import create_app
     from gql_server.opening import connected
     from gql_server.server import (
         allow_many_sockets,
-        listening_socket,
         make_server,
         share_the_interpreter,
         spare_the_collector,
     )
     from resolvers.view import View
 
-    logs.configure(settings.log_level)
-    with contextlib.closing(listening_socket(settings.host, settings.port)) as listening:
-        port = listening.getsockname()[1]
-        async with connected(settings, server=True) as db:
-            application = create_app(settings, graphql=View(settings), db=db)
-            with answering(settings, port) as tell:
+    structured.configure(settings.log_level, settings.log_format)
+    port = listening.getsockname()[1]
+    async with connected(settings, server=True) as db:
+        application = create_app(settings, graphql=View(settings), db=db)
+        connections = application.state.connections
+        with answering(settings, port) as tell:
 
-                def started() -> None:
-                    spare_the_collector()
-                    allow_many_sockets()
-                    share_the_interpreter()
-                    tell()
-                    on_started(address_of(settings.host, port))
+            def started() -> None:
+                spare_the_collector()
+                allow_many_sockets()
+                share_the_interpreter()
+                tell()
+                on_started(address_of(settings.host, port))
 
-                server = make_server(
-                    application,
-                    on_started=started,
-                    on_stopping=lambda hurry: application.state.connections.drain(
-                        settings.drain_seconds, hurry
-                    ),
-                )
-                await server.serve(sockets=[listening])
+            server = make_server(
+                application,
+                on_started=started,
+                on_leaving=lambda hurry: connections.announce(
+                    settings.shutdown_delay_seconds, hurry
+                ),
+                on_stopping=lambda hurry: connections.drain(settings.drain_seconds, hurry),
+            )
+            await server.serve(sockets=[listening])
 
 
 @app.command()

@@ -14,7 +14,7 @@ from gql_server.database import Database
 from gql_server.opening import connected
 from gql_server.settings import Settings
 from gql_server.slots import Slots
-from gql_server.store import indexes, workspaces
+from gql_server.store import workspaces
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -28,7 +28,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 
 def with_database(settings: Settings, use: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:
-    """What `use` makes of the database that the settings name, with all its indexes."""
+    """What `use` makes of the database that the settings name."""
     return _with(settings, use, settings.log_level)
 
 
@@ -40,11 +40,10 @@ def quietly(use: Callable[[Database], Coroutine[Any, Any, Any]]) -> Any:
 def _with(
     settings: Settings, use: Callable[[Database], Coroutine[Any, Any, Any]], log_level: str
 ) -> Any:
-    logs.configure(log_level)
+    logs.plainly(log_level)
 
     async def using() -> Any:
         async with connected(settings) as db:
-            await indexes.ensure(db, outbox_hours=settings.outbox_hours)
             return await use(db)
 
     return run(using())

@@ -26,14 +26,22 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 def settings_of(
-    host: str | None = None, port: int | None = None, data_dir: Path | None = None
+    host: str | None = None,
+    port: int | None = None,
+    data_dir: Path | None = None,
+    workers: int | None = None,
 ) -> Settings:
     """The environment's settings, and before them what the command was given."""
     for variable in unknown_variables(os.environ):
         typer.echo(f"gql-server: {variable} is no setting of this version; ignored", err=True)
     with clear_refusals():
         settings = Settings.from_environment()
-        given: dict[str, Any] = {"host": host, "port": port, "data_dir": data_dir}
+        given: dict[str, Any] = {
+            "host": host,
+            "port": port,
+            "data_dir": data_dir,
+            "workers": workers,
+        }
         return replace(
             settings, **{name: value for name, value in given.items() if value is not None}
         ).checked()

@@ -18,7 +18,7 @@ from gql_server.logs import kind
 from gql_server.parking import revive
 from gql_server.providers import PROVIDERS
 from gql_server.recount import Recount, Recounts, recount_all
-from gql_server.store import campaigns, counters, dead
+from gql_server.store import campaigns, counters, dead, installation, leases
 from gql_server.store.dead import Dead
 
 PAGE = 1000
@@ -64,6 +64,35 @@ def recount_command(
         say(f"campaign {campaign_} was not recounted: {_reason(error)}")
     if wrong or done.failed:
         raise typer.Exit(1)
+
+
+def restored_command(
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without being asked.")] = False,
+) -> None:
+    """Say that the database was restored from a backup. No server may run on it meanwhile.
+
+    A new epoch begins: every subscription that comes back is told to read anew, since what it has seen last may not
+    have happened. And all campaigns are recounted.
+    """
+    if not yes:
+        typer.confirm("Was this database restored from a backup?", abort=True)
+    done: Recounts | None = quietly(_restored)
+    if done is None:
+        raise refused(
+            "A server runs on this database, or did half a minute ago: stop it, and try again."
+        )
+    off = sum(1 for one in done.found if one.difference)
+    typer.echo(f"A new epoch has begun. {len(done.found):,} campaigns recounted: {off:,} differed.")
+    if done.failed:
+        say(f"{len(done.failed):,} campaigns could not be: run gql-server recount.")
+        raise typer.Exit(1)
+
+
+async def _restored(db: Database) -> Recounts | None:
+    if any(not lease.lapsed for lease in await leases.listed(db.latest)):
+        return None
+    await installation.begin_epoch(db)
+    return await _recount(db, None)
 
 
 def _shown(done: Recounts, wrong: Sequence[Recount]) -> dict[str, Any]:

@@ -104,6 +104,7 @@ class Connections:
         self._clock: Callable[[], datetime] | None = None
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self.leaving = False
         self.draining = False
 
     def __len__(self) -> int:
@@ -181,12 +182,23 @@ class Connections:
         self._all_running += more
         _count(self._running, viewer.key_id, more)
 
+    async def announce(self, seconds: float, hurry: Callable[[], bool]) -> None:
+        """Say for so long that this server is about to stop, and serve all: who sends it requests looks for another.
+
+        `hurry`: asked now and then; once it says yes, that was long enough.
+        """
+        self.leaving = True
+        for _ in range(math.ceil(seconds / ASK_EVERY)):
+            if hurry():
+                return
+            await asyncio.sleep(ASK_EVERY)
+
     async def drain(self, seconds: float, hurry: Callable[[], bool] = lambda: False) -> None:
         """Send all away, one after the other in so many seconds; nobody comes in any more.
 
         `hurry`: asked now and then; once it says yes, the rest is sent away at once.
         """
-        self.draining = True
+        self.leaving = self.draining = True
         everyone = list(self._open)
         random.shuffle(everyone)
         pauses = math.ceil(seconds / WAVES / ASK_EVERY)

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import Progress
 from starlette.types import ASGIApp
 
-from gql_server import auth, logs, pages
+from gql_server import auth, pages, structured
 from gql_server.app import Endpoint, create_app
 from gql_server.carrier import Carrier, read_messages
 from gql_server.demo_access import FILE, Access, forget_the_last, publish, withdraw
@@ -122,8 +122,8 @@ async def _demo(
             allowed_origins=settings.allowed_origins or ORIGINS,
         )
         say(console, "Starting MongoDB ..." if settings.mongodb_url is None else "Connecting ...")
-        logs.configure(settings.log_level)
-        async with connected(settings, server=True) as db:
+        structured.configure(settings.log_level, settings.log_format)
+        async with connected(settings, server=True, migrating=True) as db:
             with _logging_to(folder):
                 await forget_the_last(db, folder)
                 open_to: list[Access] = []

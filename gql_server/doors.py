@@ -19,6 +19,7 @@ from gql_server.errors import (
 )
 from gql_server.logs import kind, log
 from gql_server.services import Services
+from gql_server.structured import in_workspace
 
 SOON = 5
 """Seconds after which who was told 503 may come again."""
@@ -66,6 +67,7 @@ async def viewer_of(request: Request, scope: str) -> Viewer:
     services: Services = request.state.services
     host = request.client.host if request.client and request.client.host else None
     viewer = await services.authenticator.sign_in(request.headers.get("authorization"), host)
+    in_workspace(viewer.workspace)
     viewer.require(scope)
     return viewer
 

@@ -27,6 +27,7 @@ from gql_server.logs import kind, log
 from gql_server.metrics import EXPORTS
 from gql_server.services import Services
 from gql_server.spool import Spool
+from gql_server.structured import in_workspace
 from gql_server.tables import Table, Writer
 
 ROWS_FOR_A_POINT = 10
@@ -123,6 +124,7 @@ async def _prepared(
     authorization = request.headers.get("authorization")
     host = request.client.host if request.client and request.client.host else None
     viewer = await services.authenticator.sign_in(authorization, host)
+    in_workspace(viewer.workspace)
     viewer.require(scope)
     await _pay(services, viewer, 1)
     ending = request.path_params["form"]

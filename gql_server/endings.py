@@ -1,11 +1,17 @@
-"""How a task that runs for ever is ended."""
+"""How a task that serves many is begun, and how one that runs for ever is ended."""
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Coroutine
+from contextvars import Context
 from typing import Any
 
 AGAIN = 0.5
 """Seconds until a task is cancelled once more."""
+
+
+def apart(work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    """A task for this, without the context of whoever happens to begin it: what it logs is of no request."""
+    return asyncio.create_task(work, name=name, context=Context())
 
 
 async def ended(tasks: Collection[asyncio.Task[Any]]) -> None:

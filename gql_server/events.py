@@ -1,4 +1,6 @@
-"""The nudge between processes: which campaign changed, and nothing more. The only file that knows broadcaster.
+"""The nudge between processes: which campaign changed, and nothing more.
+
+With `local_bus.py` the only file that knows broadcaster.
 
 A nudge is a hint. Whoever loses one sees the change at the next look at the versions, within a second, so
 publishing never waits, never fails, and drops what it cannot hold. broadcaster 0.3.1 dies silently when its
@@ -14,7 +16,10 @@ from collections.abc import Callable
 
 from broadcaster import Broadcast
 
+from gql_server.local_bus import SCHEME as LOCAL
+from gql_server.local_bus import LocalBus
 from gql_server.logs import kind, log
+from gql_server.metrics import BUS_CONNECTED
 
 CHANNEL = "gql-server"
 HEARTBEAT = 2.0
@@ -77,6 +82,10 @@ class Events:
             self._pending[workspace, campaign] = None
             self._awake.set()
 
+    def _say_connected(self, connected: bool) -> None:
+        self.connected = connected
+        BUS_CONNECTED.set(connected)
+
     async def _supervised(self) -> None:
         pause = 0.1
         while True:
@@ -88,13 +97,13 @@ class Events:
                 return
             if self.connected:
                 pause = 0.1
-            self.connected = False
+            self._say_connected(False)
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
 
     async def _until_it_breaks(self) -> None:
         self._last.clear()
-        broadcast = Broadcast(self._url)
+        broadcast = _bus(self._url)
         subscription = contextlib.AsyncExitStack()
         try:
             async with asyncio.timeout(self._silence):
@@ -134,12 +143,16 @@ class Events:
         self._last[sender] = number
         back = sender == self._me and not self.connected
         if back:
-            self.connected = True
+            self._say_connected(True)
         if back or hole:
             self._gap()
         if sender != self._me:
             for workspace, campaign in changed:
                 self._hear(workspace, campaign)
+
+
+def _bus(url: str) -> Broadcast:
+    return Broadcast(backend=LocalBus(url)) if url.startswith(f"{LOCAL}://") else Broadcast(url)
 
 
 async def _leave(broadcast: Broadcast, subscription: contextlib.AsyncExitStack) -> None:

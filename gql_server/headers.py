@@ -4,6 +4,8 @@ Nothing here is a page that others may frame, guess the type of, or read without
 their own, and keep it.
 """
 
+from collections.abc import Callable
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY = b"content-security-policy"
@@ -45,3 +47,28 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, with_headers)
+
+
+class Farewell:
+    """Asks who keeps a connection to take another one, once the server leaves.
+
+    Else a proxy would now and then send a request into a connection that is just being closed, and could not know
+    whether it was heard.
+    """
+
+    def __init__(self, app: ASGIApp, *, leaving: Callable[[], bool]) -> None:
+        self._app = app
+        self._leaving = leaving
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve; uvicorn closes a connection whose answer says so."""
+        if scope["type"] != "http" or not self._leaving():
+            await self._app(scope, receive, send)
+            return
+
+        async def with_farewell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive, with_farewell)

@@ -22,9 +22,9 @@ from gql_server.domain.retention import DAY, FEWEST_DAYS
 from gql_server.errors import Contended, Overloaded
 from gql_server.hygiene import Hygiene
 from gql_server.logs import kind, log
-from gql_server.metrics import DEAD, ORPHANS_JOINED, QUEUE, RECEIPTS, UNKNOWN_WORDS
+from gql_server.metrics import BATCH_RECEIPTS, DEAD, ORPHANS_JOINED, QUEUE, RECEIPTS, UNKNOWN_WORDS
 from gql_server.plan import Plan
-from gql_server.providers import PROVIDERS
+from gql_server.providers import label_of
 from gql_server.store import campaigns, dead, messages, orphans
 from gql_server.store.erased import Tombstones
 from gql_server.store.messages import Kept
@@ -82,7 +82,6 @@ class Ingestion:
 
     def start(self) -> None:
         """Begin to take receipts."""
-        QUEUE.set_function(lambda: self._lanes.waiting)
         self._lanes.start()
 
     async def close(self) -> None:
@@ -104,7 +103,7 @@ class Ingestion:
         arrived_at = self._clock()
         for receipt in receipts:
             if receipt.unknown_word is not None:
-                UNKNOWN_WORDS.labels(provider=_label(receipt.provider)).inc()
+                UNKNOWN_WORDS.labels(provider=label_of(receipt.provider)).inc()
         arrivals = [Arrival(workspace, receipt, arrived_at, source) for receipt in receipts]
         outcomes = await self.submit(arrivals)
         if Outcome.PARKED in outcomes:
@@ -181,6 +180,7 @@ class Ingestion:
 
     async def submit(self, arrivals: Sequence[Arrival]) -> list[Outcome]:
         """The outcomes of these, in order."""
+        QUEUE.set(self._lanes.waiting + len(arrivals))
         return await self._lanes.submit(arrivals)
 
     async def _commit_batch(
@@ -212,6 +212,8 @@ class Ingestion:
                 return [await self._bury(batch[0], error)]
         else:
             hygiene.committed()
+            BATCH_RECEIPTS.observe(len(batch))
+            QUEUE.set(self._lanes.waiting)
             self._begun.update(begun)
             while len(self._begun) > MOST_BEGUN:
                 del self._begun[next(iter(self._begun))]
@@ -343,8 +345,3 @@ async def _sealed(
     pairs = zip(batch, kept, strict=True)
     named = {arrival.campaign for arrival, one in pairs if one is None} - {None}
     return {*await campaigns.sealed_among(tx, [c for c in named if c])} if named else set()
-
-
-def _label(provider: str | None) -> str:
-    """A provider as a metric may name it: a caller's own word may be a number."""
-    return provider if provider in PROVIDERS else "other"  # type: ignore[return-value]

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from gql_server.endings import ended
+from gql_server.endings import apart, ended
 from gql_server.errors import Overloaded, WrongKey
 from gql_server.fetching import NotFetched
 from gql_server.logs import log
@@ -141,7 +141,7 @@ class KeySet:
         now = time.monotonic()
         if self._underway is None and now - self._asked_at >= ASK_EVERY:
             self._asked_at = now
-            self._underway = asyncio.create_task(self._fetching(), name="JWKS")
+            self._underway = apart(self._fetching(), "JWKS")
 
     async def _fetching(self) -> None:
         try:

@@ -8,6 +8,7 @@ end. Who follows the messages is told of each that changed: out of a short memor
 import asyncio
 import contextlib
 import itertools
+import time
 from collections.abc import (
     AsyncGenerator,
     Callable,
@@ -24,6 +25,7 @@ from gql_server.endings import ended
 from gql_server.errors import MessagesExpired, Overloaded
 from gql_server.history import History, HistoryUpdate
 from gql_server.logs import kind, log
+from gql_server.metrics import LIVE_SECONDS, RESUMED
 from gql_server.pace import Pace
 from gql_server.pictures import (
     CHANGES_AN_EVENT,
@@ -51,8 +53,8 @@ class Live:
         self._db = db
         self._watched: dict[tuple[str, str], Watched] = {}
         self._history = History(db, clock=clock)
-        #: watched campaigns that shall be read
-        self._dirty: dict[Watched, None] = {}
+        #: watched campaigns that shall be read, and since when (monotonic)
+        self._dirty: dict[Watched, float] = {}
         self._awake = asyncio.Event()
         self._catching_up = CatchingUp(db)
         self._close_looks = asyncio.Semaphore(READS_AT_ONCE)
@@ -144,7 +146,7 @@ class Live:
 
         :raises MessagesExpired: its messages are deleted.
         """
-        first = True
+        first, comes_back = True, since is not None
         watched = self._watch(workspace, campaign)
         with watched.watching() as awake, watched.following():
             while True:
@@ -169,6 +171,8 @@ class Live:
                     more = update.more or update.resync
                     since = update.versions
                     if first or update.messages or update.resync:
+                        if first and comes_back:
+                            RESUMED.labels(outcome="resync" if update.resync else "resumed").inc()
                         first = False
                         pace.mark()
                         yield update
@@ -207,14 +211,14 @@ class Live:
 
     def _mark(self, watched: Watched) -> None:
         """It shall be read."""
-        self._dirty[watched] = None
+        self._dirty.setdefault(watched, time.monotonic())
         self._awake.set()
 
     async def _reading(self) -> None:
         while True:
             await self._awake.wait()
             self._awake.clear()
-            dirty, self._dirty = list(self._dirty), {}
+            dirty, self._dirty = self._dirty, {}
             followed = [watched for watched in dirty if watched.followed_from is not None]
             plain = [watched for watched in dirty if watched.followed_from is None]
             try:
@@ -225,8 +229,12 @@ class Live:
             except Exception as error:  # noqa: BLE001 - without this task nobody would be told anything again
                 log.error("live: %s; trying again", kind(error))
                 await asyncio.sleep(LOOK)
-                self._dirty.update(dict.fromkeys(dirty))
+                self._dirty.update(dirty)
                 self._awake.set()
+            else:
+                now = time.monotonic()
+                for marked in dirty.values():
+                    LIVE_SECONDS.observe(now - marked)
             await asyncio.sleep(TICK)
 
     async def _look(self, campaigns: Sequence[Watched]) -> None:

@@ -14,10 +14,15 @@ NO_ERRORS = (
 """What uvicorn calls an error, and is none of ours."""
 
 
-def configure(level: str) -> None:
-    """One line an event on standard error; only our own words, and warnings of the libraries."""
+def plainly(level: str) -> None:
+    """A line an event on standard error, for who runs a command."""
+    write_by(logging.Formatter("%(asctime)s %(levelname)s %(message)s"), level)
+
+
+def write_by(formatter: logging.Formatter, level: str) -> None:
+    """Log on standard error; only our own words, and warnings of the libraries."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)

@@ -1,14 +1,28 @@
-"""What is counted. No label ever holds a number, a token or a value of a caller."""
+"""What is counted. No label ever holds a number, a token or a value of a caller.
 
-import sys
+Gauges say by their mode what becomes of those of several workers (`exposition.py`): a sum, or the highest of those that
+look up the same number.
+"""
+
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+SUM: Literal["livesum"] = "livesum"
+SAME: Literal["livemax"] = "livemax"
 
 REGISTRY = CollectorRegistry()
 """Ours alone: what the libraries register for themselves stays out."""
 
 WEBHOOKS = Counter(
     "gql_webhooks", "Requests to webhooks.", ["provider", "answer"], registry=REGISTRY
+)
+WEBHOOK_SECONDS = Histogram(
+    "gql_webhook_seconds",
+    "Time from a webhook's request to its answer: of a receipt, until it is durable.",
+    ["provider"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 4),
+    registry=REGISTRY,
 )
 RECEIPTS = Counter(
     "gql_receipts", "Delivery receipts, by what became of them.", ["outcome"], registry=REGISTRY
@@ -60,11 +74,18 @@ QUEUE = Gauge(
     "gql_queue",
     "Receipts that wait to be committed; at most 20,000.",
     registry=REGISTRY,
+    multiprocess_mode=SUM,
 )
 COMMIT_SECONDS = Histogram(
     "gql_commit_seconds",
     "Time of one commit, with all its attempts.",
     buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2.5),
+    registry=REGISTRY,
+)
+BATCH_RECEIPTS = Histogram(
+    "gql_batch_receipts",
+    "Receipts that were committed together.",
+    buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500),
     registry=REGISTRY,
 )
 RETRIES = Counter(
@@ -76,6 +97,7 @@ ORPHANS = Gauge(
     "gql_orphans",
     "Parked receipts, whose message is not known, in the whole database: of several processes take max, not sum.",
     registry=REGISTRY,
+    multiprocess_mode=SAME,
 )
 ORPHANS_DROPPED = Counter(
     "gql_orphans_dropped",
@@ -97,6 +119,7 @@ DEAD_PRESENT = Gauge(
     "gql_dead_receipts_present",
     "Receipts that are put aside now, in the whole database: of several processes take max, not sum. Expected 0.",
     registry=REGISTRY,
+    multiprocess_mode=SAME,
 )
 EXPIRED = Counter(
     "gql_expired_messages", "Messages that waited too long for a receipt.", registry=REGISTRY
@@ -111,6 +134,7 @@ ERASURES_UNFINISHED = Gauge(
     "Erasures of persons that were begun and have not ended, in the whole database: of several processes take max, not "
     "sum. Expected 0.",
     registry=REGISTRY,
+    multiprocess_mode=SAME,
 )
 REMOVED = Counter(
     "gql_removed_messages",
@@ -129,12 +153,14 @@ AUDIENCES_UNFINISHED = Gauge(
     "Follow-up campaigns to which recipients are still to be added, in the whole database, as the process that runs "
     "the jobs has seen it last.",
     registry=REGISTRY,
+    multiprocess_mode=SAME,
 )
 RETENTION_OVERDUE = Gauge(
     "gql_retention_overdue",
     "Campaigns whose time was over more than a day ago and whose messages are still there, in the whole database: of "
     "several processes take max, not sum. Expected 0.",
     registry=REGISTRY,
+    multiprocess_mode=SAME,
 )
 RECOUNTED = Counter("gql_recounts", "Campaigns that were recounted.", registry=REGISTRY)
 DIFFERENCE = Counter(
@@ -142,26 +168,70 @@ DIFFERENCE = Counter(
     "What recounts found wrong in counters, in sum without signs; expected 0 for ever.",
     registry=REGISTRY,
 )
-SLOTS = Gauge("gql_writer_slots", "Writer slots that this process holds.", registry=REGISTRY)
+SLOTS = Gauge(
+    "gql_writer_slots",
+    "Writer slots that this process holds.",
+    registry=REGISTRY,
+    multiprocess_mode=SUM,
+)
 SHARES = Gauge(
     "gql_live_shares",
     "Executions that run for all equal subscriptions together.",
     registry=REGISTRY,
+    multiprocess_mode=SUM,
 )
 SUBSCRIBERS = Gauge(
     "gql_live_subscribers",
     "Subscriptions that are served by such an execution.",
     registry=REGISTRY,
+    multiprocess_mode=SUM,
 )
 EXECUTIONS = Counter(
     "gql_live_events",
     "Events that were executed and encoded once for all who share them.",
     registry=REGISTRY,
 )
+LIVE_EVENTS_SENT = Counter(
+    "gql_live_events_sent",
+    "Such events, once for each subscription that could take them.",
+    registry=REGISTRY,
+)
+LIVE_SECONDS = Histogram(
+    "gql_live_seconds",
+    "Time from the hint that a watched campaign has changed until those who watch it here have the new figures.",
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2),
+    registry=REGISTRY,
+)
+RESUMED = Counter(
+    "gql_live_resumed",
+    "Subscriptions that came back with a cursor: `resumed` without a gap, or `resync`, since it was too old, or of "
+    "before a restore.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+BUS_CONNECTED = Gauge(
+    "gql_bus_connected",
+    "Processes that hear the others by the bus.",
+    registry=REGISTRY,
+    multiprocess_mode=SUM,
+)
+OPERATION_SECONDS = Histogram(
+    "gql_operation_seconds",
+    "Time of a query or a mutation by HTTP.",
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10),
+    registry=REGISTRY,
+)
+ERRORS = Counter(
+    "gql_errors",
+    "Errors that were answered to GraphQL operations, by code.",
+    ["code"],
+    registry=REGISTRY,
+)
 EXPORTS_OPEN = Gauge(
     "gql_exports",
     "Files of exports that are on their way.",
     registry=REGISTRY,
+    multiprocess_mode=SUM,
 )
 EXPORTS = Counter(
     "gql_exports_ended",
@@ -177,6 +247,7 @@ CONNECTIONS = Gauge(
     "gql_connections",
     "Websockets and HTTP streams (SSE, multipart) that are open.",
     registry=REGISTRY,
+    multiprocess_mode=SUM,
 )
 DROPPED = Counter(
     "gql_connections_ended",
@@ -203,9 +274,3 @@ ANSWERS = Counter(
     ["outcome"],
     registry=REGISTRY,
 )
-MEMORY_BLOCKS = Gauge(
-    "gql_memory_blocks",
-    "Blocks of memory that Python's objects take: what is in use, whatever the allocator keeps beside it.",
-    registry=REGISTRY,
-)
-MEMORY_BLOCKS.set_function(sys.getallocatedblocks)

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gql_server.errors import StartError
+from gql_server.exposition import look
 from gql_server.wire import Frames, Requests
 
 LARGEST_FRAME = 256 * 1024
@@ -23,21 +24,27 @@ GOODBYE = 5
 """Seconds that open requests have to finish, once the server shall end."""
 
 
+FIRST_REQUEST_WITHIN = 1.0
+"""Seconds that who has just connected has to ask for something, once nobody else can connect."""
+
 Hurry = Callable[[], bool]
 """Whether somebody has asked a second time for the end."""
+Step = Callable[[Hurry], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
-    """A server that says when it answers, and that has time for a goodbye before it closes its sockets."""
+    """A server that says when it answers, and that ends step by step."""
 
     def __init__(
         self,
         config: uvicorn.Config,
         on_started: Callable[[], None],
-        on_stopping: Callable[[Hurry], Awaitable[None]] | None,
+        on_leaving: Step | None,
+        on_stopping: Step | None,
     ) -> None:
         super().__init__(config)
         self._on_started = on_started
+        self._on_leaving = on_leaving
         self._on_stopping = on_stopping
         self._draining = False
         self._in_a_hurry = False
@@ -73,12 +80,34 @@ class Server(uvicorn.Server):
             self._on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Say goodbye, then close: uvicorn alone sends all websockets away at once, and all come back at once."""
-        if self._on_stopping is not None and self.started:
+        """Say that it leaves, listen no more, say goodbye, then close.
+
+        uvicorn alone sends all websockets away at once, and all come back at once; and it closes a connection whose
+        first request is still on its way.
+        """
+        if self.started:
             self._draining = True
-            await self._on_stopping(lambda: self._in_a_hurry)
+            if self._on_leaving is not None:
+                await self._on_leaving(lambda: self._in_a_hurry)
+            for listening in self.servers:
+                listening.close()
+            if self._on_stopping is not None:
+                await self._on_stopping(lambda: self._in_a_hurry)
+            await self._first_requests()
             self._draining = False
         await super().shutdown(sockets)
+
+    async def _first_requests(self) -> None:
+        for _ in range(round(FIRST_REQUEST_WITHIN / 0.02)):
+            waiting = any(_is_new(one) for one in self.server_state.connections)
+            if not waiting or self._in_a_hurry:
+                return
+            await asyncio.sleep(0.02)
+
+
+def _is_new(connection: object) -> bool:
+    """Whether it has had no request yet."""
+    return isinstance(connection, Requests) and connection.cycle is None
 
 
 def spare_the_collector() -> None:
@@ -111,8 +140,33 @@ def allow_many_sockets() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 takes a free one.
+def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
+    """So many sockets that listen there, among which the kernel spreads connections; port 0 takes a free one.
+
+    Where a kernel spreads none (all but Linux) it is one socket so often.
+
+    :raises StartError: as `listening_socket`.
+    """
+    first = listening_socket(host, port)
+    if count == 1:
+        return [first]
+    if sys.platform != "linux":
+        return [first] * count
+    # The first one alone, without sharing, has shown that nobody else is there.
+    port = first.getsockname()[1]
+    first.close()
+    return [listening_socket(host, port, shared=True) for _ in range(count)]
+
+
+def inherited_socket(descriptor: int) -> socket.socket:
+    """The listening socket that the parent has handed down."""
+    listening = socket.socket(fileno=descriptor)
+    listening.set_inheritable(False)
+    return listening
+
+
+def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one. `shared`: others may listen there as well.
 
     :raises StartError: the address is taken, or is none of this machine's.
     """
@@ -125,6 +179,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
     except OSError:
         raise StartError(f"{host} is no address to listen on; set --host or GQL_HOST.") from None
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_AFTER)
     try:
@@ -139,6 +195,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
+LOOK_EVERY = 10
+"""Seconds between two looks at what this process takes."""
 IDLE = 75
 """Seconds that a connection without a request is kept: more than the 60 that balancers and proxies keep theirs. Were it
 less, they would now and then send a request into a connection that is just being closed."""
@@ -148,11 +206,13 @@ def make_server(
     app: ASGIApp,
     *,
     on_started: Callable[[], None],
-    on_stopping: Callable[[Hurry], Awaitable[None]] | None = None,
+    on_leaving: Step | None = None,
+    on_stopping: Step | None = None,
 ) -> Server:
     """A server for this application; run it with `serve(sockets=[...])`.
 
-    `on_stopping` is awaited when it shall end, before anything is closed.
+    When it shall end, `on_leaving` is awaited first, while all is served; then `on_stopping`, while nobody can connect
+    any more and nothing else is closed.
     """
     config = uvicorn.Config(
         app,
@@ -170,5 +230,7 @@ def make_server(
         # Ours are words of the protocol. When uvicorn's is not answered it closes with 1011, after which clients
         # never come back.
         ws_ping_interval=None,
+        callback_notify=look,
+        timeout_notify=LOOK_EVERY,
     )
-    return Server(config, on_started, on_stopping)
+    return Server(config, on_started, on_leaving, on_stopping)

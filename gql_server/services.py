@@ -32,7 +32,7 @@ from gql_server.people import People
 from gql_server.registration import Registration
 from gql_server.settings import Settings
 from gql_server.slots import Slots
-from gql_server.store import indexes, installation
+from gql_server.store import installation
 from gql_server.store.installation import Installation
 from gql_server.tokens import Tokens, tokens_of
 
@@ -77,7 +77,6 @@ async def running(
     tokens: Tokens | None = None,
 ) -> AsyncIterator[Services]:
     """The services of a process, started; at the end they finish what they have begun."""
-    await indexes.ensure(db, outbox_hours=settings.outbox_hours)
     live = Live(db, clock=clock)
     events = Events(settings.broadcast_url, hear=live.hear, gap=live.hear_all)
     slots = Slots(db, count=settings.lanes)

@@ -4,33 +4,11 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from gql_server.buses import check_bus
 from gql_server.errors import StartError
-from gql_server.origins import check_origins
-
-PREFIX = "GQL_"
-
-MOST_LANES = 16
-MOST_DRAIN = 600
-MOST_DOCUMENTS = 1_000_000
-MOST_FILES = 1000
-MOST_LINES = 1_000_000_000
-MOST_CONNECTIONS = 1_000_000
-"""Far more than one process can serve."""
-
-MOST_HOURS = 24 * 366
-"""A year: far less than what MongoDB's indexes and Python's dates can take."""
-MOST_ORPHANS = 10_000_000
-MOST_MEGABYTES = 16 * 1024
-MOST_EXPORT_MEGABYTES = 1024 * 1024
-MOST_SECONDS = 600
-MOST_POINTS = 10**9
-
-SHORTEST_SECRET = 32
+from gql_server.possible import PREFIX, check
 
 LARGEST_BODY = 1024 * 1024
 """Bytes of a request to /graphql; a thousand recipients are a fifth of it."""
@@ -62,10 +40,16 @@ class Settings:
     broadcast_url: str = _setting(
         "memory://",
         "The bus between server processes, as broadcaster writes it: `memory://` for one process, "
-        "`redis://host:6379` for several, with `pip install 'gql-server[redis]'`.",
+        "`redis://host:6379` for several, with `pip install 'gql-server[redis]'`; `local:///run/gql-server` (a folder) "
+        "for several on one machine. The workers of one server need none.",
     )
     host: str = _setting("127.0.0.1", "The address to listen on.")
     port: int = _setting(8000, "The port to listen on; 0 takes a free one.")
+    workers: int = _setting(
+        1,
+        "Processes of `gql-server serve`, on one address: about one a core, with one left for MongoDB where it runs on "
+        "the same machine. What is limited for each process is so for each of them. See `docs/operations.md`.",
+    )
     public_url: str | None = _setting(
         None,
         "How the internet reaches this server, e.g. `https://reports.example.com`: for webhook addresses "
@@ -163,6 +147,11 @@ class Settings:
         "Seconds over which a server that shall stop sends its subscribers away, so that they do not all come back "
         "at once.",
     )
+    shutdown_delay_seconds: int = _setting(
+        0,
+        "Seconds that a server which shall stop goes on serving all, while `/health/ready` says 503 already: so long "
+        "as proxies take to see it, e.g. 10. A second signal ends the waiting.",
+    )
     trusted_documents: str = _setting(
         "prefer",
         "Which GraphQL documents are executed: `off`: texts alone; `prefer`: texts, those of the manifests by id, and "
@@ -221,6 +210,10 @@ class Settings:
         "on",
         "`on`: answers of 1 KiB and more are compressed (zstd, br, gzip); `off`: where a proxy in front does it.",
     )
+    log_format: str = _setting(
+        "auto",
+        "`json`: an object a line; `text`: words for people; `auto`: text on a terminal, else JSON.",
+    )
     log_level: str = _setting("info", "`debug`, `info`, `warning` or `error`.")
 
     @classmethod
@@ -243,91 +236,8 @@ class Settings:
 
         :raises StartError: one is not; it says which, and what is.
         """
-        if self.mongo_driver not in ("motor", "pymongo"):
-            raise StartError("GQL_MONGO_DRIVER must be motor or pymongo")
-        check_bus(self.broadcast_url)
-        if self.compression not in ("on", "off"):
-            raise StartError("GQL_COMPRESSION must be on or off")
-        if self.log_level not in ("debug", "info", "warning", "error"):
-            raise StartError("GQL_LOG_LEVEL must be debug, info, warning or error")
-        if not 0 <= self.port <= 65535:
-            raise StartError("GQL_PORT must be 0 to 65535")
-        if not 1 <= self.outbox_hours <= MOST_HOURS:
-            raise StartError(f"GQL_OUTBOX_HOURS must be 1 to {MOST_HOURS}")
-        if not 1 <= self.lanes <= MOST_LANES:
-            raise StartError(f"GQL_LANES must be 1 to {MOST_LANES}")
-        if not 0 <= self.waiting_expires_after <= MOST_HOURS:
-            raise StartError(
-                f"GQL_WAITING_EXPIRES_AFTER must be 1 to {MOST_HOURS} hours, or 0 for never"
-            )
-        if not 1 <= self.orphans_per_source <= MOST_ORPHANS:
-            raise StartError(f"GQL_ORPHANS_PER_SOURCE must be 1 to {MOST_ORPHANS}")
-        self._check_answers()
-        self._check_operations()
-        self._check_connections()
-        self._check_access()
-        check_origins(self.allowed_origins)
-        if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
-            raise StartError("GQL_PUBLIC_URL must begin with http:// or https://")
+        check(self)
         return self
-
-    def _check_answers(self) -> None:
-        if self.trusted_documents not in ("off", "prefer", "require"):
-            raise StartError("GQL_TRUSTED_DOCUMENTS must be off, prefer or require")
-        if self.trusted_documents == "require" and not self.trusted_documents_files:
-            raise StartError(
-                "GQL_TRUSTED_DOCUMENTS=require would refuse everything: name the manifests of your apps in "
-                "GQL_TRUSTED_DOCUMENTS_FILES"
-            )
-        if not 0 <= self.answer_cache_mb <= MOST_MEGABYTES:
-            raise StartError(f"GQL_ANSWER_CACHE_MB must be 0 to {MOST_MEGABYTES}")
-
-    def _check_operations(self) -> None:
-        if self.introspection not in ("all", "admin", "off"):
-            raise StartError("GQL_INTROSPECTION must be all, admin or off")
-        if not 1 <= self.operation_seconds <= MOST_SECONDS:
-            raise StartError(f"GQL_OPERATION_SECONDS must be 1 to {MOST_SECONDS}")
-        if not 0 <= self.cost_per_minute <= MOST_POINTS:
-            raise StartError(f"GQL_COST_PER_MINUTE must be 1 to {MOST_POINTS}, or 0 for no limit")
-        if not 0 <= self.new_documents_per_minute <= MOST_DOCUMENTS:
-            raise StartError(
-                f"GQL_NEW_DOCUMENTS_PER_MINUTE must be 1 to {MOST_DOCUMENTS}, or 0 for no limit"
-            )
-
-    def _check_access(self) -> None:
-        for proxy in self.trusted_proxies:
-            try:
-                ip_network(proxy)
-            except ValueError:
-                raise StartError(
-                    "GQL_TRUSTED_PROXIES holds something that is neither an address nor a network, e.g. 10.0.0.0/8"
-                ) from None
-        if not 0 <= self.sign_in_attempts <= MOST_CONNECTIONS:
-            raise StartError(
-                f"GQL_SIGN_IN_ATTEMPTS must be 1 to {MOST_CONNECTIONS}, or 0 for any number"
-            )
-        if any(len(secret) < SHORTEST_SECRET for secret in self.secret):
-            raise StartError(
-                f"A secret in GQL_SECRET must have {SHORTEST_SECRET} characters or more: openssl rand -hex 32 makes one"
-            )
-
-    def _check_connections(self) -> None:
-        bounds = {
-            "most_connections": MOST_CONNECTIONS,
-            "most_connections_of_a_key": MOST_CONNECTIONS,
-            "most_operations": MOST_CONNECTIONS,
-            "most_operations_of_a_key": MOST_CONNECTIONS,
-            "most_exports": MOST_FILES,
-            "most_imports": MOST_FILES,
-            "most_import_lines": MOST_LINES,
-        }
-        for name, most in bounds.items():
-            if not 1 <= getattr(self, name) <= most:
-                raise StartError(f"{PREFIX}{name.upper()} must be 1 to {most}")
-        if not 0 <= self.export_disk_mb <= MOST_EXPORT_MEGABYTES:
-            raise StartError(f"GQL_EXPORT_DISK_MB must be 0 to {MOST_EXPORT_MEGABYTES}")
-        if not 0 <= self.drain_seconds <= MOST_DRAIN:
-            raise StartError(f"GQL_DRAIN_SECONDS must be 0 to {MOST_DRAIN}")
 
 
 def unknown_variables(environment: Mapping[str, str]) -> list[str]:

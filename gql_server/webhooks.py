@@ -27,7 +27,7 @@ from functools import cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -40,7 +40,7 @@ from gql_server.errors import Overloaded, Unreadable
 from gql_server.fetching import Fetcher
 from gql_server.ingestion import WAITING_ROOM, Ingestion
 from gql_server.logs import kind, log
-from gql_server.metrics import WEBHOOKS
+from gql_server.metrics import WEBHOOK_SECONDS, WEBHOOKS
 from gql_server.optouts import OptOuts
 from gql_server.providers import (
     INBOUND,
@@ -52,6 +52,7 @@ from gql_server.providers import (
     told_in,
 )
 from gql_server.store import sources
+from gql_server.structured import in_workspace
 
 LARGEST_BODY = 1024 * 1024
 MOST_REPLIES = 1_000
@@ -93,8 +94,11 @@ class Webhooks:
     async def receive(self, request: Request, *, inbound: bool = False) -> Response:
         """Answer one request of a provider; `inbound`: at the address for replies."""
         provider = PROVIDERS.get(request.path_params["provider"])
+        began = time.perf_counter()
         response = await self._receive(request, provider, inbound)
-        _counter(provider.name if provider is not None else "unknown", response.status_code).inc()
+        name = provider.name if provider is not None else "unknown"
+        _counter(name, response.status_code).inc()
+        _seconds(name).observe(time.perf_counter() - began)
         return response
 
     async def _receive(
@@ -183,6 +187,7 @@ class Webhooks:
         source = await self._source(provider, request.path_params["token"])
         if source is None:
             return _refusal(404, "NOT_FOUND", "There is no such webhook.")
+        in_workspace(source.workspace)
         if request.method not in methods:
             allow = {"Allow": ", ".join(sorted(methods))}
             return _refusal(405, "METHOD_NOT_ALLOWED", "Use another method.", allow)
@@ -232,6 +237,11 @@ class Webhooks:
 @cache
 def _counter(provider: str, status: int) -> Counter:
     return WEBHOOKS.labels(provider=provider, answer=str(status))
+
+
+@cache
+def _seconds(provider: str) -> Histogram:
+    return WEBHOOK_SECONDS.labels(provider=provider)
 
 
 async def _body(request: Request) -> bytes | None:

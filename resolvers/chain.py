@@ -10,7 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from contextlib import aclosing
 from typing import Any
 
-from gql_server.metrics import EXECUTIONS
+from gql_server.metrics import EXECUTIONS, LIVE_EVENTS_SENT
 from gql_server.pace import Interval
 from gql_server.watched import reaches
 from resolvers.results import Result
@@ -79,8 +79,10 @@ class Chain(Share):
             self._events.append(result)
             self.number += 1
         self.begun.set()
-        for subscriber in self.present():
+        told = 0
+        for told, subscriber in enumerate(self.present(), 1):  # noqa: B007 - the last one is how many there are
             subscriber.wake()
+        LIVE_EVENTS_SENT.inc(told)
 
     def _close(self) -> None:
         super()._close()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import aclosing
 from typing import Any
 
-from gql_server.metrics import EXECUTIONS
+from gql_server.metrics import EXECUTIONS, LIVE_EVENTS_SENT
 from gql_server.pace import Refresh
 from resolvers.share import Open, Share, Subscriber
 
@@ -70,6 +70,7 @@ class Newest(Share):
                 # The next execution may begin before it has its turn, and after that one the next: what it is woken
                 # for is its own.
                 subscriber.told = subscriber.waiting
+                LIVE_EVENTS_SENT.inc()
                 subscriber.wake()
             elif subscriber.seen < self.number:
                 later = min(later, subscriber.due)

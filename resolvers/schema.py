@@ -14,6 +14,7 @@ from strawberry.types.enum import has_enum_definition
 from strawberry.types.graphql import OperationType
 
 from gql_server.errors import Overloaded, PublicError, SnapshotTooOld
+from gql_server.metrics import ERRORS
 from gql_server.pace import Pace
 from resolvers.admission import (
     admitted,
@@ -270,6 +271,8 @@ def _coded(result: Any, context: Context | None, asked: Asked | None = None) -> 
         result.extensions = {**(result.extensions or {}), **cost_of(asked)}
     if result.errors:
         result.errors = [coded(error) for error in result.errors]
+        for error in result.errors:
+            ERRORS.labels(code=error.extensions["code"]).inc()
     if context is None or type(result) is not ExecutionResult:
         return result
     # Each event says where it stands; an error in between stands nowhere.

@@ -1,6 +1,7 @@
 """The endpoint `/graphql`: HTTP, graphql-transport-ws, GraphQL over SSE and Apollo's multipart subscriptions."""
 
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import timedelta
 from functools import partial
@@ -31,9 +32,11 @@ from strawberry.types.unset import UNSET, UnsetType
 from gql_server.connections import TooManyConnections
 from gql_server.errors import Overloaded, TooManyAttempts, Unauthenticated
 from gql_server.logs import log
+from gql_server.metrics import OPERATION_SECONDS
 from gql_server.origins import origin_pattern
 from gql_server.services import Services
 from gql_server.settings import LARGEST_BODY, Settings
+from gql_server.structured import in_workspace
 from resolvers.admission import Refusals
 from resolvers.bodies import decoded, parameters
 from resolvers.context import Context
@@ -152,6 +155,7 @@ class View(GraphQL[Context, None]):
             return Context(services, viewer=None, host=_host(request))
         header = request.headers.get("authorization")
         viewer = await services.authenticator.sign_in(header, _host(request))
+        in_workspace(viewer.workspace)
         context = Context(services, viewer, header)
         if "text/event-stream" in request.headers.get("accept", ""):
             context.last_event_id = request.headers.get("last-event-id") or None
@@ -208,6 +212,7 @@ class View(GraphQL[Context, None]):
         execute = partial(super().execute_operation, request=request, **given)
         if isinstance(asked, list):
             return await execute()
+        began = time.perf_counter()
         with given_up_when_gone(request.receive):
             result = await answered(
                 self.schema, request, asked, given["context"], given["sub_response"], execute
@@ -215,6 +220,7 @@ class View(GraphQL[Context, None]):
         request.state.source = result
         if isinstance(result, ExecutionResult | PreExecutionError):
             _head(result, request, given["sub_response"])
+            OPERATION_SECONDS.observe(time.perf_counter() - began)
         if given["sub_response"].status_code == 429:
             await self._refusals.hold()
         return result
@@ -275,6 +281,7 @@ class View(GraphQL[Context, None]):
             )
         except Unauthenticated:
             raise ConnectionRejectionError from None
+        in_workspace(context.viewer.workspace)
         if context.sign_in is not None:
             context.sign_in(context.viewer)
         return _NO_PAYLOAD

@@ -23,12 +23,14 @@ from gql_server.key_hash import KeyHashes
 from gql_server.server import listening_socket, make_server
 from gql_server.services import Services, running, utc_now
 from gql_server.settings import Settings
-from gql_server.store import indexes, installation, keys, sources, workspaces
+from gql_server.store import installation, keys, sources, workspaces
 from resolvers import known
 from resolvers.view import View
 from tests.browser import bundle, visit
-from tests.driver import DRIVER, opened, settings_for
+from tests.databases import Databases
+from tests.driver import DRIVER, settings_for
 from tests.no_numbers import logs_with_numbers
+from tests.server_process import no_more_forks
 
 __all__ = ["bundle", "visit"]  # fixtures of pages
 
@@ -129,30 +131,26 @@ async def mongo_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[s
 
 
 @pytest.fixture(scope="session")
-async def dropping(mongo_url: str) -> AsyncIterator[Callable[[Database], None]]:
-    """Drops a test's database while the next test begins: mongod waits a tenth of a second for each."""
-    under_way: set[asyncio.Task[None]] = set()
+async def databases(mongo_url: str) -> AsyncIterator[Databases]:
+    """Those of the tests of this process."""
+    kept = Databases(mongo_url)
+    yield kept
+    await kept.close()
 
-    async def drop(database: Database) -> None:
-        await database.drop()
-        await database.close()
 
-    def begin(database: Database) -> None:
-        task = asyncio.create_task(drop(database))
-        under_way.add(task)
-        task.add_done_callback(under_way.discard)
-
-    yield begin
-    await asyncio.gather(*under_way)
+@pytest.fixture(scope="session", autouse=True)
+async def nothing_is_forked_for_ever() -> AsyncIterator[None]:
+    """At the end of the run the process ends that others are forked off."""
+    yield
+    await no_more_forks()
 
 
 @pytest.fixture
-async def db(mongo_url: str, dropping: Callable[[Database], None]) -> AsyncIterator[Database]:
-    """A database of its own for this test, with all indexes."""
-    database = await opened(mongo_url, f"test_{secrets.token_hex(6)}")
-    await indexes.ensure(database, outbox_hours=24)
+async def db(databases: Databases) -> AsyncIterator[Database]:
+    """A database of its own for this test, empty, with all indexes."""
+    database = await databases.take()
     yield database
-    dropping(database)
+    databases.give_back(database)
 
 
 @pytest.fixture

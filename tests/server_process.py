@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import json
 import socket
-import sys
+import tempfile
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tests import driver
+from tests.forking import Forked, Forker
 
 
 def environment(data_dir: Path, port: int, **more: str) -> dict[str, str]:
@@ -27,24 +29,62 @@ def free_port() -> int:
         return port
 
 
+_forkers: dict[asyncio.AbstractEventLoop, Forker] = {}
+
+
+async def forker() -> Forker:
+    """The process that the processes of this run are forked off."""
+    loop = asyncio.get_running_loop()
+    if loop not in _forkers:
+        _forkers[loop] = await Forker.start()
+    return _forkers[loop]
+
+
+async def no_more_forks() -> None:
+    """End it, and with it what was forked and still runs."""
+    started = _forkers.pop(asyncio.get_running_loop(), None)
+    if started is not None:
+        await started.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a command left."""
+
+    code: int
+    raw: bytes
+    err: str
+
+    @property
+    def out(self) -> str:
+        """Standard output."""
+        return self.raw.decode()
+
+
+async def run(env: Mapping[str, str], *words: str, cwd: Path | None = None) -> Done:
+    """`gql-server WORDS`, to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder) / "out", Path(folder) / "err"
+        child = await (await forker()).fork(words, env, out=out, err=err, cwd=cwd)
+        try:
+            code = await child.wait()
+        except asyncio.CancelledError:
+            child.kill()
+            raise
+        return Done(code, out.read_bytes(), err.read_text("utf-8"))
+
+
 async def command(env: Mapping[str, str], *words: str) -> Any:
     """Run `gql-server WORDS... --json`; what it printed."""
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gql_server", *words, "--json",
-        env=env, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, _ = await child.communicate()
-    assert child.returncode == 0, f"gql-server {words[0]} ended with {child.returncode}"
-    return json.loads(out)
+    done = await run(env, *words, "--json")
+    assert done.code == 0, f"gql-server {words[0]} ended with {done.code}: {done.err}"
+    return json.loads(done.out)
 
 
 @contextlib.asynccontextmanager
-async def serving(env: Mapping[str, str], log: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+async def serving(env: Mapping[str, str], log: Path) -> AsyncIterator[Forked]:
     """`gql-server serve`, once it is ready; ended by SIGTERM where it still runs."""
-    with log.open("ab") as out:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gql_server", "serve", env=env, stdout=out, stderr=out
-        )
+    child = await (await forker()).fork(["serve"], env, out=log, err=log)
     try:
         await ready(f"http://127.0.0.1:{env['GQL_PORT']}", child, log)
         yield child
@@ -55,7 +95,7 @@ async def serving(env: Mapping[str, str], log: Path) -> AsyncIterator[asyncio.su
                 await child.wait()
 
 
-async def ready(base: str, child: asyncio.subprocess.Process, log: Path) -> None:
+async def ready(base: str, child: Forked | asyncio.subprocess.Process, log: Path) -> None:
     """Wait until this server can serve."""
     async with asyncio.timeout(30), httpx.AsyncClient() as http:
         while True:

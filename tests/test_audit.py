@@ -1,8 +1,6 @@
 """The audit trail: who was shown numbers and names, written down before they are shown."""
 
-import asyncio
 import json
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +16,7 @@ from gql_server.store import audit, indexes
 from gql_server.store.audit import Action, Done, Entry
 from tests import driver
 from tests.conftest import Api
+from tests.server_process import run as command
 from tests.wires import SSE, acknowledged, streaming
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -211,13 +210,9 @@ async def test_a_command_shows_the_trail(api: Api, settings: Settings) -> None:
     }
 
     async def said(*words: str) -> str:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gql_server", "audit", "--workspace", api.workspace, *words),
-            env=environment, stdout=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, _ = await child.communicate()
-        assert child.returncode == 0
-        return out.decode()
+        done = await command(environment, "audit", "--workspace", api.workspace, *words)
+        assert done.code == 0
+        return done.out
 
     newest = json.loads(await said("--json"))[0]
     assert {name: newest[name] for name in ("actor", "action", "subject", "count")} == {
@@ -293,13 +288,9 @@ async def test_what_is_done_with_keys_sources_and_people_is_in_the_trail(
     }
 
     async def run(*words: str) -> Any:
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "gql_server", *words, "--workspace", api.workspace),
-            env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        out, _ = await child.communicate()
-        assert child.returncode == 0, words
-        return json.loads(out) if "--json" in words else None
+        done = await command(environment, *words, "--workspace", api.workspace)
+        assert done.code == 0, words
+        return json.loads(done.out) if "--json" in words else None
 
     await api.new_campaign(1)
     made = await run("keys", "create", "--json")

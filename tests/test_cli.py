@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import pytest
 import typer
 from broadcaster import Broadcast
 
-from gql_server.buses import BUSES
+from gql_server.buses import BUSES, LOCAL
 from gql_server.cli import ELSEWHERE, IN_ORDER, app
 from gql_server.cli_run import address_here, clear_refusals
 from gql_server.database import Database
@@ -31,20 +30,12 @@ from gql_server.store.orphans import Orphan
 from tests import driver
 from tests.conftest import Api
 from tests.quiet import NOW, quiet
-from tests.server_process import command, environment, free_port, serving
+from tests.server_process import Done, command, environment, free_port, run, serving
 
+OF_BROADCASTER = [scheme for scheme in BUSES if scheme != LOCAL]
 HISTORY = "{ campaigns { totalCount } }"
 DATE_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
 SCHEMA = (Path(__file__).parents[1] / "schema.graphql").read_text()
-
-
-@dataclass
-class Done:
-    """What a command left."""
-
-    code: int | None
-    out: str
-    err: str
 
 
 class Command:
@@ -54,13 +45,7 @@ class Command:
         self.env = dict(env)
 
     async def __call__(self, *words: str, **env: str) -> Done:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gql_server", *words,
-            env={**self.env, **env},
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await child.communicate()
-        return Done(child.returncode, out.decode(), err.decode())
+        return await run({**self.env, **env}, *words)
 
 
 @pytest.fixture
@@ -74,6 +59,20 @@ def gql_server(settings: Settings, db: Database, tmp_path: Path) -> Command:
             "GQL_DATA_DIR": str(tmp_path / "data"),
         }
     )
+
+
+async def test_it_is_started_as_people_start_it(gql_server: Command) -> None:
+    """All others are forked, which is faster, and must come to the same."""
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gql_server", "keys", "list", "--workspace", "Not A Name"),
+        env=gql_server.env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, err = await child.communicate()
+
+    forked = await gql_server("keys", "list", "--workspace", "Not A Name")
+
+    assert (child.returncode, out.decode(), err.decode()) == (forked.code, forked.out, forked.err)
+    assert forked.code == 1
 
 
 async def test_a_key_is_made_listed_used_and_revoked(
@@ -343,7 +342,7 @@ async def test_the_help_says_how_soon_a_door_is_shut(
     assert ("closed within 10 (with 4403), on every server" in said) is (words[0] == "keys")
 
 
-@pytest.mark.parametrize("scheme", BUSES)
+@pytest.mark.parametrize("scheme", OF_BROADCASTER)
 def test_a_bus_whose_package_is_missing_says_what_to_install(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -358,7 +357,14 @@ def test_a_bus_whose_package_is_missing_says_what_to_install(
     assert ("pip install 'gql-server[redis]'" in str(refusal.value)) is scheme.startswith("redis")
 
 
-@pytest.mark.parametrize("scheme", BUSES)
+def test_a_bus_of_one_machine_names_a_folder() -> None:
+    assert Settings(broadcast_url="local:///run/gql").checked().broadcast_url == "local:///run/gql"
+    for folder in ("local://", "local://run/gql-server"):
+        with pytest.raises(StartError, match="must name a folder"):
+            Settings(broadcast_url=folder).checked()
+
+
+@pytest.mark.parametrize("scheme", OF_BROADCASTER)
 def test_every_bus_that_may_be_set_is_one_of_broadcaster(scheme: str) -> None:
     missing = None
     try:
@@ -429,7 +435,8 @@ async def test_it_says_its_version_and_its_schema(gql_server: Command) -> None:
 
 
 def test_the_help_lists_every_command() -> None:
-    here = {command.name for command in app.registered_commands if command.name}
+    shown = [command for command in app.registered_commands if not command.hidden]
+    here = {command.name for command in shown if command.name}
 
     assert sorted(IN_ORDER) == sorted({*here, "serve", "demo", "simulate", *ELSEWHERE})
 

@@ -19,21 +19,26 @@ from gql_server.settings import Settings
 from tests import driver
 from tests.conftest import Api
 from tests.importing import counted, numbers
+from tests.server_process import run as forked
 
 Command = Callable[..., Awaitable[tuple[int | None, str, str]]]
 Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 
 
-@pytest.fixture
-def start(settings: Settings, db: Database, tmp_path: Path) -> Start:
-    """`gql-server import WORDS` on the test's own database, begun."""
+def env_of(settings: Settings, db: Database, folder: Path) -> dict[str, str]:
     assert settings.mongodb_url is not None
-    env = {
+    return {
         **driver.environment(),
         "GQL_MONGODB_URL": settings.mongodb_url,
         "GQL_MONGODB_DATABASE": db.name,
-        "GQL_DATA_DIR": str(tmp_path),
+        "GQL_DATA_DIR": str(folder),
     }
+
+
+@pytest.fixture
+def start(settings: Settings, db: Database, tmp_path: Path) -> Start:
+    """`gql-server import WORDS` on the test's own database, begun."""
+    env = env_of(settings, db, tmp_path)
 
     async def begin(*words: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -45,13 +50,12 @@ def start(settings: Settings, db: Database, tmp_path: Path) -> Start:
 
 
 @pytest.fixture
-def run(start: Start) -> Command:
+def run(settings: Settings, db: Database, tmp_path: Path) -> Command:
     """The same to its end: its code and what it wrote."""
 
     async def run(*words: str) -> tuple[int | None, str, str]:
-        child = await start(*words)
-        out, err = await child.communicate()
-        return child.returncode, out.decode(), err.decode()
+        done = await forked(env_of(settings, db, tmp_path), "import", *words)
+        return done.code, done.out, done.err
 
     return run
 

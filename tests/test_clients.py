@@ -331,7 +331,7 @@ def test_a_server_that_stops_ends_streams_so_that_clients_know_there_is_more(roa
 def test_the_log_holds_no_mistake(road: Road) -> None:
     assert "Traceback" not in road.log
     assert "ASGI callable" not in road.log
-    assert " ERROR " not in road.log
+    assert '"level":"error"' not in road.log
 
 
 @pytest.mark.parametrize("client", NODE)

@@ -272,9 +272,16 @@ def children_of(process: int) -> list[str]:
     ("given", "children", "folders"), [(True, [], []), (False, ["mongod"], ["data"])]
 )
 async def test_with_a_url_the_server_starts_no_mongod_and_without_one_its_own(
-    mongo_url: str, tmp_path: Path, *, given: bool, children: list[str], folders: list[str]
+    mongo_url: str,
+    db: Database,
+    tmp_path: Path,
+    *,
+    given: bool,
+    children: list[str],
+    folders: list[str],
 ) -> None:
-    env = environment(tmp_path / "data", 0, **({"GQL_MONGODB_URL": mongo_url} if given else {}))
+    elsewhere = {"GQL_MONGODB_URL": mongo_url, "GQL_MONGODB_DATABASE": db.name}
+    env = environment(tmp_path / "data", 0, **(elsewhere if given else {}))
     server = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "gql_server", "serve"), env=env, stderr=asyncio.subprocess.PIPE
     )

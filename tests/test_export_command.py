@@ -1,10 +1,8 @@
 """`gql-server export`: the same files on the command line, whole or not at all, and noted."""
 
-import asyncio
 import gzip
 import json
 import stat
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from tests.conftest import Api
 from tests.exporting import csv_rows, export, ndjson_rows, nodes, some_campaign, xlsx_rows
 from tests.resolvers.mutating import act
 from tests.server_process import environment, free_port
+from tests.server_process import run as command
 from tests.test_reports import trail
 
 
@@ -30,14 +29,9 @@ async def run(api: Api, folder: Path, mongo_url: str, *words: str) -> tuple[int,
     env = environment(
         folder, free_port(), GQL_MONGODB_URL=mongo_url, GQL_MONGODB_DATABASE=api.db.name
     )
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "gql_server", "export", *words, "--workspace", "acme",
-        env=env, cwd=folder, stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    out, err = await child.communicate()
+    done = await command(env, "export", *words, "--workspace", "acme", cwd=folder)
     # what is left of the progress bar where there is no terminal: an empty line
-    return child.returncode or 0, out, err.decode().lstrip("\n")
+    return done.code, done.raw, done.err.lstrip("\n")
 
 
 def files(folder: Path) -> list[str]:

@@ -107,7 +107,11 @@ async def test_the_whole_road(api: Api) -> None:
 
     async def carrier() -> None:
         while queue:
-            assert await call(api.http, webhook, queue.pop()) == 200
+            callback = queue.pop()
+            # As providers do: on a busy machine it may be told to come again.
+            while (status := await call(api.http, webhook, callback)) == 503:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+            assert status == 200
 
     async with (
         connected(api.ws, api.key) as session,

@@ -4,10 +4,15 @@ from pathlib import Path
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from gql_server import metrics
+from gql_server import exposition, metrics
 
 DOCUMENT = Path(__file__).parent.parent / "docs/metrics.md"
-OURS = [one for one in vars(metrics).values() if isinstance(one, Counter | Gauge | Histogram)]
+OURS = [
+    one
+    for module in (metrics, exposition)
+    for one in vars(module).values()
+    if isinstance(one, Counter | Gauge | Histogram)
+]
 
 
 def row(metric: Counter | Gauge | Histogram) -> str:

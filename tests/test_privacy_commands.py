@@ -4,6 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from gql_server.store import erased, workspaces
 from tests import driver
 from tests.conftest import Api
 from tests.no_numbers import kept_of
+from tests.server_process import run as forked
 from tests.test_erasures import Held
 
 Command = Callable[..., Awaitable[tuple[int | None, str, str]]]
@@ -23,16 +25,20 @@ Start = Callable[..., Awaitable[asyncio.subprocess.Process]]
 DIGITS = "33600000001"
 
 
-@pytest.fixture
-def start(settings: Settings, db: Database, tmp_path: Any) -> Start:
-    """`gql-server WORDS` on the test's own database, begun."""
+def env_of(settings: Settings, db: Database, folder: Path) -> dict[str, str]:
     assert settings.mongodb_url is not None
-    env = {
+    return {
         **driver.environment(),
         "GQL_MONGODB_URL": settings.mongodb_url,
         "GQL_MONGODB_DATABASE": db.name,
-        "GQL_DATA_DIR": str(tmp_path),
+        "GQL_DATA_DIR": str(folder),
     }
+
+
+@pytest.fixture
+def start(settings: Settings, db: Database, tmp_path: Path) -> Start:
+    """`gql-server WORDS` on the test's own database, begun."""
+    env = env_of(settings, db, tmp_path)
 
     async def begin(*words: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -45,10 +51,13 @@ def start(settings: Settings, db: Database, tmp_path: Any) -> Start:
 
 
 @pytest.fixture
-def command(start: Start) -> Command:
+def command(start: Start, settings: Settings, db: Database, tmp_path: Path) -> Command:
     """The same to its end: its code and what it wrote."""
 
     async def run(*words: str, given: str = "") -> tuple[int | None, str, str]:
+        if not given:
+            done = await forked(env_of(settings, db, tmp_path), *words)
+            return done.code, done.out, done.err
         child = await start(*words)
         out, err = await child.communicate(given.encode())
         return child.returncode, out.decode(), err.decode()

@@ -26,6 +26,7 @@ from gql_server.store.unclean import UncleanEnd
 from tests import driver
 from tests.machine.picture import minutes_of
 from tests.quiet import NOW, WORKSPACE, Quiet, quiet
+from tests.server_process import run as forked
 
 Command = Callable[..., Awaitable[tuple[int | None, str, str]]]
 
@@ -286,12 +287,8 @@ def command(settings: Settings, db: Database, tmp_path: Any) -> Command:
     }
 
     async def run(*words: str) -> tuple[int | None, str, str]:
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "gql_server", "recount", *words,
-            env=env, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        out, err = await child.communicate()
-        return child.returncode, out.decode(), err.decode()
+        done = await forked(env, "recount", *words)
+        return done.code, done.out, done.err
 
     return run
 

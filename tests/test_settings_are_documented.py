@@ -3,7 +3,8 @@
 import dataclasses
 from pathlib import Path
 
-from gql_server.settings import PREFIX, Settings
+from gql_server.possible import PREFIX
+from gql_server.settings import Settings
 
 DOCUMENT = Path(__file__).parent.parent / "docs/settings.md"
 

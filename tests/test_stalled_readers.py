@@ -91,7 +91,7 @@ async def running(db: Database, mongo_url: str, tmp_path: Path) -> AsyncIterator
         yield api
     written = log.read_text()
     assert "Traceback" not in written, written
-    assert " ERROR " not in written, written
+    assert '"level":"error"' not in written, written
 
 
 class Client:

@@ -209,7 +209,8 @@ def decoded(text: str) -> Iterator[str]:
 
 def alike(answer: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
     """All of an answer but the time of day."""
-    headers = [(k, v) for k, v in answer.headers.items() if k != "date"]
+    each = ("date", "x-request-id")
+    headers = [(k, v) for k, v in answer.headers.items() if k not in each]
     return answer.status_code, answer.content, sorted(headers)
 
 

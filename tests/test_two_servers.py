@@ -146,7 +146,7 @@ async def server(db: Database, mongo_url: str, folder: Path, bus: str) -> AsyncI
         yield api
     written = log.read_text()
     assert "Traceback" not in written, written
-    assert " ERROR " not in written, written
+    assert '"level":"error"' not in written, written
 
 
 @contextlib.asynccontextmanager

@@ -116,3 +116,8 @@ def keyed(receipt: DeliveryReceipt, provider: Provider) -> DeliveryReceipt:
     if other is None:
         raise Unreadable(f"provider: not one of {', '.join(sorted(PROVIDERS))}")
     return replace(receipt, key=other.correlation_key(receipt.key, None))
+
+
+def label_of(provider: str | None) -> str:
+    """A provider as a metric may name it: a caller's own word may be a number."""
+    return provider if provider in PROVIDERS else "other"  # type: ignore[return-value]

@@ -1,6 +1,6 @@
 """Every index in one place, and the making of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pymongo import IndexModel
@@ -66,16 +66,20 @@ def all_indexes(outbox_hours: int) -> dict[str, Sequence[Index]]:
     }
 
 
-async def ensure(db: Database, *, outbox_hours: int) -> None:
-    """Make the collections and indexes that are missing, and set the times to live.
+async def ensure(
+    db: Database, *, outbox_hours: int, told: Callable[[str], None] = lambda _: None
+) -> None:
+    """Make the collections and indexes that are missing, and set the times to live. `told` hears of each step.
 
     Collections too: a transaction that has to create one is slower, and two of them collide.
     """
     with db.translated():
         there = await db.collection(campaigns.COLLECTION).database.list_collection_names()
     if messages.COLLECTION in there:
+        told("provider keys")
         await moving.move_keys(db)
     for collection, indexes in all_indexes(outbox_hours).items():
+        told(f"indexes of {collection}")
         with db.translated():
             if collection in there:
                 await _retire(db, collection)
@@ -91,6 +95,7 @@ async def ensure(db: Database, *, outbox_hours: int) -> None:
                 ]
             )
     # Behind the new indexes, by which what is moved is kept apart.
+    told("what has moved")
     if messages.COLLECTION in there:
         await moving.fill_recipients(db)
     if campaigns.COLLECTION in there:

@@ -32,6 +32,31 @@ async def load(db: Database) -> Installation:
     return Installation(row["epoch"], bytes(row["secret"]), None if mark is None else bytes(mark))
 
 
+async def version(db: Database) -> int:
+    """The version of the database's documents and indexes; 0 where it was never said."""
+    with db.translated():
+        row = await db.collection(COLLECTION).find_one({"_id": "installation"}, {"version": 1})
+    return int((row or {}).get("version", 0))
+
+
+async def mark_version(db: Database, number: int) -> None:
+    """The database has this version from now on."""
+    await load(db)
+    with db.translated():
+        await db.collection(COLLECTION).update_one(
+            {"_id": "installation"}, {"$max": {"version": number}}
+        )
+
+
+async def begin_epoch(db: Database) -> None:
+    """No cursor from before goes on: whoever comes with one is told to read anew."""
+    await load(db)
+    with db.translated():
+        await db.collection(COLLECTION).update_one(
+            {"_id": "installation"}, {"$set": {"epoch": secrets.token_hex(8)}}
+        )
+
+
 async def mark_keys(db: Database, mark: bytes | None) -> None:
     """Keep by which secret keys are kept from now on; None: by any."""
     with db.translated():

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gql_server.metrics import THROTTLED
+from gql_server.migrating import migrate
 from resolvers.limits import MOST_TOKENS
 from tests.conftest import Api, serving_api
 from tests.driver import opened
@@ -175,6 +176,7 @@ async def slow(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mongod
 async def slowed(slow: Mongod, settings: Any) -> AsyncIterator[Api]:
     """A server on it that gives each operation one second."""
     db = await opened(slow.url, "slow")
+    await migrate(db, outbox_hours=24)
     try:
         changed = replace(settings, operation_seconds=1, answer_cache_mb=0)
         async with serving_api(changed, db) as api:

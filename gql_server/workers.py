@@ -1,0 +1,334 @@
+"""Several processes that serve as one: started, watched, replaced where one ends, and ended together.
+
+Each worker has a listening socket of its own on the same address (SO_REUSEPORT), so that the kernel spreads
+connections evenly: of one shared socket asyncio takes all who wait, so that the first worker would have all who come
+back after a restart. The sockets are the parent's: who connects while a worker is replaced waits in its socket.
+
+The parent serves nobody. It owns what the workers share: the sockets, the embedded MongoDB, the bus where it is none
+of yours, and the folder in which they count (`exposition.py`). A worker holds one end of a pair of sockets; it says by
+it that it is ready, and then once a second that it lives, and ends when the other end is gone, however the parent
+ended.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gql_server.buses import LOCAL
+from gql_server.endings import ended
+from gql_server.errors import StartError
+from gql_server.exposition import COUNTED_IN, forget_process
+from gql_server.logs import log
+from gql_server.possible import PREFIX
+from gql_server.server import GOODBYE
+from gql_server.settings import Settings
+
+COMMAND = "worker"
+"""The hidden command of a worker; its arguments are the descriptors of its socket and of its end of the pair."""
+BEAT = 1.0
+"""Seconds between two signs of life of a worker."""
+SILENCE = 30.0
+"""Seconds without one after which it is killed, and replaced."""
+START_WITHIN = 120.0
+"""Seconds that a worker has to become ready."""
+STABLE_AFTER = 30.0
+"""Seconds after which the end of a worker is no longer taken for one of its start."""
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 5.0
+"""Seconds between two starts of a worker that ends again and again."""
+CLOSE_WITHIN = 30.0
+"""Seconds that a worker has, when it has sent all away, to finish what it holds."""
+
+READY = b"R"
+ALIVE = b"."
+
+
+@dataclass(eq=False, slots=True)
+class Worker:
+    """One process, and our end of the pair."""
+
+    process: asyncio.subprocess.Process
+    pair: socket.socket
+    ready: asyncio.Event
+    started_at: float
+    heard_at: float
+
+    def tell(self, number: signal.Signals) -> None:
+        """Send it a signal, unless it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(number)
+
+
+class Workers:
+    """All of them: one a listening socket."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sockets: Sequence[socket.socket],
+        *,
+        mongodb_url: str | None,
+        folder: Path,
+    ) -> None:
+        """`mongodb_url`: of the embedded MongoDB; `folder`: of theirs alone, empty, with a short path."""
+        self._sockets = sockets
+        self._environment = _environment(settings, mongodb_url, folder)
+        self._folder = folder
+        self._patience = settings.shutdown_delay_seconds + settings.drain_seconds + GOODBYE
+        self._of: dict[socket.socket, Worker] = {}
+        self._not_yet = set(sockets)
+        self._all_ready = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._rolling: asyncio.Task[None] | None = None
+
+    async def run(self, on_started: Callable[[], None]) -> None:
+        """Serve until a signal says to end; `on_started` is called when all are ready.
+
+        SIGHUP replaces one after the other; a second SIGINT or SIGTERM is handed on, and hurries them.
+
+        :raises StartError: one of them could not start.
+        """
+        with self._signals():
+            keeping = {
+                asyncio.create_task(self._keep(listening), name="worker")
+                for listening in self._sockets
+            }
+            try:
+                await self._started(keeping, on_started)
+                watching = asyncio.create_task(self._watch(), name="workers: watch")
+                stopping = asyncio.create_task(self._ending.wait())
+                await asyncio.wait({stopping, *keeping}, return_when=asyncio.FIRST_COMPLETED)
+                await ended([stopping, watching, *([self._rolling] if self._rolling else [])])
+                if self._ending.is_set():
+                    await self._stop(keeping)
+                await asyncio.gather(*keeping)
+            finally:
+                for worker in self._of.values():
+                    worker.tell(signal.SIGKILL)
+                await ended(keeping)
+
+    async def _started(
+        self, keeping: set[asyncio.Task[None]], on_started: Callable[[], None]
+    ) -> None:
+        ready = asyncio.create_task(self._all_ready.wait())
+        stopping = asyncio.create_task(self._ending.wait())
+        await asyncio.wait({ready, stopping, *keeping}, return_when=asyncio.FIRST_COMPLETED)
+        if ready.done() and not self._ending.is_set():
+            on_started()
+        await ended([ready, stopping])
+
+    async def _keep(self, listening: socket.socket) -> None:
+        """A worker on this socket, and always another when it has ended."""
+        pause, before = FIRST_PAUSE, False
+        while not self._ending.is_set():
+            worker = self._of[listening] = await self._spawn(listening)
+            if self._ending.is_set():  # meanwhile, so that nobody has told it
+                worker.tell(signal.SIGTERM)
+            code = await self._ended(worker)
+            while (successor := self._of[listening]) is not worker:  # it was replaced
+                worker = successor
+                code = await self._ended(worker)
+            if self._ending.is_set():
+                return
+            if not before and not worker.ready.is_set():
+                raise StartError(f"a worker could not start, and ended with {code}")
+            before = True
+            if time.monotonic() - worker.started_at > STABLE_AFTER:
+                pause = FIRST_PAUSE
+            log.error("a worker ended with %s; another takes its place", code)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def _ended(self, worker: Worker) -> int:
+        code = await worker.process.wait()
+        if worker.pair.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(worker.pair.fileno())
+            worker.pair.close()
+        forget_process(worker.process.pid, self._folder)
+        return code
+
+    async def _spawn(self, listening: socket.socket) -> Worker:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        descriptors = listening.fileno(), theirs.fileno()
+        with contextlib.closing(theirs):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "gql_server", COMMAND, *map(str, descriptors)),
+                pass_fds=descriptors,
+                env=self._environment,
+                stdin=asyncio.subprocess.DEVNULL,
+                # Ctrl-C is for the parent: workers would take it for the first signal, and ours for the second.
+                start_new_session=True,
+            )
+        now = time.monotonic()
+        worker = Worker(process, ours, asyncio.Event(), started_at=now, heard_at=now)
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, worker, listening)
+        return worker
+
+    def _hear(self, worker: Worker, listening: socket.socket) -> None:
+        """Its signs of life; at its end there are none, and `_keep` knows."""
+        try:
+            heard = worker.pair.recv(4096)
+        except BlockingIOError:
+            return
+        except OSError:
+            heard = b""
+        if not heard:
+            asyncio.get_running_loop().remove_reader(worker.pair.fileno())
+            return
+        worker.heard_at = time.monotonic()
+        if READY in heard:
+            worker.ready.set()
+            self._not_yet.discard(listening)
+            if not self._not_yet:
+                self._all_ready.set()
+
+    async def _watch(self) -> None:
+        """Kill who says nothing any more: its share of the connections would wait for ever."""
+        while True:
+            await asyncio.sleep(BEAT)
+            now = time.monotonic()
+            for worker in list(self._of.values()):
+                patience = SILENCE if worker.ready.is_set() else START_WITHIN
+                if now - worker.heard_at > patience and worker.process.returncode is None:
+                    log.error("a worker does not answer any more, and is killed")
+                    worker.tell(signal.SIGKILL)
+
+    async def _roll(self) -> None:
+        """Replace one after the other: the next one is ready, on the same socket, before one is told to end."""
+        for listening in self._sockets:
+            former = self._of[listening]
+            if not await self._succeed(listening):
+                log.error("a new worker could not start; the others go on as they are")
+                return
+            former.tell(signal.SIGTERM)
+            await self._gone(former)
+        log.info("all workers are replaced")
+
+    async def _succeed(self, listening: socket.socket) -> bool:
+        """Whether another worker serves on this socket from now on."""
+        successor = await self._spawn(listening)
+        waiting = [
+            asyncio.create_task(successor.ready.wait()),
+            asyncio.create_task(successor.process.wait()),
+        ]
+        try:
+            await asyncio.wait(waiting, timeout=START_WITHIN, return_when=asyncio.FIRST_COMPLETED)
+            if successor.ready.is_set():
+                self._of[listening] = successor
+                return True
+            return False
+        finally:
+            await ended(waiting)
+            if self._of[listening] is not successor:
+                successor.tell(signal.SIGKILL)
+                await self._ended(successor)
+
+    async def _stop(self, keeping: set[asyncio.Task[None]]) -> None:
+        """All end, each as it would alone. The sockets are theirs now, so that nobody waits in them for nothing."""
+        for listening in self._sockets:
+            listening.close()
+        for worker in self._of.values():
+            worker.tell(signal.SIGTERM)
+        await asyncio.wait(keeping, timeout=self._patience + CLOSE_WITHIN)
+
+    async def _gone(self, worker: Worker) -> None:
+        try:
+            await asyncio.wait_for(worker.process.wait(), self._patience + CLOSE_WITHIN)
+        except TimeoutError:
+            worker.tell(signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        def end(number: signal.Signals) -> None:
+            if self._ending.is_set():
+                for worker in self._of.values():
+                    worker.tell(number)
+            self._ending.set()
+
+        def roll() -> None:
+            if (self._rolling is None or self._rolling.done()) and not self._ending.is_set():
+                self._rolling = asyncio.create_task(self._roll(), name="workers: roll")
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, end, number)
+        loop.add_signal_handler(signal.SIGHUP, roll)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.remove_signal_handler(number)
+
+
+def _environment(settings: Settings, mongodb_url: str | None, folder: Path) -> Mapping[str, str]:
+    """What the workers are told besides what we were: what the command line said, and what they share."""
+    told = {
+        "HOST": settings.host,
+        "PORT": str(settings.port),
+        "DATA_DIR": str(settings.data_dir),
+        **({"MONGODB_URL": mongodb_url} if mongodb_url is not None else {}),
+    }
+    if settings.broadcast_url.startswith("memory:"):
+        told["BROADCAST_URL"] = f"{LOCAL}://{folder / 'bus'}"
+    return {
+        **os.environ,
+        **{PREFIX + name: value for name, value in told.items()},
+        COUNTED_IN: str(folder),
+    }
+
+
+@contextlib.contextmanager
+def shared_folder() -> Iterator[Path]:
+    """A folder for what the workers of this server share, until they have ended."""
+    # Not in the data directory: the path of a unix socket has 107 bytes at most.
+    with tempfile.TemporaryDirectory(prefix="gql-server-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+class Parent:
+    """The parent, as a worker knows it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._pair = socket.socket(fileno=descriptor)
+        self._pair.set_inheritable(False)
+        self._pair.setblocking(False)
+        self._beating: asyncio.Task[None] | None = None
+
+    def watch(self, end: Callable[[], None]) -> None:
+        """Call `end` when it is gone."""
+
+        def look() -> None:
+            with contextlib.suppress(BlockingIOError, InterruptedError):
+                try:
+                    gone = not self._pair.recv(1)
+                except OSError:
+                    gone = True
+                if gone:
+                    asyncio.get_running_loop().remove_reader(self._pair.fileno())
+                    end()
+
+        asyncio.get_running_loop().add_reader(self._pair.fileno(), look)
+
+    def ready(self) -> None:
+        """Say that this worker serves, and from now on that it lives."""
+        self._say(READY)
+        self._beating = asyncio.create_task(self._beat(), name="worker: beat")
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT)
+            self._say(ALIVE)
+
+    def _say(self, word: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self._pair.send(word)
