@@ -2,8 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from tests.browser import Visit
 from tests.conftest import Api
 from tests.dashboard.looking import live, messages_of, open_report, record
 from tests.server_process import command, environment, free_port, serving
+from tests.wires import acknowledged
 
 
 @asynccontextmanager
@@ -71,3 +72,35 @@ async def test_a_page_outlives_the_server_and_shows_what_happened_meanwhile(
                 "40"
             )
             await asyncio.gather(page.close(), listing.close())
+
+
+MakeApi = Callable[..., AbstractAsyncContextManager[Api]]
+FIGURES = "subscription($c: ID!) { campaignUpdated(id: $c) { id } }"
+ROOM = 6
+
+
+async def test_a_subscription_for_which_there_is_no_room_yet_is_tried_again(
+    make_api: MakeApi, visit: Visit
+) -> None:
+    # Given a key whose subscriptions are all taken by somebody else
+    page = visit.page
+    async with make_api(most_operations_of_a_key=ROOM) as api:
+        campaign = await api.new_campaign(40)
+        sent = [message["id"] for message in await messages_of(api, campaign)]
+        tile = page.get_by_role("listitem").filter(has_text="Receipt rate").first
+        async with acknowledged(api) as other:
+            for number in range(ROOM):
+                await other.subscribe(str(number), FIGURES, variables={"c": campaign})
+                await other.next()
+
+            # When the report is opened, it shows figures, and does not say that they are alive
+            await open_report(page, api, campaign)
+            await expect(tile).to_contain_text("0%")
+            await expect(live(page)).to_have_attribute("data-live", "connecting")
+            await record(api, sent[:10], "RECEIVED")
+
+        # Then they are as soon as there is room, and right
+        await expect(live(page)).to_have_attribute("data-live", "live", timeout=30_000)
+        await expect(tile).to_contain_text("25")
+        await record(api, sent[10:20], "RECEIVED")
+        await expect(tile).to_contain_text("50")

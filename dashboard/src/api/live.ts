@@ -39,6 +39,8 @@ export interface Live {
 }
 
 const FORBIDDEN = 4403;
+/** Codes of errors after which the same subscription may begin a moment later. */
+const TEMPORARY = new Set(["UNAVAILABLE", "TIMEOUT", "RATE_LIMITED", "TOO_MANY_OPERATIONS", "INTERNAL_ERROR"]);
 const SILENT_MS = 10_000;
 const LONGEST_WAIT_MS = 10_000;
 
@@ -112,26 +114,44 @@ export function createLive(credential: string, pace: Pace, refused: () => void):
         open.delete(subscription);
         arrived(subscription);
       };
-      const stop = client.subscribe<Record<string, unknown>, unknown>(payload, {
-        next: (result) =>
-          pace(() => {
-            if (over) return;
-            sink.next(result);
-            arrived(subscription);
-          }),
-        error: (error) =>
-          pace(() => {
-            if (over) return;
-            done();
-            sink.error(error);
-          }),
-        complete: () =>
-          pace(() => {
-            if (over) return;
-            done();
-            sink.complete();
-          }),
-      });
+      let failures = 0;
+      let stop = () => {};
+      const begin = () => {
+        stop = client.subscribe<Record<string, unknown>, unknown>(payload, {
+          next: (result) =>
+            pace(() => {
+              if (over) return;
+              failures = 0;
+              sink.next(result);
+              arrived(subscription);
+            }),
+          error: (error) =>
+            pace(() => {
+              if (over) return;
+              if (isTemporary(error)) {
+                again();
+                return;
+              }
+              done();
+              sink.error(error);
+            }),
+          complete: () =>
+            pace(() => {
+              if (over) return;
+              done();
+              sink.complete();
+            }),
+        });
+      };
+      const again = () => {
+        behind.add(subscription);
+        if (connected) say("connecting");
+        failures += 1;
+        void waitUntilWorthATry(failures).then(() => {
+          if (!over) begin();
+        });
+      };
+      begin();
       return () => {
         done();
         stop();
@@ -151,6 +171,14 @@ export function createLive(credential: string, pace: Pace, refused: () => void):
 
 function isClose(reason: unknown): reason is CloseEvent {
   return typeof reason === "object" && reason !== null && "code" in reason;
+}
+
+/** Whether the server has refused a subscription for now only. */
+function isTemporary(error: unknown): boolean {
+  return (
+    Array.isArray(error) &&
+    error.some((one: GraphQLFormattedError) => TEMPORARY.has(String(one.extensions?.["code"])))
+  );
 }
 
 /** A little longer after each failure, never all pages at once, and no longer than until the network is back. */
