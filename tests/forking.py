@@ -66,6 +66,7 @@ class Forker:
             *(sys.executable, "-m", "tests.forking"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            cwd=Path(__file__).parent.parent,
         )
         assert process.stdout is not None
         assert json.loads(await process.stdout.readline()) == READY
