@@ -236,10 +236,10 @@ async def test_no_frame_breaks_the_server_or_leaves_anything_behind(
         await nothing_is_left(before)
         gc.collect()  # what failed and nobody waited for is told then
         nothing_went_wrong(caplog)
-    # and it was worth while
+    # and it was worth while: how many frames a socket takes before one closes it depends on how quick the server is
     assert {1002, 1007, 4400, 4401, 4409} <= fuzzer.closes.keys(), fuzzer.closes
-    assert fuzzer.types["next"] > count / 50, fuzzer.types
-    assert fuzzer.types["error"] > count / 10, fuzzer.types
+    assert fuzzer.types["next"] > count / 100, fuzzer.types
+    assert fuzzer.types["error"] > count / 20, fuzzer.types
     assert len(fuzzer.codes) > 4, fuzzer.codes
 
 
