@@ -12,7 +12,7 @@ import pytest
 
 from tests.conftest import Api
 from tests.forking import Forked
-from tests.server_process import environment, free_port, serving
+from tests.server_process import command, environment, free_port, serving
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 RECIPIENTS = 40
@@ -95,6 +95,15 @@ class Stage:
     async def report_elsewhere(self, which: Iterable[int], status: str, **more: str) -> None:
         """The same where the example cannot see it: the server that it uses is away."""
         await self.report(which, status, to=self.stays.base, **more)
+
+    async def forget_changes(self) -> None:
+        """As if what has changed up to now were older than changes are kept."""
+        await self.stays.db.collection("outbox").delete_many({})
+
+    async def revoke(self) -> None:
+        """Take its key away from the example."""
+        key_id = self.key.split("_")[1]
+        await command(self._env, "keys", "revoke", "--workspace", self.stays.workspace, key_id)
 
     async def ask(self, query: str) -> Any:
         """What the API says of the campaign, to somebody of the same rights."""

@@ -1,6 +1,6 @@
 /** Apollo Client for this server: queries by HTTP, subscriptions by one websocket, everything kept once by its id. */
 
-import { ApolloClient, ApolloLink, CombinedGraphQLErrors, HttpLink, InMemoryCache } from "@apollo/client";
+import { ApolloClient, ApolloLink, CombinedGraphQLErrors, HttpLink, InMemoryCache, ServerError } from "@apollo/client";
 import { RetryLink } from "@apollo/client/link/retry";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { OperationTypeNode } from "graphql";
@@ -24,12 +24,15 @@ export function createApi(server: string, key: string): { client: ApolloClient; 
   const url = `${server}/graphql`;
   const live = createLive(url, () => key);
   const http = ApolloLink.from([
-    // A page that is opened while the server restarts shows its figures as soon as that is there.
+    // A page that is opened while the server restarts shows its figures as soon as that is there. What changes
+    // something is never sent again unasked.
     new RetryLink({
       delay: { initial: 500, max: 10_000, jitter: true },
       attempts: {
         max: Number.POSITIVE_INFINITY,
-        retryIf: (error) => !("statusCode" in error && MISTAKES.includes(Number(error.statusCode))),
+        retryIf: (error, { operationType }) =>
+          operationType === OperationTypeNode.QUERY &&
+          !(ServerError.is(error) && MISTAKES.includes(error.statusCode)),
       },
     }),
     failing,

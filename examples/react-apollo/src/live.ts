@@ -49,13 +49,13 @@ export function createLive(url: string, key: () => string): Live {
     keepAlive: PING_EVERY_MS,
     // The default gives up after five tries, and at once where the server cannot be reached at all.
     retryAttempts: Number.POSITIVE_INFINITY,
-    shouldRetry: (reason) => !isClose(reason, KEY_IS_NOT_GOOD),
+    shouldRetry: (reason) => !isRefusal(reason),
     retryWait: (failures) => new Promise((go) => setTimeout(go, backoff(failures))),
     on: {
       connected: () => say("live"),
       closed: (event) => {
         clearTimeout(silence);
-        say(isClose(event, KEY_IS_NOT_GOOD) ? "refused" : "offline");
+        say(isRefusal(event) ? "refused" : "offline");
       },
       ping: (received) => {
         if (!received) silence = setTimeout(() => client.terminate(), PONG_WITHIN_MS);
@@ -93,7 +93,7 @@ function resuming(client: Client): Client["subscribe"] {
         },
         error(reason) {
           if (passes(reason)) timer = setTimeout(begin, backoff(tries++));
-          else sink.error(reason);
+          else sink.error(isClose(reason) ? new Error(`Closed: ${reason.code} ${reason.reason}`) : reason);
         },
         complete: () => sink.complete(),
       });
@@ -115,11 +115,16 @@ function backoff(failures: number): number {
   return Math.min(500 * 2 ** failures, 10_000) * (0.5 + Math.random() / 2);
 }
 
-function isClose(reason: unknown, code: number): boolean {
-  return typeof reason === "object" && reason !== null && "code" in reason && reason.code === code;
+function isClose(reason: unknown): reason is CloseEvent {
+  return typeof reason === "object" && reason !== null && "code" in reason && "reason" in reason;
+}
+
+function isRefusal(reason: unknown): boolean {
+  return isClose(reason) && reason.code === KEY_IS_NOT_GOOD;
 }
 
 /** Whether these are errors that pass, so that the same may be asked again a moment later. */
 export function passes(reason: unknown): boolean {
-  return Array.isArray(reason) && reason.every((error) => PASSES.has(error?.extensions?.code));
+  if (!Array.isArray(reason) || reason.length === 0) return false;
+  return reason.every((error) => PASSES.has(error?.extensions?.code));
 }

@@ -18,12 +18,14 @@ export function createApi(server: string, key: string): { client: Client; live: 
     exchanges: [
       // An event about a campaign or a message changes whatever shows it.
       cacheExchange({ keys: Object.fromEntries(WITHOUT_ID.map((type) => [type, () => null])) }),
-      // A page that is opened while the server restarts shows its figures as soon as that is there.
+      // A page that is opened while the server restarts shows its figures as soon as that is there. What changes
+      // something is never sent again unasked; and live.ts looks after subscriptions.
       retryExchange({
         initialDelayMs: 500,
         maxDelayMs: 10_000,
         maxNumberAttempts: Number.POSITIVE_INFINITY,
-        retryIf: (error) => error.networkError !== undefined || passes(error.graphQLErrors),
+        retryIf: ({ networkError, graphQLErrors }, { kind }) =>
+          kind === "query" && (networkError !== undefined || passes(graphQLErrors)),
       }),
       fetchExchange,
       subscriptionExchange({
