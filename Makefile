@@ -4,11 +4,11 @@
 # Pages that were built and not packed are not done.
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test test-failed test-all check fix bench bench-large soak schema chaos audit screenshots build lock clean \
-	python pages pages-if-possible node-packages clients documents python-client peers audits \
+.PHONY: help setup demo test test-failed test-all test-examples check fix bench bench-large soak schema chaos audit screenshots build lock clean \
+	python pages pages-if-possible node-packages clients documents python-client peers audits examples \
 	system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
-	check-breaking
+	check-examples check-breaking
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
@@ -29,13 +29,14 @@ DOCUMENTS := tests/documents/node_modules/.package-lock.json
 PYTHON_CLIENT := tests/documents/ariadne
 PEERS := benchmarks/peers/node_modules/.package-lock.json
 AUDITS := tests/pages/node_modules/.package-lock.json
+EXAMPLES := examples/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find dashboard \( -name node_modules -o -path dashboard/src/gql \) -prune -o -print) schema.graphql
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up everything that tests need: Python and Node packages, pages; by apt-get Redis and Chromium
-	@$(MAKE) -s -j8 python pages clients documents python-client peers audits system-for-test
+	@$(MAKE) -s -j8 python pages clients documents python-client peers audits examples system-for-test
 
 demo: ## Set up, start the server with a demo campaign whose receipts keep arriving, print the address
 	@$(MAKE) -s -j3 python system-for-demo pages-if-possible
@@ -51,10 +52,13 @@ test-all: setup ## Set up, run all tests, those that take minutes (the benchmark
 	GQL_MONGO_DRIVER=motor $(RUN) pytest $(SIDE_BY_SIDE)
 	GQL_MONGO_DRIVER=pymongo $(RUN) pytest $(SIDE_BY_SIDE)
 
-check: ## Format, lint, types, imports, locks, schema, documents, pages; changes nothing
-	@$(MAKE) -s -j3 python node-packages documents
+test-examples: python examples system-for-test ## Run the examples of clients, those that take minutes too, against a server that goes and comes back
+	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest $(SIDE_BY_SIDE) tests/examples
+
+check: ## Format, lint, types, imports, locks, schema, documents, pages, examples; changes nothing
+	@$(MAKE) -s -j3 python node-packages documents examples
 	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
-		check-breaking
+		check-examples check-breaking
 
 fix: python ## Format the code, and repair what the linter can
 	$(RUN) ruff format .
@@ -98,6 +102,7 @@ lock: python ## Bring the requirements.lock of each pyproject.toml up to date; U
 clean: ## Remove all that was installed or built here; the data in .data stays
 	rm -rf .venv .make dist dashboard/node_modules tests/clients/node_modules benchmarks/peers/node_modules \
 		tests/documents/node_modules tests/pages/node_modules $(PYTHON_CLIENT)/.venv gql_server/static dashboard/src/gql \
+		examples/node_modules examples/*/node_modules examples/*/dist examples/*/src/gql \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # What the targets above stand on. A file is made again when something that it is made of is newer.
@@ -164,6 +169,13 @@ $(AUDITS): tests/pages/package.json tests/pages/package-lock.json tests/pages/.n
 	@scripts/quietly 'audits of the pages' \
 		sh -ec 'cd tests/pages && npm ci && touch node_modules/.package-lock.json'
 
+# Examples of clients, to copy from: one installation for all that are of Node.js.
+examples:
+	@if $(NODE_FITS) 'the examples of clients'; then $(MAKE) -s $(EXAMPLES); fi
+
+$(EXAMPLES): examples/package.json $(wildcard examples/*/package.json) examples/package-lock.json examples/.npmrc
+	@scripts/quietly 'examples of clients' sh -ec 'cd examples && npm ci && touch node_modules/.package-lock.json'
+
 system-for-demo:
 	@scripts/install-system-packages demo
 
@@ -198,6 +210,9 @@ check-documents:
 	@if $(NODE_FITS) 'the linter of documents'; then \
 		tests/documents/node_modules/.bin/eslint --max-warnings 0 --config tests/documents/eslint.config.js \
 			schema.graphql 'tests/documents/ariadne/*.graphql'; fi
+
+check-examples:
+	@if $(NODE_FITS) 'the types of the examples'; then echo 'npm run check' && cd examples && npm run -s check; fi
 
 check-breaking:
 	@if $(NODE_FITS) 'the comparison with earlier schemas'; then $(RUN) scripts.check_breaking; fi

@@ -84,13 +84,30 @@ class Stage:
         self, which: Iterable[int], status: str, *, to: str | None = None, **more: str
     ) -> None:
         """Receipts for these messages of the campaign, by webhook; `to`: the base of another server."""
-        receipts = [
-            {"messageId": self.messages[n]["reference"], "status": status, **more} for n in which
-        ]
-        base = to or self.base
+        references = [self.messages[n]["reference"] for n in which]
+        await self.report_on(references, status, to=to, **more)
+
+    async def report_on(
+        self, references: list[str], status: str, *, to: str | None = None, **more: str
+    ) -> None:
+        """The same, for messages of these references."""
         path = self._webhook.removeprefix(self.stays.base)
-        answer = await self.stays.http.post(f"{base}{path}", json=receipts)
-        assert answer.json() == {"accepted": len(receipts)}
+        for first in range(0, len(references), 1000):
+            receipts = [
+                {"messageId": reference, "status": status, **more}
+                for reference in references[first : first + 1000]
+            ]
+            answer = await self.stays.http.post(f"{to or self.base}{path}", json=receipts)
+            assert answer.json() == {"accepted": len(receipts)}
+
+    async def more_messages(self, count: int) -> list[str]:
+        """The references of more messages of the campaign."""
+        numbers = [f"+3361000{number:04}" for number in range(count)]
+        added = [
+            await self.stays.add(self.campaign, numbers[first : first + 1000])
+            for first in range(0, count, 1000)
+        ]
+        return [message["reference"] for some in added for message in some]
 
     async def report_elsewhere(self, which: Iterable[int], status: str, **more: str) -> None:
         """The same where the example cannot see it: the server that it uses is away."""

@@ -10,11 +10,21 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.examples.stage import EXAMPLES, FIGURES, RECIPIENTS, Stage, needs_node, stage, until
+from tests.examples.stage import (
+    EXAMPLES,
+    FIGURES,
+    MESSAGES,
+    RECIPIENTS,
+    Stage,
+    needs_node,
+    stage,
+    until,
+)
 
 __all__ = ["stage"]  # a fixture
 
@@ -177,6 +187,7 @@ async def follows(name: str, example: Running, watching: Watching) -> None:
         await until(lambda: bool(example.told.lines), example.told.all)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WATCH)
 async def test_it_goes_on_where_it_was_when_it_is_started_again(
     stage: Stage, tmp_path: Path, name: str
@@ -204,6 +215,7 @@ async def test_it_goes_on_where_it_was_when_it_is_started_again(
     assert Counter(again.told.messages()) == Counter(watching.expected)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", WATCH)
 async def test_it_ends_where_another_try_would_be_refused_again(stage: Stage, name: str) -> None:
     async with (
@@ -217,3 +229,76 @@ async def test_it_ends_where_another_try_would_be_refused_again(stage: Stage, na
     assert (stranger.told.code, lost.told.code) == (1, 1)
     assert "There is no such campaign." in lost.told.all()
     assert re.search("4403|401", stranger.told.all())
+
+
+@pytest.mark.long
+async def test_curl_shows_campaigns_and_their_rates(stage: Stage) -> None:
+    await stage.report(range(10), "RECEIVED")
+
+    async with (
+        run("curl", stage, script=("./campaigns.sh",)) as campaigns,
+        run("curl", stage, stage.campaign, script=("./figures.sh",)) as figures,
+    ):
+        await campaigns.ended
+        await figures.ended
+
+    (listed,) = json.loads(campaigns.told.lines[0])["data"]["campaigns"]["nodes"]
+    assert (listed["id"], listed["recipientCount"]) == (stage.campaign, RECIPIENTS)
+    shown = json.loads(figures.told.lines[0])["data"]["campaign"]["statistics"]
+    held = (await stage.ask(FIGURES))["statistics"]
+    assert shown["total"] == RECIPIENTS
+    assert [(r["label"], r["count"], r["rate"]) for r in shown["indicators"]] == [
+        (r["label"], r["count"], r["rate"]) for r in held["indicators"]
+    ]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("provider", "script", "word", "status"),
+    [
+        ("smsmode", "./callback.sh", "UNDELIVERED", "OTHER_ERROR"),
+        ("twilio", "./signed-callback.sh", "delivered", "RECEIVED"),
+    ],
+)
+async def test_curl_calls_as_a_provider_does(
+    stage: Stage, provider: str, script: str, word: str, status: str
+) -> None:
+    secrets = ("0123456789abcdef",) if provider == "twilio" else ()
+    webhook = await stage.stays.new_source(provider, secrets_=secrets)
+    reference = stage.messages[7]["reference"]
+    call = partial(run, "curl", stage, webhook, reference, word, script=(script,))
+
+    async with (
+        call(AUTH_TOKEN="0123456789abcdef") as called,
+        call(AUTH_TOKEN="another") as forged,
+    ):
+        await called.ended
+        await forged.ended
+
+    assert called.told.code == 0, called.told.all()
+    assert (forged.told.code == 0) is (provider == "smsmode")
+    after = (await stage.ask(MESSAGES))["messages"]["nodes"]
+    assert [m["status"] for m in after if m["status"] != "WAITING"] == [status]
+    assert after[7]["status"] == status
+
+
+@pytest.mark.long
+async def test_python_makes_a_campaign_and_says_what_was_not_taken(stage: Stage) -> None:
+    numbers = ["+33600000000", "+33600000001", "+33600000001", "nonsense"]
+    script = (sys.executable, "create.py")
+    given = ["Autumn", "Hello", "ACME", *numbers]
+
+    async with run("python-gql", stage, *given, script=script, KEY=stage.stays.key) as made:
+        await made.ended
+
+    campaign, *messages = made.told.lines
+    assert made.told.code == 1
+    assert [line.split()[1] for line in messages] == ["+33600000000", "+33600000001"]
+    assert [error.split(":")[0] for error in made.told.errors] == [
+        "recipients.2.number",
+        "recipients.3.number",
+    ]
+    held = await stage.stays.ask(MESSAGES, {"id": campaign})
+    assert [m["reference"] for m in held["campaign"]["messages"]["nodes"]] == [
+        line.split()[0] for line in messages
+    ]

@@ -1,3 +1,4 @@
+import type { InMemoryCache } from "@apollo/client";
 import { skipToken, useQuery, useSubscription } from "@apollo/client/react";
 import { useState } from "react";
 import { MESSAGES_UPDATED, PAGE } from "./operations";
@@ -23,8 +24,8 @@ export function Messages({ id }: { id: string }) {
           onData({ client, data: { data: event } }) {
             // Away for longer than changes are kept (GQL_OUTBOX_HOURS), or the database was restored: begin anew.
             if (event?.messagesUpdated.resync) void refetch();
-            // Messages of pages that nobody has looked at need not be kept.
-            client.cache.gc();
+            // Messages of pages that nobody has looked at are not kept; nor is what was read for each event.
+            (client.cache as InMemoryCache).gc({ resetResultCache: true });
           },
         }
       : skipToken,

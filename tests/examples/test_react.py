@@ -23,6 +23,10 @@ SIZE = 20
 ROWS = """query($id: ID!) { campaign(id: $id) {
   messages(first: 40) { nodes { id recipient statusLabel } } } }"""
 
+MANY = 8000
+KEPT = 0.3
+"""Kilobytes of a message that are less than it is kept in; urql takes 0.6 for one, and Apollo Client more."""
+
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 
@@ -103,6 +107,14 @@ class Looking:
     async def shows_the_row(self, number: int) -> None:
         recipient = self._stage.messages[number]["recipient"]
         await expect(self._page.get_by_role("cell", name=recipient)).to_be_visible()
+
+    async def kilobytes(self) -> float:
+        """What the page holds in memory."""
+        browser = await self._visit.context.new_cdp_session(self._page)
+        for _ in range(3):
+            await browser.send("HeapProfiler.collectGarbage")
+        used: float = (await browser.send("Runtime.getHeapUsage"))["usedSize"]
+        return used / 1000
 
     async def turns_to(self, button: str) -> None:
         await self._page.get_by_role("button", name=button).click()
@@ -269,6 +281,20 @@ async def test_what_is_no_longer_kept_is_queried_anew(looking: Looking, stage: S
 
     await looking.shows_what_there_is()
     await stage.report([11], "SENT")
+    await looking.shows_what_there_is()
+
+
+async def test_messages_that_nobody_looks_at_are_not_kept(looking: Looking, stage: Stage) -> None:
+    others = await stage.more_messages(MANY)
+    await looking.open()
+    await looking.shows_what_there_is()
+    before = await looking.kilobytes()
+
+    await stage.report_on(others, "SENT")
+    await looking.shows_what_there_is()
+
+    assert await looking.kilobytes() - before < KEPT * MANY
+    await stage.report([3], "RECEIVED")
     await looking.shows_what_there_is()
 
 
