@@ -4,7 +4,7 @@
 # Pages that were built and not packed are not done.
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test test-failed test-all check fix bench bench-large soak schema chaos audit screenshots build lock clean \
+.PHONY: help setup demo test test-failed test-all check fix bench bench-large soak schema chaos cluster-test audit screenshots build lock clean \
 	python pages pages-if-possible node-packages clients documents python-client peers audits \
 	system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
@@ -78,6 +78,10 @@ schema: python ## Print the schema into schema.graphql
 
 chaos: python system-for-demo ## Kill -9 server and mongod under load, CHAOS_RUNS=50 times; then let MongoDB's commands fail
 	$(RUN) tests.chaos --kills $(CHAOS_RUNS) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
+
+cluster-test: python ## Kill, cut off, pause and restart the machines of a cluster under load (Linux; root, or users' namespaces)
+	@scripts/install-system-packages cluster
+	$(RUN) tests.cluster $(if $(CLUSTER_SEED),--seed $(CLUSTER_SEED))
 
 audit: python ## Ask the registries for known advisories on what is locked, and look for secrets in what is committed
 	@scripts/audit
