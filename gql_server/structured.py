@@ -63,14 +63,13 @@ class _Objects(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         given = record.__dict__
+        at = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
         event: EventDict = {
             "event": record.getMessage(),
             **get_contextvars(),
             "level": record.levelname.lower(),
             **{name: given[name] for name in FIELDS if name in given},
-            "timestamp": datetime.fromtimestamp(record.created, UTC).strftime(
-                "%Y-%m-%dT%H:%M:%S.%fZ"
-            ),
+            "timestamp": f"{at.isoformat(timespec='microseconds')}Z",
             "exc_info": record.exc_info,
         }
         return orjson.dumps(_where_it_failed(None, "", event), default=str).decode()
