@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.conftest import Api
@@ -97,8 +98,17 @@ class Stage:
                 {"messageId": reference, "status": status, **more}
                 for reference in references[first : first + 1000]
             ]
-            answer = await self.stays.http.post(f"{to or self.base}{path}", json=receipts)
+            answer = await self._posted(f"{to or self.base}{path}", receipts)
             assert answer.json() == {"accepted": len(receipts)}
+
+    async def _posted(self, address: str, receipts: list[dict[str, str]]) -> httpx.Response:
+        """What is answered; as providers do, again where a busy server says so."""
+        for _ in range(20):
+            answer = await self.stays.http.post(address, json=receipts)
+            if answer.status_code != 503:
+                break
+            await asyncio.sleep(1)
+        return answer
 
     async def more_messages(self, count: int) -> list[str]:
         """The references of more messages of the campaign."""

@@ -98,7 +98,7 @@ class Looking:
             )
             return bool(seen == [rates, rows])
 
-        for _ in range(160):
+        for _ in range(1200):
             if await look():
                 return
             await asyncio.sleep(0.05)
