@@ -4,11 +4,12 @@
 # Pages that were built and not packed are not done.
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test test-failed test-all check fix bench bench-large soak schema chaos audit screenshots build lock clean \
+.PHONY: help setup demo test test-failed test-all check fix bench bench-large soak schema chaos audit screenshots \
+	reference site test-tutorial build lock clean \
 	python pages pages-if-possible node-packages clients documents python-client peers audits \
 	system-for-demo system-for-test \
-	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
-	check-breaking
+	check-format check-lint check-types check-imports check-lock check-schema check-reference check-site \
+	check-pages check-documents check-breaking
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
@@ -18,6 +19,8 @@ unexport PYTHONDONTWRITEBYTECODE
 # A mongod for each; the tests of one file stay together, for they share what is slow to make.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 DRIVER ?= motor
+# Without what the theme says of a MkDocs to come, which we do not take.
+SITE := NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet && $(RUN) scripts.check_site
 CHAOS_RUNS ?= 50
 SOAK_SECONDS ?= 600
 
@@ -51,10 +54,10 @@ test-all: setup ## Set up, run all tests, those that take minutes (the benchmark
 	GQL_MONGO_DRIVER=motor $(RUN) pytest $(SIDE_BY_SIDE)
 	GQL_MONGO_DRIVER=pymongo $(RUN) pytest $(SIDE_BY_SIDE)
 
-check: ## Format, lint, types, imports, locks, schema, documents, pages; changes nothing
+check: ## Format, lint, types, imports, locks, schema, documents, pages, the site of the documentation; changes nothing
 	@$(MAKE) -s -j3 python node-packages documents
-	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
-		check-breaking
+	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-reference check-site \
+		check-pages check-documents check-breaking
 
 fix: python ## Format the code, and repair what the linter can
 	$(RUN) ruff format .
@@ -75,6 +78,15 @@ screenshots: setup ## Pictures of the main pages, into .make/screenshots, and th
 schema: python ## Print the schema into schema.graphql
 	@mkdir -p .make
 	$(RUN) gql_server export-schema > .make/schema.graphql && mv .make/schema.graphql schema.graphql
+
+reference: python ## Write docs/reference from the code
+	$(RUN) scripts.reference
+
+site: python ## Build the documentation as a site, into .make/site; fails where a link or an anchor is dead
+	@$(SITE)
+
+test-tutorial: setup ## Do what docs/tutorial.md says, block by block, as somebody who is new here would
+	$(RUN) pytest -m long tests/test_tutorial.py
 
 chaos: python system-for-demo ## Kill -9 server and mongod under load, CHAOS_RUNS=50 times; then let MongoDB's commands fail
 	$(RUN) tests.chaos --kills $(CHAOS_RUNS) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
@@ -189,6 +201,12 @@ check-lock:
 
 check-schema:
 	$(RUN) gql_server export-schema | diff -u schema.graphql -
+
+check-reference:
+	$(RUN) scripts.reference --check
+
+check-site:
+	$(SITE)
 
 check-pages:
 	@if $(NODE_FITS); then echo 'npm run check' && cd dashboard && npm run -s check; fi
