@@ -19,8 +19,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # A mongod for each; the tests of one file stay together, for they share what is slow to make.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 DRIVER ?= motor
-# Without what the theme says of a MkDocs to come, which we do not take.
-SITE := NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --quiet && $(RUN) scripts.check_site
+# Without what the theme says of a MkDocs to come, which we do not take. Not --quiet: then nothing is a warning, and no
+# warning an error.
+SITE := NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build && $(RUN) scripts.check_site
 CHAOS_RUNS ?= 50
 SOAK_SECONDS ?= 600
 

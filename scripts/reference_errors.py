@@ -35,12 +35,15 @@ _ERRORS: Final = """\
 # Error codes
 
 A code is stable and for programs; the words beside it are for people and may change, and hold no value out of a
-request. Written by `make reference` from the code that raises them.
+request. Written by `make reference` from the code that raises them. Where it is met:
 
-**errors**: `errors[].extensions.code` of GraphQL, and `error.code` of the addresses for files. **userErrors**: a
-mistake in a mutation's input, as data: `userErrors { field code message }`. **files**: the whole file is refused. **lines of
-files**: one line is, and the others are not. **webhooks**: told to a provider. The column HTTP has the statuses that a
-code may come with; by GraphQL any code may also come with 200 or 400: [HTTP](../http.md).
+- **errors**: `errors[].extensions.code` of GraphQL, and `error.code` of the addresses for files
+- **userErrors**: a mistake in a mutation's input, as data: `userErrors { field code message }`
+- **files**: the whole file is refused; **lines of files**: one line is, and the others are not
+- **webhooks**: told to a provider
+
+The column HTTP has the statuses that a code may come with; by GraphQL any code may also come with 200 or 400:
+[HTTP](../http.md).
 
 | Code | Where | HTTP | What it means | What to do |
 | --- | --- | --- | --- | --- |
@@ -152,10 +155,19 @@ def _statuses(code: str) -> Iterator[int]:
     for table in _HTTP:
         if code in table:
             yield table[code]
+    yield from _written().get(code, ())
+
+
+@cache
+def _written() -> Mapping[str, set[int]]:
+    """The statuses that stand in a call beside a code; a file is refused with 400 where none does."""
+    found: dict[str, set[int]] = {}
     for _, node in _nodes():
-        if not isinstance(node, ast.Call) or code not in map(_code, node.args):
+        name = getattr(node.func, "id", "") if isinstance(node, ast.Call) else ""
+        if not isinstance(node, ast.Call) or name not in ("_refusal", "refusal", "FileRefused"):
             continue
-        name = getattr(node.func, "id", "")
-        if name in ("_refusal", "refusal", "FileRefused"):
-            numbers = [each.value for each in node.args if isinstance(each, ast.Constant)]
-            yield from ([one for one in numbers if type(one) is int] or [400])
+        values = [each.value for each in node.args if isinstance(each, ast.Constant)]
+        statuses = [one for one in values if type(one) is int] or [400]
+        for code in filter(None, map(_code, node.args)):
+            found.setdefault(code, set()).update(statuses)
+    return found
