@@ -12,7 +12,8 @@ from gql_server.providers import INBOUND, PROVIDERS, Meaning, Provider
 from gql_server.providers.shape import Answer
 
 _HEAD: Final = """\
-Written by `make reference` from `gql_server/providers/`. What to set at each of them, and what its secret is:
+Written by `make reference` from `gql_server/providers/`. Each has the address `/webhooks/<provider>/<token>`, and for
+replies the same with `/inbound` behind it. What to set at each of them, and what its secret is:
 [Receipts in](../receipts.md). One is missing? [One file](../adding-a-provider.md). A word that is in no table here
 leaves a message as it is, is kept, and is counted in `gql_unknown_words_total`."""
 _ADDRESS = re.compile(r"https://[^\s`\"'<>|,;]+[^\s`\"'<>|,;.:)]")
@@ -25,11 +26,10 @@ def providers() -> str:
         "# Providers",
         _HEAD,
         _table(
-            ("provider", "address", "methods", "signs", "an id a part", "replies", "is answered"),
+            ("provider", "methods", "signs", "an id a part", "replies", "is answered"),
             [
                 (
                     f"[{name}](#{name})",
-                    f"`/webhooks/{name}/<token>`",
                     _methods(provider.methods),
                     "yes" if provider.signed else "no",
                     "yes" if provider.parted else "no",
@@ -49,7 +49,7 @@ def _provider(provider: Provider) -> Iterator[str]:
     modules = _modules(provider)
     path = Path(inspect.getfile(modules[0]))
     place = path.relative_to(path.parents[2 if path.name != "__init__.py" else 3]).as_posix()
-    yield f"[`{place}`](../../{place})"
+    yield f"`/webhooks/{provider.name}/<token>`, read by [`{place}`](../../{place})"
     addresses = [
         address
         for module in modules
