@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote_plus
 
 import httpx
@@ -85,6 +85,11 @@ class Process:
         if self._child is not None and self._child.poll() is None:
             self._child.send_signal(signal.SIGKILL)
             self.kills += 1
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it any other."""
+        assert self._child is not None
+        self._child.send_signal(number)
 
     async def gone(self, seconds: float = STOP_SECONDS) -> int:
         """Its code, once it has ended."""
@@ -170,6 +175,51 @@ class Server(Process):
         await self.answers(asked)
 
 
+class Door(Protocol):
+    """Where a server, or a proxy before several, is reached."""
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+
+    @property
+    def base(self) -> str:
+        """Its address."""
+
+    @property
+    def ws(self) -> str:
+        """The address for websockets."""
+
+
+class House(Protocol):
+    """What clients have to know: the doors, and a way in."""
+
+    @property
+    def http(self) -> httpx.AsyncClient:
+        """What they ask with."""
+
+    @property
+    def key(self) -> str:
+        """Of their workspace."""
+
+    @property
+    def active(self) -> Sequence[Door]:
+        """Those that are to answer."""
+
+
+async def furnish(db: Database) -> tuple[str, str]:
+    """Make a workspace; a key of it, and the token of a source for our own format."""
+    now = utc_now()
+    await workspaces.ensure(db, WORKSPACE, now=now)
+    hashes = KeyHashes((await installation.load(db)).secret)
+    secret, key = auth.new_key(WORKSPACE, auth.DEFAULT_SCOPES, now=now, hashes=hashes)
+    await keys.add(db, key)
+    token, token_hash = auth.new_token()
+    source = Source(secrets.token_hex(8), WORKSPACE, "generic", (), "UTC")
+    await sources.add(db, source, token_hash=token_hash, now=now)
+    return secret, token
+
+
 class Arena:
     """A mongod, two servers of which one or both run, a look at the database, and a way in."""
 
@@ -197,14 +247,7 @@ class Arena:
         self.mongod.start()
         await self.mongod.ready()
         await migrate(self.db, outbox_hours=24)
-        now = utc_now()
-        await workspaces.ensure(self.db, WORKSPACE, now=now)
-        hashes = KeyHashes((await installation.load(self.db)).secret)
-        self.key, key = auth.new_key(WORKSPACE, auth.DEFAULT_SCOPES, now=now, hashes=hashes)
-        await keys.add(self.db, key)
-        self._token, token_hash = auth.new_token()
-        source = Source(secrets.token_hex(8), WORKSPACE, "generic", (), "UTC")
-        await sources.add(self.db, source, token_hash=token_hash, now=now)
+        self.key, self._token = await furnish(self.db)
 
     async def use(self, servers: int) -> None:
         """Let so many servers run.

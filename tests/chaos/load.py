@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections import deque
 from random import Random
-from typing import Any
 
 import httpx
 from pymongo.errors import PyMongoError
@@ -12,7 +11,8 @@ from pymongo.errors import PyMongoError
 from gql_server.errors import Overloaded
 from gql_server.store import counters, messages
 from tests.chaos.arena import Arena, Server
-from tests.chaos.ledger import Answer, Body, Ledger, Planned
+from tests.chaos.ledger import Answer, Body, Ledger
+from tests.chaos.platform import Platform, ask
 from tests.chaos.sending import Campaign, Maker, utc_now
 
 PAUSE = 0.12
@@ -20,29 +20,8 @@ PAUSE = 0.12
 RESENT = 0.7
 """Of what was not acknowledged, so much is sent again later; the rest is left."""
 
-ADD = """mutation($i: AddRecipientsInput!) { addRecipients(input: $i) {
-  messages { id } userErrors { code } } }"""
-BIND = """mutation($i: BindProviderMessagesInput!) { bindProviderMessages(input: $i) {
-  bound userErrors { code } } }"""
 RECORD = """mutation($i: RecordReceiptsInput!) { recordReceipts(input: $i) {
   applied ignored parked userErrors { code } } }"""
-
-
-async def ask(
-    arena: Arena, server: Server, query: str, variables: dict[str, Any]
-) -> tuple[Answer, Any]:
-    """What became of an operation, and its data where it was acknowledged."""
-    headers = {"authorization": f"Bearer {arena.key}"}
-    body = {"query": query, "variables": variables}
-    try:
-        response = await arena.http.post(f"{server.base}/graphql", json=body, headers=headers)
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-        return Answer.UNSENT, None
-    except httpx.TransportError:
-        return Answer.UNKNOWN, None
-    if response.status_code != 200 or "errors" in response.json():
-        return Answer.REFUSED, None
-    return Answer.ACKNOWLEDGED, response.json()["data"]
 
 
 class Load:
@@ -57,6 +36,7 @@ class Load:
         self._chance = chance
         self._carriers = carriers
         self._maker = Maker(chance)
+        self.platform = Platform(arena, chance, self._differs)
         self._again: deque[Body] = deque()
         self._stop = asyncio.Event()
         self._goal = 0
@@ -81,13 +61,6 @@ class Load:
     def stop(self) -> None:
         """Let everybody finish what was begun."""
         self._stop.set()
-
-    async def finish(self, campaign: Campaign) -> None:
-        """Register and bind, in peace, what is to come at all."""
-        while campaign.to_register:
-            await self._add(campaign, 100)
-        while campaign.to_bind:
-            await self._tell(campaign.to_bind[:100])
 
     async def _carry(self) -> None:
         while not self._stop.is_set():
@@ -147,7 +120,7 @@ class Load:
         goal = round(len(campaign.messages) * share)
         while not self._stop.is_set():
             if len(campaign.messages) - len(campaign.to_register) < goal:
-                await self._add(campaign, self._chance.randint(5, 30))
+                await self.platform.add(campaign, self._chance.randint(5, 30))
             await self._pause(0.6)
 
     async def _bind(self, campaign: Campaign) -> None:
@@ -155,53 +128,8 @@ class Load:
             able = campaign.to_bind
             wanted = self._chance.sample(able, min(len(able), self._chance.randint(1, 15)))
             if wanted:
-                await self._tell(wanted)
+                await self.platform.tell(wanted)
             await self._pause(0.4)
-
-    async def _add(self, campaign: Campaign, most: int) -> None:
-        # What is not known to be there is asked again in the same words.
-        wanted = campaign.asked = campaign.asked or campaign.to_register[:most]
-        rows = []
-        for message in wanted:
-            message.first_asked = message.first_asked or utc_now()
-            row: dict[str, Any] = {"number": message.number}
-            if message.key_at_once:
-                row |= {"provider": "generic", "providerMessageIds": [message.key]}
-            rows.append(row)
-        given = {"campaignId": campaign.id, "recipients": rows}
-        server = self._chance.choice(self._arena.active)
-        answer, data = await ask(self._arena, server, ADD, {"i": given})
-        if answer is not Answer.ACKNOWLEDGED:
-            return
-        said = data["addRecipients"]
-        # All of them, or none because an earlier try did it though nobody said so.
-        codes = {error["code"] for error in said["userErrors"]}
-        added, refused = len(said["messages"]), len(said["userErrors"])
-        if (added, refused) != (len(rows), 0) and (
-            (added, refused) != (0, len(rows)) or codes != {"DUPLICATE_RECIPIENT"}
-        ):
-            self._differs(f"of {len(rows)} recipients {added} were added; refused: {codes}")
-        campaign.asked = []
-        for message in wanted:
-            message.registered = True
-            message.bound |= message.key_at_once
-
-    async def _tell(self, wanted: list[Planned]) -> None:
-        rows = [
-            {"messageId": m.id, "provider": "generic", "providerMessageIds": [m.key]}
-            for m in wanted
-        ]
-        for message in wanted:
-            message.asked_to_bind = True
-        server = self._chance.choice(self._arena.active)
-        answer, data = await ask(self._arena, server, BIND, {"i": {"messages": rows}})
-        if answer is not Answer.ACKNOWLEDGED:
-            return
-        said = data["bindProviderMessages"]
-        if said != {"bound": len(rows), "userErrors": []}:
-            self._differs(f"of {len(rows)} keys {said['bound']} were bound: {said['userErrors']}")
-        for message in wanted:
-            message.bound = True
 
     async def _look(self) -> None:
         """Counters equal the sum over messages in every snapshot, and revisions never go back."""

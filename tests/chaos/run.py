@@ -16,8 +16,9 @@ from gql_server.errors import Overloaded
 from tests.chaos.arena import WORKSPACE, Arena, Broken, Process
 from tests.chaos.checks import Findings, State, compare, compare_view, read_states, strangers
 from tests.chaos.ledger import Answer, Ledger
-from tests.chaos.load import Load, ask
+from tests.chaos.load import Load
 from tests.chaos.plan import FailPoint, Kill, Round, Scale
+from tests.chaos.platform import ask
 from tests.chaos.sending import AGO, Campaign, utc_now
 from tests.chaos.watch import Phone, View, named_since, view
 
@@ -77,7 +78,7 @@ class Run:
                     before = await self._check(one.kind, phones, before)
                 advance(one)
             for campaign in campaigns:
-                await self.load.finish(campaign)
+                await self.load.platform.finish(campaign)
             await self._check("the end of a generation", phones, before)
             self.comebacks += sum(phone.comebacks for phone in phones)
 

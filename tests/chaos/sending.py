@@ -90,6 +90,11 @@ class Maker:
                 sent.void = True
         return body
 
+    def bulk(self, campaign: Campaign, size: int, now: datetime) -> Body:
+        """So many receipts of one campaign by webhook, all of which can be kept."""
+        pairs = [self._receipt(campaign, now, graphql=False) for _ in range(size)]
+        return Body([sent for sent, _ in pairs], [row for _, row in pairs])
+
     def _receipt(
         self, campaign: Campaign, now: datetime, graphql: bool
     ) -> tuple[Sent, dict[str, Any]]:

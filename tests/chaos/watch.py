@@ -11,11 +11,11 @@ from typing import Any
 
 from gql import gql
 from gql.transport.exceptions import TransportError
-from websockets.exceptions import WebSocketException
+from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from tests.chaos.arena import Arena, Broken, Server
+from tests.chaos.arena import Broken, Door, House
 from tests.chaos.ledger import Answer
-from tests.chaos.load import ask
+from tests.chaos.platform import ask
 from tests.chaos.sending import Campaign
 from tests.gql_clients import connected
 
@@ -55,7 +55,7 @@ class View:
         return found
 
 
-async def view(arena: Arena, server: Server, campaign: Campaign) -> View:
+async def view(arena: House, server: Door, campaign: Campaign) -> View:
     """All pages of a campaign; again where it changed meanwhile.
 
     :raises Broken: it does not answer, or does not come to rest.
@@ -69,7 +69,7 @@ async def view(arena: Arena, server: Server, campaign: Campaign) -> View:
     raise Broken(f"{server.name} does not answer one revision of a campaign, in peace")
 
 
-async def _pages(arena: Arena, server: Server, campaign: Campaign) -> View | None:
+async def _pages(arena: House, server: Door, campaign: Campaign) -> View | None:
     found: View | None = None
     after = None
     while True:
@@ -91,12 +91,14 @@ async def _pages(arena: Arena, server: Server, campaign: Campaign) -> View | Non
 class Phone:
     """An app that watches a campaign from its beginning, and resumes wherever it was cut off."""
 
-    def __init__(self, arena: Arena, campaign: Campaign, cursor: str, chance: Random) -> None:
+    def __init__(self, arena: House, campaign: Campaign, cursor: str, chance: Random) -> None:
         self.campaign = campaign
         self.differences: list[str] = []
         self.figures: dict[str, Any] | None = None
         self.rows: dict[str, dict[str, Any]] = {}
         self.comebacks = 0
+        #: why, by the code that a socket was closed with; None: it was not opened, or ended without one
+        self.closes: Counter[int | None] = Counter()
         self._arena = arena
         self._chance = chance
         self._cursor = cursor
@@ -122,9 +124,11 @@ class Phone:
     async def _for_good(self, watch: Callable[[Any], Any]) -> None:
         while True:
             server = self._chance.choice(self._arena.active)
-            with contextlib.suppress(*CUT_OFF):
+            try:
                 async with connected(server.ws, self._arena.key) as session:
                     await watch(session)
+            except CUT_OFF as error:
+                self.closes[_close_code(error)] += 1
             self.comebacks += 1
             await asyncio.sleep(0.3)
 
@@ -145,8 +149,17 @@ class Phone:
             self._cursor = update["cursor"]
 
 
+def _close_code(error: BaseException) -> int | None:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ConnectionClosed) and seen.rcvd is not None:
+            return seen.rcvd.code
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
 async def named_since(
-    arena: Arena, server: Server, campaign: Campaign, cursor: str, wanted: set[str]
+    arena: House, server: Door, campaign: Campaign, cursor: str, wanted: set[str]
 ) -> str | None:
     """Why a subscription that goes on from the cursor does not name all of these messages; None where it does."""
     missing = set(wanted)
