@@ -4,11 +4,12 @@
 # Pages that were built and not packed are not done.
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
+.PHONY: reference site test-tutorial check-reference check-site
 .PHONY: help setup demo test test-failed test-wheel test-all check fix bench bench-large soak overload schema chaos cluster-test check-deploy audit screenshots build lock clean \
 	python pages pages-if-possible node-packages clients documents python-client validators peers audits \
 	system-for-demo system-for-test \
-	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
-	check-breaking
+	check-format check-lint check-types check-imports check-lock check-schema check-reference check-site \
+	check-pages check-documents check-breaking
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
@@ -18,6 +19,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # A mongod for each; the tests of one file stay together, for they share what is slow to make.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 DRIVER ?= motor
+# Without what the theme says of a MkDocs to come, which we do not take. Not --quiet: then nothing is a warning, and no
+# warning an error.
+SITE := NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build && $(RUN) scripts.check_site
 CHAOS_RUNS ?= 50
 SOAK_SECONDS ?= 1800
 OVERLOAD_SECONDS ?= 600
@@ -53,10 +57,10 @@ test-all: setup ## Set up, run all tests, those that take minutes (the benchmark
 	GQL_MONGO_DRIVER=motor $(RUN) pytest $(SIDE_BY_SIDE)
 	GQL_MONGO_DRIVER=pymongo $(RUN) pytest $(SIDE_BY_SIDE)
 
-check: ## Format, lint, types, imports, locks, schema, documents, pages; changes nothing
+check: ## Format, lint, types, imports, locks, schema, documents, pages, the site of the documentation; changes nothing
 	@$(MAKE) -s -j3 python node-packages documents
-	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
-		check-breaking
+	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-reference check-site \
+		check-pages check-documents check-breaking
 
 check-deploy: python validators ## What a server is deployed by, by the validators of those formats; by apt-get those of HAProxy, nginx, Prometheus
 	@scripts/install-system-packages deploy || echo 'going on with those that are here' >&2
@@ -84,6 +88,15 @@ screenshots: setup ## Pictures of the main pages, into .make/screenshots, and th
 schema: python ## Print the schema into schema.graphql
 	@mkdir -p .make
 	$(RUN) gql_server export-schema > .make/schema.graphql && mv .make/schema.graphql schema.graphql
+
+reference: python ## Write docs/reference from the code
+	$(RUN) scripts.reference
+
+site: python ## Build the documentation as a site, into .make/site; fails where a link or an anchor is dead
+	@$(SITE)
+
+test-tutorial: setup ## Do what docs/tutorial.md says, block by block, as somebody who is new here would
+	$(RUN) pytest -m long tests/test_tutorial.py
 
 chaos: python system-for-demo ## Kill -9 server and mongod under load, CHAOS_RUNS=50 times; then let MongoDB's commands fail
 	$(RUN) tests.chaos --kills $(CHAOS_RUNS) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
@@ -215,6 +228,12 @@ check-lock:
 
 check-schema:
 	$(RUN) gql_server export-schema | diff -u schema.graphql -
+
+check-reference:
+	$(RUN) scripts.reference --check
+
+check-site:
+	$(SITE)
 
 check-pages:
 	@if $(NODE_FITS); then echo 'npm run check' && cd dashboard && npm run -s check; fi
