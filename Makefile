@@ -242,7 +242,7 @@ check-pages:
 check-documents:
 	@if $(NODE_FITS) 'the linter of documents'; then \
 		tests/documents/node_modules/.bin/eslint --max-warnings 0 --config tests/documents/eslint.config.js \
-			schema.graphql 'tests/documents/ariadne/*.graphql'; fi
+			schema.graphql 'tests/documents/ariadne/*.graphql' 'examples/**/*.graphql'; fi
 
 check-breaking:
 	@if $(NODE_FITS) 'the comparison with earlier schemas'; then $(RUN) scripts.check_breaking; fi
