@@ -4,12 +4,13 @@
 # Pages that were built and not packed are not done.
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test test-failed test-all test-examples check fix bench bench-large soak overload schema chaos cluster-test \
+.PHONY: reference site test-tutorial check-reference check-site
+.PHONY: help setup demo test test-failed test-wheel test-all test-examples check fix bench bench-large soak overload schema chaos cluster-test \
 	check-deploy audit screenshots build lock clean \
 	python pages pages-if-possible node-packages clients documents python-client validators peers audits examples \
 	system-for-demo system-for-test \
-	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
-	check-examples check-breaking
+	check-format check-lint check-types check-imports check-lock check-schema check-reference check-site \
+	check-pages check-documents check-examples check-breaking
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
@@ -19,6 +20,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # A mongod for each; the tests of one file stay together, for they share what is slow to make.
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 DRIVER ?= motor
+# Without what the theme says of a MkDocs to come, which we do not take. Not --quiet: then nothing is a warning, and no
+# warning an error.
+SITE := NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build && $(RUN) scripts.check_site
 CHAOS_RUNS ?= 50
 SOAK_SECONDS ?= 1800
 OVERLOAD_SECONDS ?= 600
@@ -58,13 +62,13 @@ test-all: setup ## Set up, run all tests, those that take minutes (the benchmark
 test-examples: python examples system-for-test ## Run the examples of clients, those that take minutes too, against a server that goes and comes back
 	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest $(SIDE_BY_SIDE) tests/examples
 
-check: ## Format, lint, types, imports, locks, schema, documents, pages, examples; changes nothing
+check: ## Format, lint, types, imports, locks, schema, documents, pages, examples, the site of the documentation; changes nothing
 	@$(MAKE) -s -j3 python node-packages documents examples
-	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
-		check-examples check-breaking
+	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-reference check-site \
+		check-pages check-documents check-examples check-breaking
 
 check-deploy: python validators ## What a server is deployed by, by the validators of those formats; by apt-get those of HAProxy, nginx, Prometheus
-	@scripts/install-system-packages deploy
+	@scripts/install-system-packages deploy || echo 'going on with those that are here' >&2
 	@scripts/check-deploy
 
 fix: python ## Format the code, and repair what the linter can
@@ -90,6 +94,15 @@ schema: python ## Print the schema into schema.graphql
 	@mkdir -p .make
 	$(RUN) gql_server export-schema > .make/schema.graphql && mv .make/schema.graphql schema.graphql
 
+reference: python ## Write docs/reference from the code
+	$(RUN) scripts.reference
+
+site: python ## Build the documentation as a site, into .make/site; fails where a link or an anchor is dead
+	@$(SITE)
+
+test-tutorial: setup ## Do what docs/tutorial.md says, block by block, as somebody who is new here would
+	$(RUN) pytest -m long tests/test_tutorial.py
+
 chaos: python system-for-demo ## Kill -9 server and mongod under load, CHAOS_RUNS=50 times; then let MongoDB's commands fail
 	$(RUN) tests.chaos --kills $(CHAOS_RUNS) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
 
@@ -106,6 +119,9 @@ build: ## Build a wheel, with the pages in it, into dist/
 	rm -rf dist
 	$(RUN) hatchling build -t wheel
 	$(RUN) scripts.check_wheel dist/*.whl
+
+test-wheel: setup ## Build the wheel, install it in an empty environment without Node.js, and look what it serves
+	$(RUN) pytest tests/test_wheel.py
 
 lock: python ## Bring the requirements.lock of each pyproject.toml up to date; UPGRADE=--upgrade takes newer versions
 	for folder in . $(PYTHON_CLIENT) $(VALIDATORS); do \
@@ -226,6 +242,12 @@ check-lock:
 check-schema:
 	$(RUN) gql_server export-schema | diff -u schema.graphql -
 
+check-reference:
+	$(RUN) scripts.reference --check
+
+check-site:
+	$(SITE)
+
 check-pages:
 	@if $(NODE_FITS); then echo 'npm run check' && cd dashboard && npm run -s check; fi
 
@@ -233,7 +255,7 @@ check-pages:
 check-documents:
 	@if $(NODE_FITS) 'the linter of documents'; then \
 		tests/documents/node_modules/.bin/eslint --max-warnings 0 --config tests/documents/eslint.config.js \
-			schema.graphql 'tests/documents/ariadne/*.graphql'; fi
+			schema.graphql 'tests/documents/ariadne/*.graphql' 'examples/**/*.graphql'; fi
 
 check-examples:
 	@if $(NODE_FITS) 'the types of the examples'; then echo 'npm run check' && cd examples && npm run -s check; fi

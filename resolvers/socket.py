@@ -3,13 +3,14 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from json import JSONDecodeError
 from typing import Any, cast
 
 from graphql import GraphQLError
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
 from strawberry.asgi import ASGIWebSocketAdapter
-from strawberry.http.exceptions import WebSocketDisconnected
+from strawberry.http.exceptions import NonJsonMessageReceived, WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
     BaseGraphQLTransportWSHandler,
     Operation,
@@ -42,6 +43,23 @@ class Socket(ASGIWebSocketAdapter):
 
     ws: WebSocket
     sending_since = 0.0
+
+    async def iter_json(
+        self, *, ignore_parsing_errors: bool = False
+    ) -> AsyncGenerator[object, None]:
+        """Read its messages until it goes. In binary frames, too: Apollo iOS 2 sends all of its JSON in those."""
+        while self.ws.application_state is not WebSocketState.DISCONNECTED:
+            received = await self.ws.receive()
+            if received["type"] == "websocket.disconnect":
+                return
+            text = received.get("text")
+            try:
+                message = self.view.decode_json(received["bytes"] if text is None else text)
+            except JSONDecodeError as error:
+                if not ignore_parsing_errors:
+                    raise NonJsonMessageReceived from error
+            else:
+                yield message
 
     async def send_json(self, message: Any) -> None:
         """Send a message of the protocol."""

@@ -243,7 +243,7 @@ FRAMES: dict[str, tuple[Any, int]] = {
     ),
     "a huge integer": ('{"type":"ping","payload":{"a":' + "9" * 5000 + "}}", 4400),
     "a batch": (json.dumps([{"type": "ping"}] * 1000), 4400),
-    "binary": (b'{"type":"ping"}', 4400),
+    "binary and deep": (b'{"type":"ping","payload":' + b'{"a":' * 5000 + b"1" + b"}" * 5001, 4400),
     "a number": ("5", 4400),
 }
 

@@ -528,7 +528,9 @@ FRAMES = {
     "the rest of nothing": ([Frame(Opcode.CONT, b"x")], 1002),
     "an unknown kind": ([Frame(Opcode.TEXT, b"x", rsv1=True)], 1002),
     "a ping that is too long": ([Frame(Opcode.PING, b"x" * 126)], 1002),
-    "bytes": ([Frame(Opcode.BINARY, b'{"type":"ping"}')], 4400),
+    "bytes that are no UTF-8": ([Frame(Opcode.BINARY, BAD_UTF8)], 4400),
+    "bytes that are no JSON": ([Frame(Opcode.BINARY, b"\x00\x01")], 4400),
+    "bytes that are no message": ([Frame(Opcode.BINARY, b'{"type":"none"}')], 4400),
     "no object": ([Frame(Opcode.TEXT, b"[]")], 4400),
     "NaN": ([Frame(Opcode.TEXT, b'{"type":"ping","payload":NaN}')], 4400),
     "a number of 5,000 digits": (

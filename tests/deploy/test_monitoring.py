@@ -7,6 +7,7 @@ from gql_server import metrics
 from scripts import grafana_dashboard
 
 ROOT = Path(__file__).parents[2]
+WORDS = re.compile(r" *(summary|description): ")
 NAME = re.compile(r"\bgql_[a-z_]+")
 
 
@@ -18,7 +19,8 @@ def there() -> set[str]:
 
 
 def test_each_alert_asks_for_metrics_that_there_are() -> None:
-    asked = set(NAME.findall((ROOT / "deploy/prometheus/alerts.yml").read_text("utf-8")))
+    lines = (ROOT / "deploy/prometheus/alerts.yml").read_text("utf-8").splitlines()
+    asked = {name for line in lines if not WORDS.match(line) for name in NAME.findall(line)}
 
     assert len(asked) > 10
     assert asked - there() == set()

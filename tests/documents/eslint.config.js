@@ -8,10 +8,21 @@ const { rules: relay } = graphql.configs['flat/schema-relay'];
 const { rules: schema } = graphql.configs['flat/schema-recommended'];
 const { rules: operations } = graphql.configs['flat/operations-recommended'];
 
+// Each is an app of its own, in which a name is given once.
+const APPS = {
+  ariadne: 'tests/documents/ariadne/*.graphql',
+  'apollo-ios': 'examples/apollo-ios/graphql/*.graphql',
+  'apollo-kotlin': 'examples/apollo-kotlin/src/main/graphql/*.graphql',
+};
+
 const language = {
   parser: graphql.parser,
   parserOptions: {
-    graphQLConfig: { schema: 'schema.graphql', documents: 'tests/documents/ariadne/*.graphql' },
+    graphQLConfig: {
+      projects: Object.fromEntries(
+        Object.entries(APPS).map(([name, documents]) => [name, { schema: 'schema.graphql', documents }]),
+      ),
+    },
   },
 };
 
@@ -87,7 +98,7 @@ export default [
     },
   },
   {
-    files: ['tests/documents/ariadne/*.graphql'],
+    files: Object.values(APPS),
     plugins: { '@graphql-eslint': graphql },
     languageOptions: language,
     rules: operations,

@@ -1,0 +1,1 @@
+"""What can be tested of the examples for Apollo iOS and Apollo Kotlin without a Mac, Xcode and Gradle."""

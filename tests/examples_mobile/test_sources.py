@@ -1,0 +1,167 @@
+"""The sources of the examples for phones: they can be parsed, and agree with each other and with the server."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tree_sitter_kotlin
+import tree_sitter_swift
+from graphql import build_schema, parse, validate
+from tree_sitter import Language, Node, Parser
+
+from tests.examples_mobile.wire import EXAMPLES, OPERATIONS, documents
+from tests.test_subscribing_is_documented import OF_THE_PROTOCOL, OUR_CODES
+
+ROOT = EXAMPLES.parent
+SCHEMA = build_schema((ROOT / "schema.graphql").read_text("utf-8"))
+GRAMMARS = {
+    ".kt": Language(tree_sitter_kotlin.language()),
+    ".kts": Language(tree_sitter_kotlin.language()),
+    ".swift": Language(tree_sitter_swift.language()),
+}
+FOLDERS = {"Apollo iOS": EXAMPLES / "apollo-ios", "Apollo Kotlin": EXAMPLES / "apollo-kotlin"}
+SOURCES = sorted(
+    path
+    for folder in FOLDERS.values()
+    for path in folder.rglob("*")
+    if path.suffix in GRAMMARS and not {".build", "build", "Generated"} & {*path.parts}
+)
+ENDINGS = {
+    "Apollo iOS": EXAMPLES / "apollo-ios/Sources/Reports/Endings.swift",
+    "Apollo Kotlin": EXAMPLES / "apollo-kotlin/src/main/kotlin/com/example/reports/Endings.kt",
+}
+COME_BACK, ONCE_MORE, NEVER = "come back", "once more", "never"
+
+
+def text(path: Path) -> str:
+    return path.read_text("utf-8")
+
+
+def mistakes(node: Node) -> Iterator[str]:
+    """What the grammar cannot read, or misses."""
+    if node.is_error or node.is_missing:
+        row, column = node.start_point
+        yield f"{row + 1}:{column + 1} {(node.text or b'').decode()[:60]}"
+    for child in node.children:
+        yield from mistakes(child)
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(EXAMPLES)))
+def test_a_source_can_be_parsed(source: Path) -> None:
+    tree = Parser(GRAMMARS[source.suffix]).parse(source.read_bytes())
+
+    assert [*mistakes(tree.root_node)] == []
+
+
+def test_the_grammars_see_a_mistake() -> None:
+    for suffix, wrong in ((".kt", b"fun f( {"), (".swift", b"func f( {")):
+        assert [*mistakes(Parser(GRAMMARS[suffix]).parse(wrong).root_node)]
+
+
+def test_both_ask_the_same() -> None:
+    ios, kotlin = (text(path) for path in OPERATIONS.values())
+
+    assert ios == kotlin
+
+
+@pytest.mark.parametrize("client", OPERATIONS)
+def test_what_the_generators_make_of_the_operations_is_valid(client: str) -> None:
+    assert documents(client).keys() == {"CampaignPage", "FiguresLive", "MessagesLive"}
+    for document in documents(client).values():
+        assert validate(SCHEMA, parse(document)) == []
+
+
+@pytest.mark.parametrize("client", OPERATIONS)
+def test_the_sources_name_exactly_what_is_generated(client: str) -> None:
+    sources = "".join(text(path) for path in SOURCES if path.is_relative_to(FOLDERS[client]))
+    named = set(re.findall(r"\b(\w+?)(?:Query|Subscription)\(", sources))
+
+    assert named == set(documents(client))
+
+
+@pytest.mark.parametrize("client", FOLDERS)
+def test_whatever_has_an_id_and_is_asked_for_has_a_key_in_the_cache(client: str) -> None:
+    # Beside the schema, where somebody has copied it there to try the example.
+    [extra] = (one for one in FOLDERS[client].rglob("*.graphqls") if one.stem != "schema")
+    keyed = set(re.findall(r'^extend type (\w+) @typePolicy\(keyFields: "id"\)', text(extra), re.M))
+
+    assert keyed == {"Campaign", "Message"}
+    assert all("id" in SCHEMA.type_map[name].fields for name in keyed)  # type: ignore[attr-defined]
+
+
+def codes_of(client: str) -> dict[int, str]:
+    """What the source does after each close code."""
+    source = text(ENDINGS[client])
+    if client == "Apollo Kotlin":
+        rows = re.findall(r"^    \w+\((\d{4}), Then\.(\w+)\),$", source, re.MULTILINE)
+        return {int(code): then.lower().replace("_", " ") for code, then in rows}
+    numbers = dict(re.findall(r"^  case (\w+) = (\d{4})$", source, re.MULTILINE))
+    told = {".comeBack": COME_BACK, ".onceMore": ONCE_MORE, ".never": NEVER}
+    return {
+        int(numbers[name.strip(" .")]): told[then]
+        for names, then in re.findall(r"^    case ([^:(]+): (\.\w+)$", source, re.MULTILINE)
+        for name in names.split(",")
+        if name.strip(" .") in numbers
+    }
+
+
+def codes_in(readme: str) -> dict[int, str]:
+    """What a README tells of each close code."""
+    return {
+        int(code): then
+        for code, then in re.findall(
+            r"^\| (\d{4}) \| .+ \| ([a-z ]+)[^|]* \|$", readme, re.MULTILINE
+        )
+    }
+
+
+@pytest.mark.parametrize("client", FOLDERS)
+def test_after_each_code_of_the_server_source_and_readme_do_what_the_documentation_says(
+    client: str,
+) -> None:
+    recipe = text(ROOT / "tests/clients/resume.mjs")
+    [never] = re.findall(r"return \[((?:\d{4}, )+)", recipe)
+    [once] = re.findall(r"if \(\[(\d{4}), 401\]\.includes\(code\)\) return tries > 0;", recipe)
+    expected = (
+        dict.fromkeys(sorted(OUR_CODES | OF_THE_PROTOCOL), COME_BACK)
+        | {int(code): NEVER for code in never.split(", ") if code}
+        | {int(once): ONCE_MORE}
+    )
+
+    assert codes_of(client) == expected
+    assert codes_in(text(FOLDERS[client] / "README.md")) == expected
+
+
+@pytest.mark.parametrize("client", FOLDERS)
+def test_the_same_refusals_pass_as_in_the_documentation(client: str) -> None:
+    [passes] = re.findall(
+        r"^const PASSES = (\[.+\]);$", text(ROOT / "tests/clients/resume.mjs"), re.M
+    )
+    [ours] = re.findall(
+        r"(?:setOf\(|passes: Set<String> = \[)((?:\"\w+\",? ?)+)", text(ENDINGS[client])
+    )
+
+    assert [f'"{code}"' for code in json.loads(passes)] == ours.split(", ")
+
+
+@pytest.mark.parametrize("client", FOLDERS)
+def test_statuses_are_decided_by_as_in_the_documentation(client: str) -> None:
+    [statuses] = re.findall(
+        r"return \[(?:\d{4}, )+((?:\d{3}(?:, )?)+)\]", text(ROOT / "tests/clients/resume.mjs")
+    )
+
+    assert re.search(rf"(?:setOf\(|= \[){statuses}[)\]]", text(ENDINGS[client]))
+
+
+def test_the_generator_for_ios_finds_what_is_there() -> None:
+    folder = FOLDERS["Apollo iOS"]
+    config = json.loads(text(folder / "apollo-codegen-config.json"))
+    target = config["output"]["schemaTypes"]["moduleType"]["embeddedInTarget"]["name"]
+
+    assert [*folder.glob(config["input"]["operationSearchPaths"][0])] == [OPERATIONS["Apollo iOS"]]
+    assert folder / "graphql/cache.graphqls" in folder.glob(config["input"]["schemaSearchPaths"][0])
+    assert f'name: "{target}"' in text(folder / "Package.swift")
+    assert config["output"]["schemaTypes"]["path"] == f"./Sources/{target}/Generated"
+    assert f"{config['schemaNamespace']}." in text(folder / f"Sources/{target}/CampaignWatch.swift")
