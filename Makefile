@@ -5,11 +5,12 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .PHONY: reference site test-tutorial check-reference check-site
-.PHONY: help setup demo test test-failed test-wheel test-all check fix bench bench-large soak overload schema chaos cluster-test check-deploy audit screenshots build lock clean \
-	python pages pages-if-possible node-packages clients documents python-client validators peers audits \
+.PHONY: help setup demo test test-failed test-wheel test-all test-examples check fix bench bench-large soak overload schema chaos cluster-test \
+	check-deploy audit screenshots build lock clean \
+	python pages pages-if-possible node-packages clients documents python-client validators peers audits examples \
 	system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-reference check-site \
-	check-pages check-documents check-breaking
+	check-pages check-documents check-examples check-breaking
 
 # Looked for only where the virtual environment has to be made; to choose: make setup PYTHON=/usr/bin/python3.12
 PYTHON ?= $(shell scripts/find-python)
@@ -35,13 +36,14 @@ PYTHON_CLIENT := tests/documents/ariadne
 VALIDATORS := tests/deploy
 PEERS := benchmarks/peers/node_modules/.package-lock.json
 AUDITS := tests/pages/node_modules/.package-lock.json
+EXAMPLES := examples/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find dashboard \( -name node_modules -o -path dashboard/src/gql \) -prune -o -print) schema.graphql
 
 help: ## List what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up everything that tests need: Python and Node packages, pages; by apt-get Redis and Chromium
-	@$(MAKE) -s -j8 python pages clients documents python-client peers audits system-for-test
+	@$(MAKE) -s -j8 python pages clients documents python-client peers audits examples system-for-test
 
 demo: ## Set up, start the server with a demo campaign whose receipts keep arriving, print the address
 	@$(MAKE) -s -j3 python system-for-demo pages-if-possible
@@ -57,10 +59,13 @@ test-all: setup ## Set up, run all tests, those that take minutes (the benchmark
 	GQL_MONGO_DRIVER=motor $(RUN) pytest $(SIDE_BY_SIDE)
 	GQL_MONGO_DRIVER=pymongo $(RUN) pytest $(SIDE_BY_SIDE)
 
-check: ## Format, lint, types, imports, locks, schema, documents, pages, the site of the documentation; changes nothing
-	@$(MAKE) -s -j3 python node-packages documents
+test-examples: python examples system-for-test ## Run the examples of clients, those that take minutes too, against a server that goes and comes back
+	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest $(SIDE_BY_SIDE) tests/examples
+
+check: ## Format, lint, types, imports, locks, schema, documents, pages, examples, the site of the documentation; changes nothing
+	@$(MAKE) -s -j3 python node-packages documents examples
 	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-reference check-site \
-		check-pages check-documents check-breaking
+		check-pages check-documents check-examples check-breaking
 
 check-deploy: python validators ## What a server is deployed by, by the validators of those formats; by apt-get those of HAProxy, nginx, Prometheus
 	@scripts/install-system-packages deploy || echo 'going on with those that are here' >&2
@@ -127,6 +132,7 @@ lock: python ## Bring the requirements.lock of each pyproject.toml up to date; U
 clean: ## Remove all that was installed or built here; the data in .data stays
 	rm -rf .venv .make dist dashboard/node_modules tests/clients/node_modules benchmarks/peers/node_modules \
 		tests/documents/node_modules tests/pages/node_modules $(PYTHON_CLIENT)/.venv $(VALIDATORS)/.venv gql_server/static dashboard/src/gql \
+		examples/node_modules examples/*/node_modules examples/*/dist examples/*/src/gql \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # What the targets above stand on. A file is made again when something that it is made of is newer.
@@ -203,6 +209,13 @@ $(AUDITS): tests/pages/package.json tests/pages/package-lock.json tests/pages/.n
 	@scripts/quietly 'audits of the pages' \
 		sh -ec 'cd tests/pages && npm ci && touch node_modules/.package-lock.json'
 
+# Examples of clients, to copy from: one installation for all that are of Node.js.
+examples:
+	@if $(NODE_FITS) 'the examples of clients'; then $(MAKE) -s $(EXAMPLES); fi
+
+$(EXAMPLES): examples/package.json $(wildcard examples/*/package.json) examples/package-lock.json examples/.npmrc
+	@scripts/quietly 'examples of clients' sh -ec 'cd examples && npm ci && touch node_modules/.package-lock.json'
+
 system-for-demo:
 	@scripts/install-system-packages demo
 
@@ -243,6 +256,9 @@ check-documents:
 	@if $(NODE_FITS) 'the linter of documents'; then \
 		tests/documents/node_modules/.bin/eslint --max-warnings 0 --config tests/documents/eslint.config.js \
 			schema.graphql 'tests/documents/ariadne/*.graphql' 'examples/**/*.graphql'; fi
+
+check-examples:
+	@if $(NODE_FITS) 'the types of the examples'; then echo 'npm run check' && cd examples && npm run -s check; fi
 
 check-breaking:
 	@if $(NODE_FITS) 'the comparison with earlier schemas'; then $(RUN) scripts.check_breaking; fi

@@ -1,9 +1,11 @@
-"""Whether requirements.lock still answers pyproject.toml; unlike `make lock` it asks no registry.
+"""Whether the locks still answer what is asked for; unlike `make lock` it asks no registry.
 
-It compares three things: what pyproject.toml asks for, what the lock names, and what the packages that are
-installed say of their own needs.
+Of Python it compares three things: what pyproject.toml asks for, what requirements.lock names, and what the packages
+that are installed say of their own needs. Of Node.js, each package.json with its package-lock.json, in which no address
+of a registry belongs: it would be asked, whichever somebody has set.
 """
 
+import json
 import re
 import sys
 import tomllib
@@ -27,8 +29,16 @@ def main() -> int:
     problems = list(check(project, Path("requirements.lock").read_text("utf-8").splitlines()))
     for problem in problems:
         print(f"requirements.lock: {problem}", file=sys.stderr)
+    for lock in sorted(
+        (*Path().glob("*/package-lock.json"), *Path().glob("*/*/package-lock.json"))
+    ):
+        for problem in check_npm(json.loads(lock.read_text("utf-8")), lock.parent):
+            problems.append(problem)
+            print(f"{lock}: {problem}", file=sys.stderr)
     if problems:
-        print("To bring it up to date: make lock, then make setup.", file=sys.stderr)
+        print(
+            "To bring them up to date: make lock, or npm install; then make setup.", file=sys.stderr
+        )
     return 1 if problems else 0
 
 
@@ -55,6 +65,27 @@ def check(project: Mapping[str, Any], lines: Sequence[str]) -> Iterator[str]:
             yield f"{name} {version} is needed and installed, but not in it"
         for name, version in sorted(pinned - needed):
             yield f"{name} {version} is in it, but nothing needs it"
+
+
+def check_npm(lock: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """What is wrong with a package-lock.json and the package.json of its folder and workspaces, a sentence each."""
+    packages: Mapping[str, Mapping[str, Any]] = lock["packages"]
+    own = {name for name in packages if "node_modules" not in name.split("/")}
+    asked = json.loads((folder / "package.json").read_text("utf-8"))
+    for name in sorted({"", *asked.get("workspaces", ())} ^ own):
+        yield f"{name or folder} is in it, or among the workspaces, and not in both"
+    for name in sorted(own):
+        wanted = json.loads((folder / name / "package.json").read_text("utf-8"))
+        for kind in ("dependencies", "devDependencies"):
+            if packages[name].get(kind, {}) != wanted.get(kind, {}):
+                yield f"it does not answer the {kind} of {Path(name) / 'package.json'}"
+    for name, package in packages.items():
+        if name in own or package.get("link"):
+            continue
+        if "resolved" in package:
+            yield f"{name} has an address: no address belongs here (omit-lockfile-registry-resolved in .npmrc)"
+        if not package.get("integrity") and not package.get("inBundle"):
+            yield f"{name} has no hash"
 
 
 def _asked(project: Mapping[str, Any]) -> list[Requirement]:

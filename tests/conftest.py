@@ -70,6 +70,8 @@ LONGEST = frozenset(
             "mutated_frames",
             "event_source",
             "flow",
+            "scripts",
+            "react",
         ),
     )
 )

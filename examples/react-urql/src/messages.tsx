@@ -1,0 +1,63 @@
+import { useState } from "react";
+import { useQuery, useSubscription } from "urql";
+import { MESSAGES_UPDATED, PAGE } from "./operations";
+
+const SIZE = 20;
+
+/** A page of a campaign's messages, each of which changes when its receipt comes. */
+export function Messages({ id }: { id: string }) {
+  const [from, setFrom] = useState(0);
+  const [{ data, error }, again] = useQuery({
+    query: PAGE,
+    variables: { id, from, first: SIZE },
+    // A page that was seen before is shown at once, and asked for again.
+    requestPolicy: "cache-and-network",
+  });
+  const campaign = data?.campaign;
+  // From the newest answer on. Whatever changed since comes, once more where it was seen already: in the cache each
+  // message takes the place of itself.
+  const [{ error: lost }] = useSubscription(
+    {
+      query: MESSAGES_UPDATED,
+      variables: { id, after: campaign?.updatesCursor ?? "" },
+      pause: !campaign,
+    },
+    (_, event) => {
+      // Away for longer than changes are kept (GQL_OUTBOX_HOURS), or the database was restored: begin anew.
+      if (event.messagesUpdated.resync) again({ requestPolicy: "network-only" });
+      return event;
+    },
+  );
+
+  if (error ?? lost) return <p role="alert">{(error ?? lost)?.message}</p>;
+  if (!campaign) return null;
+  const { nodes, totalCount } = campaign.messages;
+  return (
+    <section aria-label="Messages">
+      <table>
+        <thead>
+          <tr>
+            <th>Recipient</th>
+            <th>Status</th>
+            <th>Since</th>
+          </tr>
+        </thead>
+        <tbody>
+          {nodes.map(({ id: message, recipient, status, statusLabel, statusAt }) => (
+            <tr key={message} data-message={message} data-status={status}>
+              <td>{recipient}</td>
+              <td>{statusLabel}</td>
+              <td>{new Date(statusAt).toLocaleString()}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      <button type="button" disabled={from === 0} onClick={() => setFrom(from - SIZE)}>
+        Previous
+      </button>{" "}
+      <button type="button" disabled={from + SIZE >= (totalCount ?? 0)} onClick={() => setFrom(from + SIZE)}>
+        Next
+      </button>
+    </section>
+  );
+}
