@@ -17,6 +17,8 @@ import pytest
 from gql_server.commit import Committer
 from gql_server.database import Database
 from gql_server.errors import Overloaded
+from gql_server.ingestion import BATCH
+from gql_server.spans import Spans
 from gql_server.tracing import wanted
 from resolvers.loaders import ReportLoaders
 from resolvers.traced import shown
@@ -210,7 +212,7 @@ async def test_a_batch_is_linked_to_the_requests_that_brought_its_receipts(
     assert inbound.attributes["http.route"] == "/webhooks/{provider}/inbound"
     brought = {span.place for span in requests if span is not refusal}
     assert set(links) == brought | {by_graphql.place, inbound.place}
-    assert all(batch.dropped == 0 and batch.parent == "" for batch in batches)
+    assert {batch.parent for batch in batches} == {""}
     assert {batch.kind for batch in batches} == {INTERNAL}
     assert len(batches) < 200, "some were together"
     # and says what became of what
@@ -547,3 +549,45 @@ async def test_a_collector_that_says_nothing_holds_up_no_end(
     assert "traces: the last ones could not be sent in time" in said
     assert "secret" not in said
     assert '"level":"error"' not in said
+
+
+async def test_a_subscription_is_told_of_when_it_has_begun_and_not_when_it_ends(
+    make_api: Callable[..., Any], collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "10")
+    async with make_api() as api:
+        campaign = {"c": await api.new_campaign()}
+        async with (
+            acknowledged(api) as opened,
+            streaming(api, FIGURES.replace("Figures", "Sse"), campaign) as stream,
+        ):
+            await opened.subscribe("1", FIGURES, variables=campaign)
+            await opened.next()
+            await stream.next()
+
+            # while both go on
+            async with asyncio.timeout(30):
+                while len(collector.named("subscription Figures")) != 1:  # noqa: ASYNC110 - a thread sends it
+                    await asyncio.sleep(0.05)
+                while len(collector.named("subscription Sse")) != 1:  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            # and what comes later has no span of its own
+            await api.add(campaign["c"], [f"+{NUMBER}"])
+            await opened.next()
+            await stream.next()
+
+    assert len(collector.named("subscription Figures")) == 1
+    assert len(collector.named("subscription Sse")) == 1
+
+
+def test_a_full_batch_has_all_its_links(collector: Collector) -> None:
+    spans = Spans(["otlp"])
+    requests = [spans.begun() for _ in range(BATCH)]
+
+    with spans.batch([one.context for one in requests]):
+        pass
+    spans.close()
+
+    batch = collector.one("batch")
+    assert (len(set(batch.links)), batch.dropped) == (BATCH, 0)
+    assert batch.attributes == {"gql.batch.receipts": BATCH}
