@@ -4,8 +4,8 @@
 # Pages that were built and not packed are not done.
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
-.PHONY: help setup demo test test-failed test-all check fix bench bench-large soak schema chaos cluster-test audit screenshots build lock clean \
-	python pages pages-if-possible node-packages clients documents python-client peers audits \
+.PHONY: help setup demo test test-failed test-wheel test-all check fix bench bench-large soak overload schema chaos cluster-test check-deploy audit screenshots build lock clean \
+	python pages pages-if-possible node-packages clients documents python-client validators peers audits \
 	system-for-demo system-for-test \
 	check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
 	check-breaking
@@ -19,7 +19,8 @@ unexport PYTHONDONTWRITEBYTECODE
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 DRIVER ?= motor
 CHAOS_RUNS ?= 50
-SOAK_SECONDS ?= 600
+SOAK_SECONDS ?= 1800
+OVERLOAD_SECONDS ?= 600
 
 NODE_FITS := scripts/find-node
 PAGES := gql_server/static/index.html
@@ -27,6 +28,7 @@ NODE_PACKAGES := dashboard/node_modules/.package-lock.json
 CLIENTS := tests/clients/node_modules/.package-lock.json
 DOCUMENTS := tests/documents/node_modules/.package-lock.json
 PYTHON_CLIENT := tests/documents/ariadne
+VALIDATORS := tests/deploy
 PEERS := benchmarks/peers/node_modules/.package-lock.json
 AUDITS := tests/pages/node_modules/.package-lock.json
 PAGE_SOURCES := $(shell find dashboard \( -name node_modules -o -path dashboard/src/gql \) -prune -o -print) schema.graphql
@@ -56,6 +58,10 @@ check: ## Format, lint, types, imports, locks, schema, documents, pages; changes
 	@$(MAKE) -k check-format check-lint check-types check-imports check-lock check-schema check-pages check-documents \
 		check-breaking
 
+check-deploy: python validators ## What a server is deployed by, by the validators of those formats; by apt-get those of HAProxy, nginx, Prometheus
+	@scripts/install-system-packages deploy || echo 'going on with those that are here' >&2
+	@scripts/check-deploy
+
 fix: python ## Format the code, and repair what the linter can
 	$(RUN) ruff format .
 	$(RUN) ruff check --fix .
@@ -66,8 +72,11 @@ bench: setup ## Run the benchmarks
 bench-large: setup ## What must not depend on a campaign's size, with 5 million messages
 	$(RUN) benchmarks --only summary,depth,first --messages 5000000
 
-soak: setup ## Load the server to its most, and beyond, and look at its memory; SOAK_SECONDS=600
+soak: setup ## An ordinary day for SOAK_SECONDS=1800, and whether anything grows or slows down
 	$(RUN) benchmarks --soak $(SOAK_SECONDS)
+
+overload: setup ## Load the server to its most, and beyond, and look at its memory; OVERLOAD_SECONDS=600
+	$(RUN) benchmarks --overload $(OVERLOAD_SECONDS)
 
 screenshots: setup ## Pictures of the main pages, into .make/screenshots, and those of the README
 	$(RUN) tests.dashboard.screenshots
@@ -93,15 +102,18 @@ build: ## Build a wheel, with the pages in it, into dist/
 	$(RUN) hatchling build -t wheel
 	$(RUN) scripts.check_wheel dist/*.whl
 
+test-wheel: setup ## Build the wheel, install it in an empty environment without Node.js, and look what it serves
+	$(RUN) pytest tests/test_wheel.py
+
 lock: python ## Bring the requirements.lock of each pyproject.toml up to date; UPGRADE=--upgrade takes newer versions
-	for folder in . $(PYTHON_CLIENT); do \
+	for folder in . $(PYTHON_CLIENT) $(VALIDATORS); do \
 		$(RUN) uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header \
 			--no-annotate --all-extras $(UPGRADE) $$folder/pyproject.toml -o $$folder/requirements.lock || exit; \
 	done
 
 clean: ## Remove all that was installed or built here; the data in .data stays
 	rm -rf .venv .make dist dashboard/node_modules tests/clients/node_modules benchmarks/peers/node_modules \
-		tests/documents/node_modules tests/pages/node_modules $(PYTHON_CLIENT)/.venv gql_server/static dashboard/src/gql \
+		tests/documents/node_modules tests/pages/node_modules $(PYTHON_CLIENT)/.venv $(VALIDATORS)/.venv gql_server/static dashboard/src/gql \
 		.mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # What the targets above stand on. A file is made again when something that it is made of is newer.
@@ -151,6 +163,16 @@ $(PYTHON_CLIENT)/.venv/.complete: .venv/.complete $(PYTHON_CLIENT)/requirements.
 		.venv/bin/uv pip install --python $(PYTHON_CLIENT)/.venv/bin/python --require-hashes \
 			-r $(PYTHON_CLIENT)/requirements.lock; \
 		touch $(PYTHON_CLIENT)/.venv/.complete'
+
+# What reads the files that a server is deployed by.
+validators: $(VALIDATORS)/.venv/.complete
+
+$(VALIDATORS)/.venv/.complete: .venv/.complete $(VALIDATORS)/requirements.lock
+	@scripts/quietly 'validators' sh -ec ' \
+		.venv/bin/uv venv --clear --python .venv/bin/python $(VALIDATORS)/.venv; \
+		.venv/bin/uv pip install --python $(VALIDATORS)/.venv/bin/python --require-hashes \
+			-r $(VALIDATORS)/requirements.lock; \
+		touch $(VALIDATORS)/.venv/.complete'
 
 # What the benchmarks measure us beside.
 peers:

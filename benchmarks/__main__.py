@@ -6,7 +6,7 @@ import math
 import resource
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -23,6 +23,7 @@ from benchmarks import (
     floods,
     imports,
     latency,
+    overload,
     page,
     processes,
     profiling,
@@ -171,6 +172,12 @@ def main() -> None:
         "--soak",
         type=float,
         metavar="SECONDS",
+        help="instead: an ordinary day for so long, and whether anything grows",
+    )
+    parser.add_argument(
+        "--overload",
+        type=float,
+        metavar="SECONDS",
         help="instead: saturation for so long, overloads in it",
     )
     given = parser.parse_args()
@@ -196,7 +203,12 @@ def main() -> None:
                 )
                 held = all(held for row in rows for held in row.checks.values())
             elif given.soak:
-                held = runner.run(_soak(given.soak, amounts.messages))
+                held = runner.run(
+                    _long(soak.run, given.soak, Sizes(given.messages or soak.MESSAGES))
+                )
+            elif given.overload:
+                sizes = Sizes(amounts.messages, flooded=overload.MESSAGES)
+                held = runner.run(_long(overload.run, given.overload, sizes))
             else:
                 profiles = path if given.profile else None
                 rows = runner.run(_measure(only, amounts, path, profiles))
@@ -341,14 +353,17 @@ async def _against(other: Path, amounts: Amounts, path: Path, *, contacts: bool)
     return rows
 
 
-async def _soak(seconds: float, messages: int) -> bool:
+async def _long(
+    run: Callable[[Environment, float, Callable[[float], None]], Awaitable[bool]],
+    seconds: float,
+    sizes: Sizes,
+) -> bool:
     logs.plainly("warning")
-    sizes = Sizes(large=messages, flooded=soak.MESSAGES)
     with shown() as progress:
         seeding = progress.add_task("messages", total=sizes.all)
         task = progress.add_task("seconds", total=int(seconds))
         async with environment(sizes, lambda count: progress.advance(seeding, count)) as env:
-            return await soak.run(
+            return await run(
                 env, seconds, lambda passed: progress.update(task, completed=int(passed))
             )
 

@@ -1,213 +1,220 @@
-"""Ten minutes at saturation with overloads in them: memory, the queue, and what is answered meanwhile.
+"""Hours of an ordinary day: whether anything in the server grows, and whether it answers in the end as at the start.
 
-In turn: steady (many single receipts and many bodies of a hundred at once, each connection as fast as it is answered),
-overload (far more than the queue takes), and then one plain receipt after the other, until the next turn.
-
-Before the first turn each kind of overload comes once. What a server needs at its most it then has, and Python's
-allocator keeps most of it (measured over eight turns: the same 39.4 MB in use after each, within 20 kB, in 58 arenas
-of a megabyte before the first overload, never more than 84 in any, and 72 to 77 after each): flat is what stays there.
+Receipts at a steady pace, reports, subscribers who stay, and others who come and go. Looked at every few seconds, from
+outside: memory, tasks, descriptors (as `/metrics` and the system tell them), mongod's cursors and connections. The
+first minute does not count: what is compiled, cached and opened once is there then.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
+from typing import Any
 
+from pymongo import AsyncMongoClient
 from rich.console import Console
 
-from benchmarks import http_load, walk
-from benchmarks.environment import Environment
+from benchmarks import http_load, report_page, watching
+from benchmarks.asked import query
+from benchmarks.crowd import Sockets
+from benchmarks.environment import Environment, Server
 from benchmarks.hot import Hot
-from benchmarks.http_load import Outcome
-from benchmarks.measure import Failed, percentile
-from benchmarks.walk import Walk
-from gql_server.ingestion import WAITING_ROOM
+from benchmarks.measure import percentile
+from gql_server.domain import ids
 
 MESSAGES = 200_000
-"""Of the campaign that is flooded."""
-EVERY = 2.0
-"""Seconds between two samples."""
-TURNS = 6
-OVERLOAD, RECOVERY = 0.10, 0.05
-"""Of a turn's time; the rest is steady."""
-FLOODS = ((200, 500), (2_000, 20))
-"""Connections and receipts in a body, in turn: each offers several times what the queue takes."""
-SLOWEST = 4.0
-"""Seconds in which 503 must be answered."""
-GROWTH = 0.10
-"""Of its memory that a server may grow by between the first half of the steady turns and the second: what an allocator
-keeps comes and goes by some per cent."""
-MORE_IN_USE = 0.02
-"""Of the blocks of memory that are in use, which no allocator blurs."""
+"""Of the campaign that the receipts are for."""
+RATE, BODY, CONNECTIONS = 300.0, 10, 16
+"""Receipts a second, in a body; connections they come by."""
+REPORTS = 5.0
+"""Reports a second."""
+STAY = 100
+"""Subscribers from beginning to end."""
+COME = 2
+"""Subscribers a second who come, and stay for `FOR` seconds."""
+FOR = 10
+EVERY = 5.0
+"""Seconds between two looks."""
+WARM_UP = 60.0
+PIECE = 30.0
+"""Seconds of load that are made beforehand."""
+WINDOW = 300.0
+"""Seconds at the beginning, and at the end, whose answers are compared; of a short run a sixth."""
+SLOWER, SLOWEST = 1.2, 2.0
+"""How many times slower the p50 and the p99 of the last window may be."""
+GROWTH = 0.03
+"""By how much more of something there may be in the last third than in the one before."""
+SPARE = 3
+"""So many of a thing that is counted may come and go."""
 
-_QUEUE = re.compile(r"^gql_queue ([0-9.e+]+)$", re.MULTILINE)
-_BLOCKS = re.compile(r"^gql_memory_blocks ([0-9.e+]+)$", re.MULTILINE)
+_VALUES = re.compile(
+    r"^gql_(memory_blocks|resident_bytes|tasks|open_files) ([0-9.e+]+)$", re.MULTILINE
+)
+WATCHED = {
+    "resident_bytes": ("memory, as the system sees it", "MB", 1e6),
+    "memory_blocks": ("memory in use, in blocks", "", 1.0),
+    "tasks": ("tasks", "", 1.0),
+    "open_files": ("descriptors", "", 1.0),
+    "cursors": ("cursors in mongod", "", 1.0),
+    "connections": ("connections to mongod", "", 1.0),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """The server at one moment."""
+class Counted(Sockets):
+    """Sockets whose frames are counted, and forgotten."""
 
-    turn: int
-    phase: str
-    megabytes: float
-    #: receipts in the queue, and blocks of memory in use; None where the server does not tell
-    waiting: float | None
-    blocks: float | None
+    def __init__(self) -> None:
+        super().__init__()
+        self.frames = 0
+        self.broken = ""
+
+    def take(self, number: int, payload: bytes) -> None:
+        """Count it."""
+        self.frames += 1
+
+    def fail(self, why: str) -> None:
+        """Say so at the end."""
+        self.broken = self.broken or why
 
 
 @dataclass(slots=True)
 class Seen:
-    """What was seen in all turns."""
+    """What was seen: of each thing its values, of each kind of request when each was due and how long it took."""
 
-    turn: int = -1
-    phase: str = "warm-up"
-    #: its memory before any load
-    fresh: float = 0.0
-    looks: list[Look] = field(default_factory=list)
-    #: receipts a second in each steady phase
-    rates: list[float] = field(default_factory=list)
-    #: the times of answers by status, of each phase
-    answers: dict[str, dict[str, list[float]]] = field(default_factory=dict)
-    #: seconds from the end of each overload until a plain receipt was taken
-    recoveries: list[float] = field(default_factory=list)
-
-    def take(self, outcome: Outcome) -> None:
-        """What became of a load."""
-        here = self.answers.setdefault(self.phase, {})
-        taken = len(outcome.latencies) - outcome.refused
-        here["200"] = here.get("200", []) + outcome.latencies[:taken]  # only counted
-        for status, times in outcome.others.items():
-            here[status] = here.get(status, []) + times
+    values: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in WATCHED})
+    receipts: list[tuple[float, float]] = field(default_factory=list)
+    reports: list[tuple[float, float]] = field(default_factory=list)
+    refused: int = 0
+    frames: int = 0
+    visits: int = 0
+    broken: str = ""
 
 
 async def run(env: Environment, seconds: float, passed: Callable[[float], None]) -> bool:
-    """All turns, then what was seen; whether the data held."""
-    seen = Seen()
+    """For so long; then what was seen; whether the data held."""
     hot = Hot(env.data)
-    flood = Walk(env.data.flooded.messages, hot.walk.begin)
-    ended = asyncio.Event()
-    seen.fresh = _megabytes(env.ours.pid)
-    looking = asyncio.create_task(_look(env, seen, passed, ended))
-    try:
-        length = seconds / TURNS
-        for kind in FLOODS:
-            await _overload(env, flood, seen, kind, length * OVERLOAD)
-            await asyncio.sleep(1)
-        for turn in range(TURNS):
-            seen.turn = turn
-            await _steady(env, hot, seen, length * (1 - OVERLOAD - RECOVERY))
-            await _overload(env, flood, seen, FLOODS[turn % len(FLOODS)], length * OVERLOAD)
-            await _recovery(env, hot, seen, length * RECOVERY)
-    finally:
-        ended.set()
-        await looking
-    checks = await hot.checks() | await hot.recounted(lambda _: None)
-    _show(seen, checks)
+    seen = Seen()
+    warm_up = min(WARM_UP, seconds / 6)
+    # as it is by itself, its cache of answers included
+    with env.data.serving(GQL_ANSWER_CACHE_MB="32") as [server]:
+        soak = Soak(env, hot, server, seen, piece=min(PIECE, seconds / 20))
+        began = time.perf_counter()
+        until = began + warm_up + seconds
+        stay = Counted()
+        await soak.watch(stay, STAY)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(soak.post(until))
+            group.create_task(soak.ask(until))
+            group.create_task(soak.visits(until))
+            group.create_task(
+                soak.look(began + warm_up, until, lambda: passed(time.perf_counter() - began))
+            )
+        soak.leave(stay)
+    checks = {
+        "no request was refused": seen.refused == 0,
+        f"every subscriber stayed, or came and went in peace {seen.broken}".rstrip(): not seen.broken,
+        **await hot.checks(),
+        **await hot.recounted(lambda _: None),
+    }
+    _show(seen, began + warm_up, until, checks)
     return all(checks.values())
 
 
-async def _steady(env: Environment, hot: Hot, seen: Seen, seconds: float) -> None:
-    seen.phase = "steady"
-    taken = hot.walk.taken
-    patience = seconds + http_load.PATIENCE
-    began = time.perf_counter()
-    outcomes = await asyncio.gather(
-        *(
-            http_load.load(
-                [env.ours.base],
-                _endless(env, hot.walk, body, began + seconds),
-                connections=connections,
-                again=True,
-                patience=patience,
+class Soak:
+    """The load on one server, and the looks at it."""
+
+    def __init__(
+        self, env: Environment, hot: Hot, server: Server, seen: Seen, *, piece: float
+    ) -> None:
+        self._env = env
+        self._hot = hot
+        self._server = server
+        self._seen = seen
+        self._piece = piece
+
+    async def watch(self, sockets: Counted, count: int) -> None:
+        """So many subscribers more."""
+        message = watching.subscribe(self._env.data.large, interval=watching.INTERVAL)
+        script = [watching.init(self._env.data.key), message]
+        address = watching.address(self._server.base)
+        await sockets.open(address, [script] * count, protocol=watching.PROTOCOL)
+
+    def leave(self, sockets: Counted) -> None:
+        """They go; what they saw stays."""
+        sockets.close()
+        self._seen.frames += sockets.frames
+        self._seen.broken = self._seen.broken or sockets.broken
+
+    async def visits(self, until: float) -> None:
+        """Some come every second, and those go who came `FOR` seconds ago."""
+        here: deque[Counted] = deque()
+        while time.perf_counter() < until:
+            visit = Counted()
+            await self.watch(visit, COME)
+            here.append(visit)
+            self._seen.visits += COME
+            if len(here) > FOR:
+                self.leave(here.popleft())
+            await asyncio.sleep(1)
+        for visit in here:
+            self.leave(visit)
+
+    async def post(self, until: float) -> None:
+        """Receipts."""
+        await self._pieces(
+            lambda seconds: self._hot.requests(self._server, int(RATE * seconds), BODY),
+            RATE / BODY,
+            self._seen.receipts,
+            until,
+        )
+
+    async def ask(self, until: float) -> None:
+        """Reports."""
+        variables = {"campaign": ids.to_global("Campaign", self._env.data.large.id), "after": None}
+        request = query(self._server, report_page.QUERY, variables, self._env.data.key)
+        await self._pieces(
+            lambda seconds: [request] * int(REPORTS * seconds), REPORTS, self._seen.reports, until
+        )
+
+    async def _pieces(
+        self,
+        made: Callable[[float], Sequence[bytes]],
+        rate: float,
+        into: list[tuple[float, float]],
+        until: float,
+    ) -> None:
+        while (left := until - time.perf_counter()) > 0:
+            requests = made(max(min(self._piece, left), 1.0))
+            outcome = await http_load.paced(
+                [self._server.base], iter(requests), rate=rate, connections=CONNECTIONS
             )
-            for body, connections in ((1, 128), (100, 8))
-        )
-    )
-    seen.rates.append((hot.walk.taken - taken) / (time.perf_counter() - began))
-    for outcome in outcomes:
-        seen.take(outcome)
+            now = time.perf_counter()
+            into += [(now, seconds) for seconds in outcome.latencies]
+            self._seen.refused += outcome.refused
+
+    async def look(self, begin: float, until: float, passed: Callable[[], None]) -> None:
+        """Look at everything, again and again."""
+        metrics = http_load.request(f"{self._server.base}/metrics")
+        async with (
+            http_load.asking(self._server.base) as ask,
+            AsyncMongoClient[dict[str, Any]](self._env.data.mongodb_url) as mongo,
+        ):
+            while (now := time.perf_counter()) < until:
+                passed()
+                if now >= begin:
+                    said: dict[str, Any] = dict(_VALUES.findall((await ask(metrics)).decode()))
+                    status = await mongo.admin.command("serverStatus")
+                    said["cursors"] = status["metrics"]["cursor"]["open"]["total"]
+                    said["connections"] = status["connections"]["current"]
+                    for name, values in self._seen.values.items():
+                        values.append(float(said[name]))
+                await asyncio.sleep(EVERY)
 
 
-def _endless(env: Environment, steps: Walk, body: int, until: float) -> Iterator[bytes]:
-    while time.perf_counter() < until:
-        yield from walk.posts(env.webhook, steps.take(body), body=body)
-
-
-async def _overload(
-    env: Environment, flood: Walk, seen: Seen, kind: tuple[int, int], seconds: float
-) -> None:
-    seen.phase = "overload"
-    connections, body = kind
-    # made beforehand and sent over and over: making them would cost what shall go into sending
-    offered = list(walk.posts(env.webhook, flood.take(len(env.data.flooded.messages)), body=body))
-    outcome = await http_load.load(
-        [env.ours.base],
-        http_load.for_seconds(offered, seconds),
-        connections=connections,
-        patience=seconds + http_load.PATIENCE,
-    )
-    seen.take(outcome)
-
-
-async def _recovery(env: Environment, hot: Hot, seen: Seen, seconds: float) -> None:
-    """One plain receipt after the other, each until it is taken, as a provider does."""
-    seen.phase = "recovery"
-    until = time.perf_counter() + seconds
-    for requests in (iter(hot.requests(env.ours, 1, 1)), _endless(env, hot.walk, 1, until)):
-        outcome = await http_load.load(
-            [env.ours.base],
-            requests,
-            connections=1,
-            again=True,
-            patience=seconds + http_load.PATIENCE,
-        )
-        seen.take(outcome)
-        if len(seen.recoveries) == seen.turn:
-            seen.recoveries.append(outcome.seconds)
-
-
-async def _look(
-    env: Environment, seen: Seen, passed: Callable[[float], None], ended: asyncio.Event
-) -> None:
-    """Look at the server's memory and queue, again and again."""
-    began = time.perf_counter()
-    metrics = http_load.request(f"{env.ours.base}/metrics")
-    while not ended.is_set():
-        passed(time.perf_counter() - began)
-        megabytes = _megabytes(env.ours.pid)
-        turn, phase = seen.turn, seen.phase
-        waiting: float | None = None
-        blocks: float | None = None
-        try:
-            async with asyncio.timeout(EVERY), http_load.asking(env.ours.base) as ask:
-                said = (await ask(metrics)).decode()
-                waiting, blocks = _told(_QUEUE, said), _told(_BLOCKS, said)
-        except (Failed, OSError, TimeoutError):
-            pass
-        seen.looks.append(Look(turn, phase, megabytes, waiting, blocks))
-        try:
-            async with asyncio.timeout(EVERY):
-                await ended.wait()
-        except TimeoutError:
-            continue
-
-
-def _told(pattern: re.Pattern[str], said: str) -> float | None:
-    found = pattern.search(said)
-    return float(found[1]) if found else None
-
-
-def _megabytes(pid: int) -> float:
-    """What a process holds in memory."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
-
-
-def _show(seen: Seen, checks: dict[str, bool]) -> None:
+def _show(seen: Seen, begin: float, until: float, checks: dict[str, bool]) -> None:
     console = Console()
 
     def say(line: str) -> None:
@@ -216,72 +223,55 @@ def _show(seen: Seen, checks: dict[str, bool]) -> None:
     def judge(held: bool, line: str) -> None:
         say(f"{'held' if held else 'DID NOT HOLD'}: {line}")
 
-    say(f"steady: {', '.join(f'{rate:,.0f}' for rate in seen.rates)} receipts/s, turn by turn")
-    for phase, answers in seen.answers.items():
-        counted = ", ".join(f"{len(times):,} x {status}" for status, times in answers.items())
-        say(f"{phase}: {counted} answers")
-    memory = [_memory(seen.looks, turn, "steady") for turn in range(TURNS)]
-    flooded = [look.megabytes for look in seen.looks if look.phase == "overload"]
-    # When nothing is underway: one plain receipt after the other.
-    used = [blocks for turn in range(TURNS) if (blocks := _blocks(seen.looks, turn))]
-    judge(
-        _growth(used) <= MORE_IN_USE,
-        f"memory in use is flat: {', '.join(f'{it:,.0f}' for it in used)} blocks after each overload",
+    say(
+        f"{len(seen.receipts) * BODY:,} receipts, {len(seen.reports):,} reports, {STAY} subscribers who stayed and "
+        f"{seen.visits:,} who came and went, {seen.frames:,} events, in {(until - begin) / 60:,.1f} minutes"
     )
-    judge(
-        _growth(memory) <= GROWTH,
-        f"memory is flat: {', '.join(f'{it:,.0f}' for it in memory)} MB when steady, turn by turn; "
-        f"{seen.fresh:,.0f} MB before any load, at most {max(flooded, default=0):,.0f} MB in overload",
-    )
-    waiting = [look.waiting for look in seen.looks if look.waiting is not None]
-    if waiting:
+    hours = (until - begin) / 3600
+    for name, (what, unit, scale) in WATCHED.items():
+        values = [value / scale for value in seen.values[name]]
+        if len(values) < 3:
+            say(f"unknown: {what}, for there was too little time")
+            continue
+        thirds = [median(values[a:b]) for a, b in _thirds(len(values))]
+        spare = 0.0 if unit or scale != 1.0 or name == "memory_blocks" else SPARE
+        flat = thirds[2] <= thirds[1] * (1 + GROWTH) + spare
         judge(
-            max(waiting) <= WAITING_ROOM,
-            f"the queue stayed within {WAITING_ROOM:,}: at most {max(waiting):,.0f} of "
-            f"{len(waiting)} looks",
+            flat,
+            f"{what} does not rise: {', '.join(f'{third:,.1f}' for third in thirds)} {unit}".rstrip()
+            + f" in the thirds of the time, {min(values):,.1f} to {max(values):,.1f} in all;"
+            + f" slope {slope(values) * len(values) / hours:+,.1f} an hour",
         )
-    else:
-        say("unknown: the queue's length, for /metrics did not tell it")
-    others = [status for answers in seen.answers.values() for status in answers]
-    judge(set(others) <= {"200", "503"}, "overload is answered 503 and nothing else")
-    refusals = [time for answers in seen.answers.values() for time in answers.get("503", [])]
-    if refusals:
+    window = min(WINDOW, (until - begin) / 6)
+    for what, answers in (("receipts", seen.receipts), ("reports", seen.reports)):
+        first = [s for at, s in answers if begin <= at < begin + window]
+        last = [s for at, s in answers if at >= until - window]
+        if len(first) < 20 or len(last) < 20:
+            say(f"unknown: whether {what} are answered as before, for there was too little time")
+            continue
+        halves = [(median(one) * 1000, percentile(one, 0.99) * 1000) for one in (first, last)]
+        slower, slowest = halves[1][0] / halves[0][0], halves[1][1] / halves[0][1]
         judge(
-            max(refusals) < SLOWEST,
-            f"503 within {SLOWEST:.0f} s: {len(refusals):,} of them, median "
-            f"{median(refusals) * 1000:,.0f} ms, p99 {percentile(refusals, 0.99) * 1000:,.0f} ms, "
-            f"slowest {max(refusals) * 1000:,.0f} ms",
+            slower <= SLOWER and slowest <= SLOWEST,
+            f"{what} of the last {window / 60:.1f} minutes as of the first: "
+            f"p50 {halves[0][0]:.1f} ms, then {halves[1][0]:.1f} ({slower:.2f} x); "
+            f"p99 {halves[0][1]:.1f} ms, then {halves[1][1]:.1f} ({slowest:.2f} x)",
         )
-    else:
-        say("unknown: how fast a 503 comes, for there was none")
-    judge(
-        "503" not in seen.answers["recovery"],
-        "plain receipts were taken at once after each overload, the first in "
-        + ", ".join(f"{recovery * 1000:,.0f} ms" for recovery in seen.recoveries),
-    )
     for check, held in checks.items():
         judge(held, check)
 
 
-def _blocks(looks: Sequence[Look], turn: int) -> float:
-    """The least that was in use while one plain receipt came after the other."""
+def _thirds(count: int) -> list[tuple[int, int]]:
+    return [(count * part // 3, count * (part + 1) // 3) for part in range(3)]
+
+
+def slope(values: Sequence[float]) -> float:
+    """How much a value grows from one look to the next: the median over all pairs (Theil and Sen)."""
+    step = max(1, len(values) // 200)
+    chosen = values[::step]
     found = [
-        look.blocks
-        for look in looks
-        if (look.turn, look.phase) == (turn, "recovery") and look.blocks is not None
+        (chosen[b] - chosen[a]) / ((b - a) * step)
+        for a in range(len(chosen))
+        for b in range(a + 1, len(chosen))
     ]
-    return min(found, default=0.0)
-
-
-def _growth(values: Sequence[float]) -> float:
-    """By which share the second half is more than the first."""
-    if len(values) < 2:
-        return 0.0  # too short a run to say
-    first, second = median(values[: len(values) // 2]), median(values[len(values) // 2 :])
-    return second / first - 1
-
-
-def _memory(looks: Sequence[Look], turn: int, phase: str) -> float:
-    """The median of the later half, when what a phase needs is there."""
-    found = [look.megabytes for look in looks if (look.turn, look.phase) == (turn, phase)]
-    return median(found[len(found) // 2 :]) if found else 0.0
+    return median(found) if found else 0.0

@@ -9,12 +9,16 @@ import re
 import secrets
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Any
+from datetime import UTC, datetime
 
 import orjson
 import structlog
-from structlog.contextvars import bind_contextvars, clear_contextvars, merge_contextvars
+from structlog.contextvars import (
+    bind_contextvars,
+    clear_contextvars,
+    get_contextvars,
+    merge_contextvars,
+)
 from structlog.typing import EventDict, WrappedLogger
 
 from gql_server.logs import kind, write_by
@@ -37,21 +41,38 @@ def configure(level: str, form: str = AUTO) -> None:
 
 
 def _formatter(*, json: bool) -> logging.Formatter:
-    render: Any
     if json:
-        render = structlog.processors.JSONRenderer(_written)
-    else:
-        render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0)
+        return _Objects()
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             merge_contextvars,
             structlog.stdlib.add_log_level,
-            structlog.stdlib.ExtraAdder(FIELDS if json else IN_TEXT),
+            structlog.stdlib.ExtraAdder(IN_TEXT),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _where_it_failed,
         ],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=0),
+        ],
     )
+
+
+class _Objects(logging.Formatter):
+    """An object a line, as structlog's processors would write it, in half of their time: each request has a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        given = record.__dict__
+        at = datetime.fromtimestamp(record.created, UTC).replace(tzinfo=None)
+        event: EventDict = {
+            "event": record.getMessage(),
+            **get_contextvars(),
+            "level": record.levelname.lower(),
+            **{name: given[name] for name in FIELDS if name in given},
+            "timestamp": f"{at.isoformat(timespec='microseconds')}Z",
+            "exc_info": record.exc_info,
+        }
+        return orjson.dumps(_where_it_failed(None, "", event), default=str).decode()
 
 
 def _where_it_failed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
@@ -65,10 +86,6 @@ def _where_it_failed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
             for frame in traceback.extract_tb(error.__traceback__)
         ]
     return event
-
-
-def _written(event: dict[str, Any], default: Callable[[Any], Any], **_: Any) -> str:
-    return orjson.dumps(event, default=default).decode()
 
 
 def begin_request(given: str | None) -> str:

@@ -68,7 +68,7 @@ class Worker:
 
 
 class Workers:
-    """All of them: one a listening socket."""
+    """All of them: one for each place, which has a listening socket."""
 
     def __init__(
         self,
@@ -83,8 +83,9 @@ class Workers:
         self._environment = _environment(settings, mongodb_url, folder)
         self._folder = folder
         self._patience = settings.shutdown_delay_seconds + settings.drain_seconds + GOODBYE
-        self._of: dict[socket.socket, Worker] = {}
-        self._not_yet = set(sockets)
+        #: by its place among the sockets: where one is shared, they are the same
+        self._of: dict[int, Worker] = {}
+        self._not_yet = set(range(len(sockets)))
         self._all_ready = asyncio.Event()
         self._ending = asyncio.Event()
         self._rolling: asyncio.Task[None] | None = None
@@ -98,8 +99,8 @@ class Workers:
         """
         with self._signals():
             keeping = {
-                asyncio.create_task(self._keep(listening), name="worker")
-                for listening in self._sockets
+                asyncio.create_task(self._keep(place), name="worker")
+                for place in range(len(self._sockets))
             }
             try:
                 await self._started(keeping, on_started)
@@ -125,15 +126,15 @@ class Workers:
             on_started()
         await ended([ready, stopping])
 
-    async def _keep(self, listening: socket.socket) -> None:
-        """A worker on this socket, and always another when it has ended."""
+    async def _keep(self, place: int) -> None:
+        """A worker on the socket of this place, and always another when it has ended."""
         pause, before = FIRST_PAUSE, False
         while not self._ending.is_set():
-            worker = self._of[listening] = await self._spawn(listening)
+            worker = self._of[place] = await self._spawn(place)
             if self._ending.is_set():  # meanwhile, so that nobody has told it
                 worker.tell(signal.SIGTERM)
             code = await self._ended(worker)
-            while (successor := self._of[listening]) is not worker:  # it was replaced
+            while (successor := self._of[place]) is not worker:  # it was replaced
                 worker = successor
                 code = await self._ended(worker)
             if self._ending.is_set():
@@ -156,10 +157,10 @@ class Workers:
         forget_process(worker.process.pid, self._folder)
         return code
 
-    async def _spawn(self, listening: socket.socket) -> Worker:
+    async def _spawn(self, place: int) -> Worker:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        descriptors = listening.fileno(), theirs.fileno()
+        descriptors = self._sockets[place].fileno(), theirs.fileno()
         with contextlib.closing(theirs):
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gql_server", COMMAND, *map(str, descriptors)),
@@ -171,10 +172,10 @@ class Workers:
             )
         now = time.monotonic()
         worker = Worker(process, ours, asyncio.Event(), started_at=now, heard_at=now)
-        asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, worker, listening)
+        asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, worker, place)
         return worker
 
-    def _hear(self, worker: Worker, listening: socket.socket) -> None:
+    def _hear(self, worker: Worker, place: int) -> None:
         """Its signs of life; at its end there are none, and `_keep` knows."""
         try:
             heard = worker.pair.recv(4096)
@@ -188,7 +189,7 @@ class Workers:
         worker.heard_at = time.monotonic()
         if READY in heard:
             worker.ready.set()
-            self._not_yet.discard(listening)
+            self._not_yet.discard(place)
             if not self._not_yet:
                 self._all_ready.set()
 
@@ -205,18 +206,18 @@ class Workers:
 
     async def _roll(self) -> None:
         """Replace one after the other: the next one is ready, on the same socket, before one is told to end."""
-        for listening in self._sockets:
-            former = self._of[listening]
-            if not await self._succeed(listening):
+        for place in range(len(self._sockets)):
+            former = self._of[place]
+            if not await self._succeed(place):
                 log.error("a new worker could not start; the others go on as they are")
                 return
             former.tell(signal.SIGTERM)
             await self._gone(former)
         log.info("all workers are replaced")
 
-    async def _succeed(self, listening: socket.socket) -> bool:
-        """Whether another worker serves on this socket from now on."""
-        successor = await self._spawn(listening)
+    async def _succeed(self, place: int) -> bool:
+        """Whether another worker serves on the socket of this place from now on."""
+        successor = await self._spawn(place)
         waiting = [
             asyncio.create_task(successor.ready.wait()),
             asyncio.create_task(successor.process.wait()),
@@ -224,12 +225,12 @@ class Workers:
         try:
             await asyncio.wait(waiting, timeout=START_WITHIN, return_when=asyncio.FIRST_COMPLETED)
             if successor.ready.is_set():
-                self._of[listening] = successor
+                self._of[place] = successor
                 return True
             return False
         finally:
             await ended(waiting)
-            if self._of[listening] is not successor:
+            if self._of[place] is not successor:
                 successor.tell(signal.SIGKILL)
                 await self._ended(successor)
 

@@ -6,6 +6,7 @@ variable `instance`; it was checked for what can be checked without Grafana: eac
 """
 
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -240,6 +241,26 @@ def _panel(graph: Panel, place: dict[str, int]) -> dict[str, Any]:
     }
 
 
+def rules() -> dict[str, Any]:
+    """Its expressions as recording rules, which promtool reads."""
+    expressions = [
+        expression.replace("$__rate_interval", "5m").replace("$instance", ".*")
+        for panels in ROWS.values()
+        for panel in panels
+        for expression, _ in panel.lines
+    ]
+    named = [{"record": f"panel:{n}", "expr": one} for n, one in enumerate(expressions)]
+    return {"groups": [{"name": "dashboard", "rules": named}]}
+
+
+def text() -> str:
+    """What its file has to hold."""
+    return json.dumps(dashboard(), indent=2) + "\n"
+
+
 if __name__ == "__main__":
-    FILE.write_text(json.dumps(dashboard(), indent=2) + "\n")
-    print(f"{FILE.name}: {sum(map(len, ROWS.values()))} panels")
+    if sys.argv[1:] == ["--rules"]:
+        print(json.dumps(rules()))
+    else:
+        FILE.write_text(text())
+        print(f"{FILE.name}: {sum(map(len, ROWS.values()))} panels")

@@ -72,7 +72,24 @@ def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
 @pytest.mark.timeout(300)
 def test_a_soak_tells_what_it_saw() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--soak", "15", "--messages", "2000"],
+        [sys.executable, "-m", "benchmarks", "--soak", "60", "--messages", "2000"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    for what in ("tasks", "descriptors", "cursors in mongod", "connections to mongod"):
+        assert f"held: {what} does not rise" in done.stdout.decode()
+    assert b"receipts of the last 0.2 minutes as of the first" in done.stdout
+    assert b"held: every subscriber stayed, or came and went in peace" in done.stdout
+    assert b"held: a recount finds no difference" in done.stdout
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+def test_an_overload_tells_what_it_saw() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--overload", "15", "--messages", "2000"],
         cwd=ROOT,
         capture_output=True,
         check=False,

@@ -6,13 +6,19 @@ import json
 import os
 import re
 import signal
+import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from gql_server.database import Database
+from gql_server.server import listening_sockets
+from gql_server.settings import Settings
+from gql_server.workers import Workers
 from tests.forking import Forked
 from tests.server_process import command, environment, free_port, mongods, serving
 from tests.wires import Socket, acknowledged
@@ -151,6 +157,42 @@ async def test_a_worker_that_is_killed_is_replaced_and_nobody_is_refused(tmp_pat
     ]
     said = [line["event"] for line in log if line["level"] == "error"]
     assert said == ["a worker ended with -9; another takes its place"]
+
+
+async def test_where_a_kernel_spreads_no_connections_workers_share_one_socket(
+    db: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given a system other than Linux, and two workers
+    monkeypatch.setattr(sys, "platform", "darwin")
+    sockets = listening_sockets("127.0.0.1", 0, WORKERS)
+    monkeypatch.undo()
+    assert sockets[0] is sockets[1]
+    settings = replace(settings, port=sockets[0].getsockname()[1])
+    base = f"http://127.0.0.1:{settings.port}"
+    monkeypatch.setenv("GQL_MONGODB_DATABASE", db.name)
+    workers = Workers(settings, sockets, mongodb_url=settings.mongodb_url, folder=tmp_path)
+    started = asyncio.Event()
+    running = asyncio.create_task(workers.run(started.set))
+    try:
+        # when they serve
+        async with asyncio.timeout(60):
+            await started.wait()
+        processes = [worker.process for worker in workers._of.values()]
+        assert len({process.pid for process in processes}) == WORKERS
+        # and one of them is killed
+        processes[0].kill()
+        await until(
+            lambda: workers._of[0].process is not processes[0] and workers._of[0].ready.is_set()
+        )
+        # then another takes its place, and the other one is still there
+        assert workers._of[1].process is processes[1]
+        async with httpx.AsyncClient() as http:
+            assert (await http.get(f"{base}/health/live")).status_code == 200
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(running, 60)
+    # and in the end none is left
+    assert {worker.process.returncode for worker in workers._of.values()} == {0}
 
 
 async def test_no_process_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
