@@ -7,7 +7,6 @@ hexadecimal ids, and not `tracestate`, which is text of whoever likes.
 
 import logging
 import os
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -218,12 +217,7 @@ def parent_in(headers: Headers) -> Context:
 def _resource() -> Resource:
     """What the environment says of this process, and ours where it says nothing."""
     given = Resource.create()
-    ours = {
-        "service.name": SERVICE,
-        "service.version": __version__,
-        # Each worker is one.
-        "service.instance.id": str(uuid.uuid4()),
-    }
+    ours = {"service.name": SERVICE, "service.version": __version__}
     known = dict(given.attributes)
     if str(known.get("service.name", "")).startswith("unknown_service"):
         del known["service.name"]
