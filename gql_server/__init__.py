@@ -29,6 +29,7 @@
 * buses          which there are, and need      * local_bus between processes of one machine
 * migrating      the database's version         * exposition  how what was counted is shown
 * possible       which values settings may have * structured  logs, an object a line
+* tracing        whether there are traces        * spans  what is told in them
 * erasure        a person is forgotten        * retention old messages go
 * erasures       those that a server began    * optouts  STOP and START replies
 * enrolment      recipients, into messages   * audience who is written to again

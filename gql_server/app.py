@@ -26,10 +26,12 @@ from gql_server.headers import Farewell, SecurityHeaders
 from gql_server.logs import log
 from gql_server.opening import connected
 from gql_server.origins import origin_pattern
+from gql_server.providers import label_of
 from gql_server.services import Services, running
 from gql_server.settings import Settings
 from gql_server.structured import begin_request
 from gql_server.tokens import tokens_of
+from gql_server.tracing import sending, tracing
 from gql_server.webhooks import Webhooks
 
 
@@ -72,7 +74,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[State]:
-        async with aclosing(Fetcher()) as fetcher:
+        async with sending(), aclosing(Fetcher()) as fetcher:
             if db is not None:
                 async with running(
                     settings, db, connections=connections, tokens=tokens
@@ -148,11 +150,22 @@ class _Webhook:
 
     def __init__(self, *, inbound: bool = False) -> None:
         self._inbound = inbound
+        self._shown = "/webhooks/{provider}" + ("/inbound" if inbound else "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        spans = tracing.spans
+        if spans is None:
+            await self._answer(scope, receive, send)
+            return
+        provider = label_of(scope["path_params"]["provider"])
+        with spans.webhook(scope["method"], scope["headers"], self._shown, provider) as span:
+            span.answered(await self._answer(scope, receive, send))
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> int:
         webhooks: Webhooks = scope["state"]["webhooks"]
         response = await webhooks.receive(Request(scope, receive), inbound=self._inbound)
         await response(scope, receive, send)
+        return response.status_code
 
 
 REQUEST_ID = b"x-request-id"

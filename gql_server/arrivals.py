@@ -55,6 +55,8 @@ class Arrival:
     #: the message that it names by our own id or reference, and the provider's key as it is kept
     message: str | None = None
     key: str | None = None
+    #: the span of the request that brought it, where that is traced
+    request: object = None
 
     @property
     def campaign(self) -> str | None:

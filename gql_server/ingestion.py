@@ -29,6 +29,7 @@ from gql_server.store import campaigns, dead, messages, orphans
 from gql_server.store.erased import Tombstones
 from gql_server.store.messages import Kept
 from gql_server.store.orphans import Orphan
+from gql_server.tracing import here, traced_batches
 
 BATCH = 500
 """Receipts that one transaction takes. Each writes one message at most, or is parked; to that come for each campaign a
@@ -68,7 +69,7 @@ class Ingestion:
         self._committer = committer
         self._clock = clock
         self._lanes: Batcher[Arrival, Outcome] = Batcher(
-            self._commit_batch,
+            traced_batches(self._commit_batch),
             most=BATCH,
             depth=WAITING_ROOM,
             lanes=len(committer.slots),
@@ -104,7 +105,8 @@ class Ingestion:
         for receipt in receipts:
             if receipt.unknown_word is not None:
                 UNKNOWN_WORDS.labels(provider=label_of(receipt.provider)).inc()
-        arrivals = [Arrival(workspace, receipt, arrived_at, source) for receipt in receipts]
+        by = here()
+        arrivals = [Arrival(workspace, one, arrived_at, source, request=by) for one in receipts]
         outcomes = await self.submit(arrivals)
         if Outcome.PARKED in outcomes:
             places = [n for n, outcome in enumerate(outcomes) if outcome is Outcome.PARKED]

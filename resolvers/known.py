@@ -11,7 +11,15 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from weakref import WeakValueDictionary
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, parse, specified_rules, validate
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    parse,
+    specified_rules,
+    validate,
+)
 from strawberry.extensions import SchemaExtension
 from strawberry.types.execution import ParseOptions
 
@@ -101,6 +109,15 @@ class Documents:
             self.validated += 1
             known.errors = validate(schema, known.document, specified_rules, max_errors=MOST_ERRORS)
         return known.errors
+
+    def operation(self, text: str, name: str | None) -> OperationDefinitionNode | None:
+        """The operation of this name, or the only one, of a document that is known; None where there is none."""
+        known = self._known.get(text)
+        if known is None:
+            return None
+        found = [d for d in known.document.definitions if isinstance(d, OperationDefinitionNode)]
+        chosen = [d for d in found if not name or (d.name and d.name.value == name)]
+        return chosen[0] if len(chosen) == 1 else None
 
     def known(self, text: str, options: ParseOptions) -> Known:
         """The document of this text.

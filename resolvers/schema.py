@@ -46,6 +46,7 @@ from resolvers.subscription import (
     SHORTEST_INTERVAL,
     Subscription,
 )
+from resolvers.traced import traced_stream
 from resolvers.weighing import Asked
 
 FIELDS = {
@@ -134,6 +135,7 @@ class Schema(strawberry.Schema):
             if context is not None:
                 await context.close()
 
+    @traced_stream
     async def stream(  # type: ignore[override]
         self,
         query: str | None,
@@ -242,14 +244,11 @@ class Schema(strawberry.Schema):
     def kind_of(self, query: str, operation_name: str | None) -> OperationType | None:
         """What kind of operation a document holds under this name; None where it holds none."""
         try:
-            document = self.documents.known(query, {"max_tokens": MOST_TOKENS}).document
+            self.documents.known(query, {"max_tokens": MOST_TOKENS})
         except GraphQLError:
             return None
-        found = [d for d in document.definitions if isinstance(d, OperationDefinitionNode)]
-        chosen = [
-            d for d in found if not operation_name or (d.name and d.name.value == operation_name)
-        ]
-        return OperationType(chosen[0].operation.value) if len(chosen) == 1 else None
+        chosen = self.documents.operation(query, operation_name)
+        return None if chosen is None else OperationType(chosen.operation.value)
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

@@ -55,6 +55,7 @@ from resolvers.results import Result
 from resolvers.schema import Schema, make_schema
 from resolvers.socket import Connection, Socket
 from resolvers.streams import Encoded, Multipart, ResumableSSE, Stream
+from resolvers.traced import traced
 
 INIT_TIMEOUT = timedelta(seconds=10)
 OPERATIONS_PER_CONNECTION = 50
@@ -206,6 +207,7 @@ class View(GraphQL[Context, None]):
             protocol=protocol,
         )
 
+    @traced
     async def execute_operation(self, request: Request, **given: Any) -> Any:  # type: ignore[override]
         """What is kept, or executed. What a stream is told from is remembered, to be closed when its client is gone."""
         asked = given["request_data"]

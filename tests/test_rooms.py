@@ -61,6 +61,7 @@ def test_all_import_contracts_hold() -> None:
         ("gql_server/live.py", "import pymongo", MONGO),
         ("resolvers/page.py", "import motor.motor_asyncio", MONGO),
         ("gql_server/live.py", "import broadcaster", "Only events and its local bus"),
+        ("gql_server/tracing.py", "import opentelemetry.trace", "Only spans speaks OpenTelemetry"),
         ("gql_server/app.py", "import strawberry", GRAPHQL),
         ("gql_server/auth.py", "import graphql", GRAPHQL),
         (

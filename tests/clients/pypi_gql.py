@@ -16,7 +16,10 @@ MESSAGES = """subscription Messages($campaign: ID!, $after: String) {
     messages { id status statusAt errorCode history { status at } }
   }
 }"""
-PASSES = {"UNAVAILABLE", "TOO_MANY_CONNECTIONS", "INTERNAL_ERROR"}
+PASSES = {
+    *("INTERNAL_ERROR", "RATE_LIMITED", "TIMEOUT"),
+    *("TOO_MANY_CONNECTIONS", "TOO_MANY_OPERATIONS", "UNAVAILABLE"),
+}
 MISTAKES = {4400, 4401, 4406, 4409, 4429}
 
 

@@ -42,7 +42,14 @@ export function resume(subscribe, take, failed) {
   };
 }
 
-const PASSES = ["UNAVAILABLE", "TOO_MANY_CONNECTIONS", "INTERNAL_ERROR"];
+const PASSES = [
+  "INTERNAL_ERROR",
+  "RATE_LIMITED",
+  "TIMEOUT",
+  "TOO_MANY_CONNECTIONS",
+  "TOO_MANY_OPERATIONS",
+  "UNAVAILABLE",
+];
 
 function isMistake(reason, tries) {
   const errors = Array.isArray(reason) ? reason : reason?.errors;

@@ -41,7 +41,9 @@ public enum Ending: Error, Sendable {
   case refused([String])
 
   /// Codes of errors that pass by themselves.
-  static let passes: Set<String> = ["UNAVAILABLE", "TOO_MANY_CONNECTIONS", "INTERNAL_ERROR"]
+  static let passes: Set<String> = [
+    "INTERNAL_ERROR", "RATE_LIMITED", "TIMEOUT", "TOO_MANY_CONNECTIONS", "TOO_MANY_OPERATIONS", "UNAVAILABLE",
+  ]
 
   /// Answers by HTTP that another try would only repeat.
   static let mistakes: Set<Int> = [400, 403, 404, 405, 413]

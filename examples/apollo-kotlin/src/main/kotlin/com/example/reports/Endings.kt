@@ -36,7 +36,9 @@ enum class Goodbye(val code: Int, val then: Then) {
 }
 
 /** Codes of errors (`extensions.code`) that pass by themselves. */
-private val PASSES = setOf("UNAVAILABLE", "TOO_MANY_CONNECTIONS", "INTERNAL_ERROR")
+private val PASSES = setOf(
+  "INTERNAL_ERROR", "RATE_LIMITED", "TIMEOUT", "TOO_MANY_CONNECTIONS", "TOO_MANY_OPERATIONS", "UNAVAILABLE",
+)
 
 /** Answers by HTTP that another try would only repeat. */
 private val MISTAKES = setOf(400, 403, 404, 405, 413)
