@@ -106,7 +106,7 @@ BROKEN = [
     "5",
     "{",
     "",
-    b'{"type": "ping"}',
+    b'{"type": "nonsense"}',
     b"\xff",
     {},
     {"type": None},
@@ -129,6 +129,13 @@ BROKEN = [
     {"type": "complete", "id": [1]},
     "[" * 99_999,
 ]
+
+
+async def test_a_message_in_a_binary_frame_is_one_as_in_a_text_frame(api: Api) -> None:
+    async with acknowledged(api) as socket:
+        await socket.send(b'{"type": "ping"}')
+
+        assert await socket.receive() == {"type": "pong"}
 
 
 @pytest.mark.parametrize("frame", BROKEN, ids=lambda frame: str(frame)[:60])
