@@ -60,7 +60,7 @@ test-all: setup ## Set up, run all tests, those that take minutes (the benchmark
 	GQL_MONGO_DRIVER=pymongo $(RUN) pytest $(SIDE_BY_SIDE)
 
 test-examples: python examples system-for-test ## Run the examples of clients, those that take minutes too, against a server that goes and comes back
-	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest $(SIDE_BY_SIDE) tests/examples
+	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest $(SIDE_BY_SIDE) tests/examples tests/examples_mobile
 
 check: ## Format, lint, types, imports, locks, schema, documents, pages, examples, the site of the documentation; changes nothing
 	@$(MAKE) -s -j3 python node-packages documents examples
