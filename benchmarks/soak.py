@@ -61,6 +61,8 @@ WATCHED = {
     "cursors": ("cursors in mongod", "", 1.0),
     "connections": ("connections to mongod", "", 1.0),
 }
+MEMORY = {"resident_bytes", "memory_blocks"}
+"""Of these, what is not counted one by one."""
 
 
 class Counted(Sockets):
@@ -234,7 +236,7 @@ def _show(seen: Seen, begin: float, until: float, checks: dict[str, bool]) -> No
             say(f"unknown: {what}, for there was too little time")
             continue
         thirds = [median(values[a:b]) for a, b in _thirds(len(values))]
-        spare = 0.0 if unit or scale != 1.0 or name == "memory_blocks" else SPARE
+        spare = 0 if name in MEMORY else SPARE
         flat = thirds[2] <= thirds[1] * (1 + GROWTH) + spare
         judge(
             flat,

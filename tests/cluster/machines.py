@@ -233,8 +233,8 @@ class Cluster:
                 raise Broken("a member does not come back to its replica set")
             await asyncio.sleep(0.1)
 
-    async def step_down(self, primary: Mongod) -> None:
-        """Tell it that others shall lead, as one does before maintenance."""
+    async def step_down(self) -> None:
+        """Tell the primary that others shall lead, as one does before maintenance."""
         with suppress(AutoReconnect):
             await self.client.admin.command("replSetStepDown", 60, secondaryCatchUpPeriodSecs=10)
 

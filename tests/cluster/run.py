@@ -180,7 +180,7 @@ class Run:
     async def _step_down(self, fault: Fault) -> None:
         primary = await self._primary()
         began = time.monotonic()
-        await self._cluster.step_down(primary)
+        await self._cluster.step_down()
         await self._cluster.elected(primary)
         fault.election = time.monotonic() - began
 
