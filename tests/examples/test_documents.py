@@ -77,3 +77,11 @@ def versions(file: Path) -> dict[str, str]:
     asked = json.loads(file.read_text("utf-8"))
     found: dict[str, str] = asked["dependencies"] | asked["devDependencies"]
     return found
+
+
+@pytest.mark.parametrize("file", ["src/live.ts", "src/operations.ts", "tsconfig.json"])
+def test_what_both_pages_have_is_the_same_to_the_letter(file: str) -> None:
+    # whoever copies one folder has all of it, so it stands in each
+    first, second = (EXAMPLES / name / file for name in ("react-apollo", "react-urql"))
+
+    assert first.read_text("utf-8") == second.read_text("utf-8")
