@@ -29,21 +29,19 @@ from gql_server.metrics import LIVE_SECONDS, RESUMED
 from gql_server.pace import Pace
 from gql_server.pictures import (
     CHANGES_AN_EVENT,
-    Look,
+    Asked,
     MessageUpdates,
     Picture,
     merged,
-    read_campaign,
     read_looks,
 )
 from gql_server.store import counters
 from gql_server.watched import LOOK, Watched, persistently, reaches
 
 TICK = 0.01
-"""Seconds between two reads of what changed."""
+"""Seconds between two reads of what changed, at least; as many as a read takes, where that is longer."""
+LONGEST_TICK = 0.25
 CAMPAIGNS_A_LOOK = 200
-READS_AT_ONCE = 8
-"""Of campaigns whose messages are followed."""
 
 
 class Live:
@@ -57,7 +55,6 @@ class Live:
         self._dirty: dict[Watched, float] = {}
         self._awake = asyncio.Event()
         self._catching_up = CatchingUp(db)
-        self._close_looks = asyncio.Semaphore(READS_AT_ONCE)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -219,12 +216,10 @@ class Live:
             await self._awake.wait()
             self._awake.clear()
             dirty, self._dirty = self._dirty, {}
-            followed = [watched for watched in dirty if watched.followed_from is not None]
-            plain = [watched for watched in dirty if watched.followed_from is None]
+            began = time.monotonic()
             try:
                 await asyncio.gather(
-                    *(self._look(chunk) for chunk in _chunks(plain, CAMPAIGNS_A_LOOK)),
-                    *(self._look_closely(watched) for watched in followed),
+                    *(self._look(chunk) for chunk in _chunks(list(dirty), CAMPAIGNS_A_LOOK))
                 )
             except Exception as error:  # noqa: BLE001 - without this task nobody would be told anything again
                 log.error("live: %s; trying again", kind(error))
@@ -235,12 +230,13 @@ class Live:
                 now = time.monotonic()
                 for marked in dirty.values():
                     LIVE_SECONDS.observe(now - marked)
-            await asyncio.sleep(TICK)
+            # Where reads take long, the database is busy: the more it is, the more is read together.
+            await asyncio.sleep(min(max(TICK, time.monotonic() - began), LONGEST_TICK))
 
     async def _look(self, campaigns: Sequence[Watched]) -> None:
         """Read these campaigns in one read."""
         waiting = [watched.waiting() for watched in campaigns]
-        wanted = [(watched.workspace, watched.campaign) for watched in campaigns]
+        wanted = [Asked(w.workspace, w.campaign, since=w.followed_from) for w in campaigns]
         try:
             looked = await persistently(read_looks, self._db, wanted)
         except Exception as error:  # noqa: BLE001 - see the next line
@@ -253,20 +249,6 @@ class Live:
             return
         for watched, look, watchers in zip(campaigns, looked, waiting, strict=True):
             watched.take(look, watchers)
-
-    async def _look_closely(self, watched: Watched) -> None:
-        """Read a campaign whose messages are followed."""
-        async with self._close_looks:
-            waiting, since = watched.waiting(), watched.followed_from
-            look: Look | None
-            try:
-                look = await persistently(
-                    read_campaign, self._db, watched.workspace, watched.campaign, since=since
-                )
-            except Exception as error:  # noqa: BLE001 - each who watches raises it
-                watched.fail(error)
-                return
-            watched.take(look, waiting)
 
     async def _looking(self) -> None:
         while True:

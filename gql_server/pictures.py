@@ -1,6 +1,6 @@
 """What a watcher is shown: read in one snapshot, so that it is true of one point in time."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gql_server.database import Database, Reads
@@ -13,6 +13,8 @@ from gql_server.store.counters import Figures
 
 FEW = 4
 """Campaigns of which each one's counters are looked up by themselves, in one read with it."""
+COMMITS_A_READ = 100
+"""Commits that one read of the outbox asks for, of however many campaigns."""
 CHANGES_AN_EVENT = 1000
 """Changed messages that one event carries, about; more come in the next one."""
 
@@ -52,6 +54,15 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A campaign that somebody watches; where its messages are followed, also from which versions by slot on."""
+
+    workspace: str
+    campaign: str
+    since: Mapping[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class MessageUpdates:
     """Messages that changed, as of `versions`; `resync`: the changes are no longer kept, read anew.
 
@@ -83,12 +94,16 @@ class Missed:
 
 async def pictures_of(at: Reads, workspace: str, wanted: Collection[str]) -> dict[str, Picture]:
     """Those of these campaigns that the workspace has, by id."""
+    return await _pictures(at, {(workspace, campaign) for campaign in wanted})
+
+
+async def _pictures(at: Reads, wanted: Collection[tuple[str, str]]) -> dict[str, Picture]:
     if len(wanted) > FEW:
-        kept = await campaigns.of_workspace(at, workspace, wanted)
+        kept = await campaigns.of_workspaces(at, wanted)
         figures = await counters.figures(at, kept) if kept else {}
         found = [(one, figures.get(key)) for key, one in kept.items()]
     else:
-        found = await campaigns.with_figures(at, workspace, wanted)
+        found = await campaigns.with_figures(at, wanted)
     return {one.id: Picture(one, counted or _nothing(one)) for one, counted in found}
 
 
@@ -100,39 +115,90 @@ def _nothing(campaign: Campaign) -> Figures:
 async def read_pictures(db: Database, workspace: str, wanted: Collection[str]) -> list[Picture]:
     """Those of these campaigns that the workspace has, in the order of their ids."""
     async with db.snapshot() as at:
-        return await _pictures(at, workspace, wanted)
+        found = await pictures_of(at, workspace, wanted)
+    return [found[key] for key in sorted(found)]
 
 
-async def read_looks(db: Database, wanted: Sequence[tuple[str, str]]) -> list[Look | None]:
-    """The campaigns of these (workspace, id); None where the workspace has no such campaign."""
+async def read_looks(db: Database, wanted: Sequence[Asked]) -> list[Look | None]:
+    """The campaigns that are asked for, and what changed of each; None where the workspace has no such campaign.
+
+    However many they are, it is four reads of one snapshot, as long as little has changed.
+    """
     async with db.snapshot() as at:
-        found = await campaigns.of_workspaces(at, {*wanted})
-        figures = await counters.figures(at, found) if found else {}
+        found = await _pictures(at, {(asked.workspace, asked.campaign) for asked in wanted})
+        looked = [
+            picture
+            if (picture := found.get(asked.campaign)) is not None
+            and picture.campaign.workspace == asked.workspace
+            else None
+            for asked in wanted
+        ]
+        spans = {
+            asked.campaign: (asked.since, picture.figures.versions)
+            for asked, picture in zip(wanted, looked, strict=True)
+            if picture is not None
+            and asked.since is not None
+            and _is_little(asked.since, picture.figures.versions)
+        }
+        batches = await _batches(at, found, spans)
     return [
-        Look(Picture(kept, figures[campaign]), None)
-        if (kept := found.get(campaign)) is not None
-        and kept.workspace == workspace
-        and campaign in figures
-        else None
-        for workspace, campaign in wanted
+        None if picture is None else Look(picture, batches.get(picture.campaign.id))
+        for picture in looked
     ]
 
 
-async def read_campaign(
-    db: Database, workspace: str, campaign: str, *, since: Mapping[int, int] | None
-) -> Look | None:
-    """The campaign now, and what changed after `since`; None where the workspace has no such campaign."""
-    async with db.snapshot() as at:
-        pictures = await _pictures(at, workspace, [campaign])
-        if not pictures:
-            return None
-        now = pictures[0].figures.versions
-        if since is None or since == now or _from_a_future(since, now):
-            return Look(pictures[0], None)
-        found = await outbox.between(at, campaign, since, now, most=CHANGES_AN_EVENT)
-        if not found.complete or found.more:
-            return Look(pictures[0], None)
-        return Look(pictures[0], await _batch(at, workspace, since, found))
+def _is_little(since: Mapping[int, int], now: Mapping[int, int]) -> bool:
+    """Whether something has changed, and in few commits."""
+    if _from_a_future(since, now):
+        return False
+    return 0 < outbox.commits_between(since, now) <= COMMITS_A_READ
+
+
+async def _batches(
+    at: Reads,
+    pictures: Mapping[str, Picture],
+    spans: Mapping[str, outbox.Span],
+) -> dict[str, Batch]:
+    """What changed in each of these campaigns between two places; not where that is too much, or not kept any more."""
+    changes: dict[str, outbox.Changes] = {}
+    for some in _by_commits(spans):
+        for campaign, found in (await outbox.spans(at, some)).items():
+            sizes = [len(commit.changes) for commit in found.commits]
+            if found.complete and sum(sizes[:-1]) < CHANGES_AN_EVENT:
+                changes[campaign] = found
+    before = {campaign: _before(found.changes) for campaign, found in changes.items()}
+    named: dict[str, set[str]] = {}
+    for campaign, ids in before.items():
+        named.setdefault(pictures[campaign].campaign.workspace, set()).update(ids)
+    rows: dict[str, Message] = {}
+    for workspace, theirs in named.items():
+        rows |= await messages.some(at, workspace, theirs)
+    return {
+        campaign: Batch(
+            spans[campaign][0],
+            changes[campaign].versions,
+            left,
+            {key: rows[key] for key in left if key in rows},
+        )
+        for campaign, left in before.items()
+    }
+
+
+def _by_commits(
+    spans: Mapping[str, outbox.Span],
+) -> Iterator[dict[str, outbox.Span]]:
+    """These spans in groups, each of which is few enough commits for one read."""
+    group: dict[str, outbox.Span] = {}
+    size = 0
+    for campaign, span in spans.items():
+        commits = outbox.commits_between(*span)
+        if group and size + commits > COMMITS_A_READ:
+            yield group
+            group, size = {}, 0
+        group[campaign] = span
+        size += commits
+    if group:
+        yield group
 
 
 async def read_missed(
@@ -220,20 +286,6 @@ def merged(
     return MessageUpdates(
         batches[0].since, batches[-1].versions, resync=False, messages=matching, more=more
     )
-
-
-async def _pictures(at: Reads, workspace: str, wanted: Collection[str]) -> list[Picture]:
-    found = await campaigns.of_workspace(at, workspace, wanted)
-    figures = await counters.figures(at, found) if found else {}
-    return [Picture(found[key], figures[key]) for key in sorted(figures)]
-
-
-async def _batch(
-    at: Reads, workspace: str, since: Mapping[int, int], found: outbox.Changes
-) -> Batch:
-    before = _before(found.changes)
-    rows = await messages.some(at, workspace, before)
-    return Batch(since, found.versions, before, rows)
 
 
 def _before(changes: Iterable[outbox.Change]) -> dict[str, frozenset[Left]]:

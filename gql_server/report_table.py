@@ -65,7 +65,7 @@ async def report_table(
     :raises PublicError: NOT_FOUND; UNSUPPORTED_COMBINATION.
     :raises MessagesExpired: it has no messages any more.
     """
-    found = await campaigns.with_figures(at, viewer.workspace, [campaign])
+    found = await campaigns.with_figures(at, {(viewer.workspace, campaign)})
     if not found:
         raise PublicError("There is no campaign of this id.", "NOT_FOUND")
     [(record, figures)] = found

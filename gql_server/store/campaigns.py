@@ -81,24 +81,24 @@ async def of_workspaces(reads: Reads, wanted: Collection[tuple[str, str]]) -> di
     """
     if not wanted:
         return {}
-    ids = sorted({campaign for _, campaign in wanted})
-    query = {"_id": {"$in": ids}, "workspace": {"$in": sorted({owner for owner, _ in wanted})}}
-    rows = await reads.find(COLLECTION, query, limit=len(ids), hint="_id_")
+    query = _of(wanted)
+    rows = await reads.find(COLLECTION, query, limit=len(query["_id"]["$in"]), hint="_id_")
     found = (campaign_of(row) for row in rows)
     return {one.id: one for one in found if (one.workspace, one.id) in wanted}
 
 
 async def with_figures(
-    reads: Reads, workspace: str, campaigns: Collection[str]
+    reads: Reads, wanted: Collection[tuple[str, str]]
 ) -> list[tuple[Campaign, Figures | None]]:
-    """Those of these few campaigns that the workspace has, and what is counted of each; None: nothing yet.
+    """Those few campaigns of these (workspace, id) that the workspace named with them has, and what is counted of each.
 
-    One read, where two take half as long again, here and in MongoDB; of many campaigns two are the better ones.
+    None: nothing yet. One read, where two take half as long again, here and in MongoDB; of many campaigns two are the
+    better ones.
     """
     rows = await reads.aggregate(
         COLLECTION,
         [
-            {"$match": {"_id": {"$in": list(campaigns)}, "workspace": workspace}},
+            {"$match": _of(wanted)},
             {
                 "$lookup": {
                     "from": counters.COLLECTION,
@@ -114,8 +114,15 @@ async def with_figures(
         few=True,
     )
     return [
-        (campaign_of(row), figures_of(row["stripes"]) if row["stripes"] else None) for row in rows
+        (campaign_of(row), figures_of(row["stripes"]) if row["stripes"] else None)
+        for row in rows
+        if (row["workspace"], row["_id"]) in wanted
     ]
+
+
+def _of(wanted: Collection[tuple[str, str]]) -> Document:
+    ids = sorted({campaign for _, campaign in wanted})
+    return {"_id": {"$in": ids}, "workspace": {"$in": sorted({owner for owner, _ in wanted})}}
 
 
 async def sent_in(

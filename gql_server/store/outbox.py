@@ -8,13 +8,16 @@ time to live has passed.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from gql_server.database import Reads, Transaction
 from gql_server.domain.record import record
 from gql_server.domain.status import DeliveryStatus
 
 COLLECTION = "outbox"
+
+Span: TypeAlias = tuple[Mapping[int, int], Mapping[int, int]]
+"""From one place to another: the versions by slot of each."""
 
 
 @record
@@ -116,6 +119,42 @@ async def between(
             if not rows:
                 return Changes([], until, more=False, complete=False)
     return Changes(commits, reached, more=False, complete=True)
+
+
+async def spans(reads: Reads, campaigns: Mapping[str, Span]) -> dict[str, Changes]:
+    """The changes of campaigns that were looked up with their workspace, each from one place to another, in one read.
+
+    For where few commits lie between: all of them come.
+    """
+    ranges = [
+        {
+            "_id": {
+                "$gt": {"c": campaign, "s": slot, "v": since.get(slot, 0)},
+                "$lte": {"c": campaign, "s": slot, "v": last},
+            }
+        }
+        for campaign, (since, until) in campaigns.items()
+        for slot, last in until.items()
+        if last > since.get(slot, 0)
+    ]
+    rows = await reads.find(COLLECTION, {"$or": ranges}, sort=[("_id", 1)]) if ranges else []
+    commits: dict[str, list[Commit]] = {campaign: [] for campaign in campaigns}
+    for row in rows:
+        key = row["_id"]
+        changes = [_change(item) for item in row["changes"]]
+        commits[key["c"]].append(Commit(key["s"], key["v"], changes))
+    found = {}
+    for campaign, (since, until) in campaigns.items():
+        # A version is there once, so that as many as there should be are all of them.
+        complete = len(commits[campaign]) == commits_between(since, until)
+        there = commits[campaign] if complete else []
+        found[campaign] = Changes(there, until, more=False, complete=complete)
+    return found
+
+
+def commits_between(since: Mapping[int, int], until: Mapping[int, int]) -> int:
+    """How many commits lie between two places; `until` is not before `since`."""
+    return sum(last - since.get(slot, 0) for slot, last in until.items())
 
 
 async def versions_between(

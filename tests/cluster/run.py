@@ -29,6 +29,8 @@ DOWN = 10.0
 PATIENCE = 2.0
 """Seconds that refusals may last beyond an election."""
 CONVERGED_WITHIN = 60.0
+WARM_UP = 10.0
+"""Seconds of full load before saturation is measured: what a server sees for the first time costs it more reads."""
 SATURATION = 10.0
 CARRIERS = 24
 
@@ -102,7 +104,9 @@ class Run:
             say(f"{2 * len(self.phones)} subscribers")
             await self._shown("the start")
             provider = Provider(here, self.ledger, self._chance, self.campaigns)
+            stack.push_async_callback(provider.close)
             say("saturation")
+            await provider.saturate(WARM_UP, CARRIERS)
             self.saturation = await provider.saturate(SATURATION, CARRIERS)
             self.rate = max(self.size.least, self.saturation / 2)
             say(f"{self.rate:,.0f} receipts/s, of {self.saturation:,.0f} at most")

@@ -384,4 +384,34 @@ async def test_twenty_who_follow_the_messages_cost_one_read_of_the_outbox_per_ch
 
         # Those who want SENT see nothing: neither was the status SENT, nor is it now.
         assert [len(follower.seen) for follower in followers] == [6, 6, 6, 1] * 5
-        assert finds.of == {"campaigns": 5, "counters": 5, "outbox": 5, "messages": 5}
+        assert finds.of == {"campaigns": 5, "outbox": 5, "messages": 5}
+
+
+@pytest.mark.usefixtures("no_looks")
+async def test_many_campaigns_whose_messages_are_followed_are_read_in_few_reads(
+    base: Database, mongo_url: str, workspace: str
+) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        counted, finds = await stack.enter_async_context(counting(base, mongo_url))
+        live = await stack.enter_async_context(watched_by(counted))
+        writer = await stack.enter_async_context(writing(base, workspace, live.hear))
+        campaigns = [await writer.campaign(2) for _ in range(30)]
+        followers = [
+            await stack.enter_async_context(
+                Watcher(live.messages(workspace, campaign, since=None, pace=Interval(0.0)))
+            )
+            for campaign in campaigns
+        ]
+        for follower in followers:
+            await follower.until(lambda seen: seen)
+        await asyncio.sleep(0.1)
+
+        finds.of.clear()
+        await writer.report(SENT, *(message_id(campaign, 1) for campaign in campaigns))
+        for campaign, follower in zip(campaigns, followers, strict=True):
+            await follower.until(lambda seen: len(seen) == 2)
+            assert told(follower.seen) == [{}, {message_id(campaign, 1): SENT}]
+
+        # One of each where the nudges come together, and one more where a tick falls in between.
+        assert {*finds.of} == {"campaigns", "counters", "outbox", "messages"}
+        assert max(finds.of.values()) <= 2

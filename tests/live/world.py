@@ -212,7 +212,8 @@ class Finds(CommandListener):
         self.of: Counter[str] = Counter()
 
     def started(self, event: CommandStartedEvent) -> None:
-        self.of[event.command.get("find", event.command_name)] += 1
+        command = event.command
+        self.of[command.get("find") or command.get("aggregate") or event.command_name] += 1
 
     def succeeded(self, event: CommandSucceededEvent) -> None:
         pass

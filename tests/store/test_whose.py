@@ -311,21 +311,26 @@ async def test_no_picture_of_a_campaign_is_another_workspaces(world: World) -> N
     db, campaign, own = world.db, world.campaign, world.tenant.api.workspace
     for workspace, there in (("stranger", False), (own, True)):
         assert bool(await pictures.read_pictures(db, workspace, [campaign])) == there
-        assert bool(await pictures.read_campaign(db, workspace, campaign, since=None)) == there
         assert bool(await pictures.pictures_of(db.latest, workspace, [campaign])) == there
         many = [campaign, *(ids.campaign_id(n) for n in range(pictures.FEW))]
         assert bool(await pictures.pictures_of(db.latest, workspace, many)) == there
+    place = dict.fromkeys(await _versions(db, campaign), 0)
     mixed = [("stranger", campaign), (own, campaign), (own, "0" * 12)]
-    assert [look is not None for look in await pictures.read_looks(db, mixed)] == [
-        *(False, True, False)
-    ]
+    mixed += [(own, ids.campaign_id(n)) for n in range(pictures.FEW)]
+    for some in (mixed[:3], mixed):
+        asked = [pictures.Asked(workspace, one, since=place) for workspace, one in some]
+        looked = await pictures.read_looks(db, asked)
+        assert [look is not None for look in looked][:3] == [False, True, False]
+        assert looked[3:] == [None] * len(looked[3:])
+        assert looked[1] is not None
+        assert looked[1].batch is not None
+        assert looked[1].batch.rows
     # and of several that are asked for by several at once each has its own alone
     second = ids.read_campaign(world.tenant.campaigns["COMPLETED"])
     assert second is not None
     both = {("stranger", campaign), (own, second)}
     assert {*await campaigns.of_workspaces(db.latest, both)} == {second}
     # what was missed is read for who has seen a picture of the campaign: its messages are looked up anew all the same
-    place = dict.fromkeys(await _versions(db, campaign), 0)
     for workspace, there in (("stranger", False), (own, True)):
         [missed] = await pictures.read_missed(db, workspace, campaign, [place])
         assert missed.batch is not None
