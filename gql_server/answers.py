@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from gql_server.batching import Batcher
+from gql_server.batching import Batcher, BatchSize
 from gql_server.database import Database
 from gql_server.metrics import ANSWERS
 from gql_server.store import counters, workspaces
@@ -52,7 +52,9 @@ class Answers:
         self._db = db
         self._most = most_bytes
         self._kept: OrderedDict[bytes, Kept] = OrderedDict()
-        self._reads: Batcher[Basis, bool] = Batcher(self._hold, most=_AT_ONCE, depth=_DEPTH)
+        self._reads: Batcher[Basis, bool] = Batcher(
+            self._hold, size=BatchSize(_AT_ONCE), depth=_DEPTH
+        )
         self.bytes = 0
         """What they take now."""
 

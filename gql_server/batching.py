@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from gql_server.errors import Overloaded
 
 _WEIGHT = 0.2
-"""Of the last batch in the moving mean of how long one takes."""
+"""Of the last batch in the moving mean of how long an item takes."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -44,14 +44,44 @@ def _settle(
         submission.settle(index, outcome)
 
 
+class BatchSize:
+    """How many items a batch may have: half of it after one that met others, a little more after one that did not.
+
+    Two batches that change the same hold each other up, and the larger both are, the likelier they do: of a quarter of
+    the items in each, a sixteenth of the pairs meets. Additive increase and multiplicative decrease find the size at
+    which few do (D.-M. Chiu, R. Jain: Analysis of the Increase and Decrease Algorithms for Congestion Avoidance, 1989).
+    """
+
+    def __init__(self, most: int, *, fewest: int | None = None) -> None:
+        """At first, and at most, `most`; never less than `fewest` (None: it stays as it is)."""
+        self.now = most
+        self._most = most
+        self._fewest = most if fewest is None else fewest
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether others were met again and again lately: more batches at once would meet more of them."""
+        return self.now < self._most // 2
+
+    def learn(self, count: int, *, alone: bool) -> None:
+        """A batch of so many was `alone`: it met nobody who changed the same, and went through."""
+        if alone:
+            if count >= self.now:  # what was smaller tells nothing
+                self.now = min(self.now + max(self._most // 20, 1), self._most)
+        else:
+            # Of a small one it may have been the one message that everybody changes just now.
+            count = max(count, self._most // 5)
+            self.now = max(min(self.now, count) // 2, self._fewest)
+
+
 class Batcher(Generic[T, R]):
     """Lanes that flush what gathers in one queue; while one batch is flushed the next one gathers, without a timer.
 
-    Another lane begins when `enough` wait: below that, larger batches cost less than more of them at once; above
-    it, one batch is prepared while the database works on another. `flush` gets the lane's number and at most `most`
-    items, and returns their results in the same order, an exception for an item that failed alone. Where it raises,
-    every item of that batch fails, and only of that batch. What is the `same` for two items, they are never flushed
-    by two lanes at once.
+    Another lane begins when `enough` wait, unless batches meet others that change the same: below that, larger batches
+    cost less than more of them at once; above it, one batch is prepared while the database works on another. `flush`
+    gets the lane's number and at most as many items as `size` says now, and returns their results in the same order,
+    an exception for an item that failed alone. Where it raises, every item of that batch fails, and only of that
+    batch. What is the `same` for two items, they are never flushed by two lanes at once.
 
     At most `depth` items wait, and no more than are flushed in about `longest_wait` seconds as things are going:
     what would be answered too late is better refused at once.
@@ -61,7 +91,7 @@ class Batcher(Generic[T, R]):
         self,
         flush: Callable[[int, list[T]], Awaitable[Sequence[R | Exception]]],
         *,
-        most: int,
+        size: BatchSize,
         depth: int,
         lanes: int = 1,
         enough: int | None = None,
@@ -69,15 +99,15 @@ class Batcher(Generic[T, R]):
         longest_wait: float = math.inf,
     ) -> None:
         self._flush = flush
-        self._most = most
-        self._enough = most if enough is None else enough
+        self.size = size
+        self._enough = size.now if enough is None else enough
         self._depth = depth
         self._same = same
         self._longest_wait = longest_wait
         self._waiting: deque[tuple[T, _Submission[T, R], int]] = deque()
         self._awake = [asyncio.Event() for _ in range(lanes)]
         self._underway: dict[int, set[Hashable]] = {}
-        self._seconds_a_batch = 0.0
+        self._seconds_an_item = 0.0
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -93,9 +123,10 @@ class Batcher(Generic[T, R]):
         """
         if self._closing or len(self._waiting) + count > self._depth:
             raise Overloaded("the queue is full")
-        # By whole batches: a small one takes nearly as long as a full one.
-        batches = len(self._waiting) // self._most / len(self._awake)
-        if batches * self._seconds_a_batch > self._longest_wait:
+        # Of what goes before the next batch.
+        ahead = max(len(self._waiting) - self.size.now, 0)
+        lanes = 1 if self.size.is_crowded else len(self._awake)
+        if ahead * self._seconds_an_item / lanes > self._longest_wait:
             raise Overloaded("the queue is too long to be answered in time")
 
     def start(self) -> None:
@@ -140,7 +171,9 @@ class Batcher(Generic[T, R]):
 
     def _may_begin(self) -> bool:
         return bool(self._waiting) and (
-            not self._underway or self._closing or len(self._waiting) >= self._enough
+            not self._underway
+            or self._closing
+            or (len(self._waiting) >= self._enough and not self.size.is_crowded)
         )
 
     async def _run(self, lane: int) -> None:
@@ -160,7 +193,9 @@ class Batcher(Generic[T, R]):
                 outcomes = await self._flush(lane, [item for item, _, _ in batch])
             except Exception as error:  # noqa: BLE001 - whatever it is, it is the waiting items' error
                 outcomes = [error] * len(batch)
-            self._seconds_a_batch += (time.monotonic() - began - self._seconds_a_batch) * _WEIGHT
+            # A small batch takes nearly as long as a full one.
+            if len(batch) > self.size.now // 2:
+                self._observe((time.monotonic() - began) / len(batch))
             del self._underway[lane]
             # Not now: the next batch shall be on its way to the database before hundreds of answers are written.
             loop.call_soon(_settle, batch, outcomes)
@@ -169,13 +204,17 @@ class Batcher(Generic[T, R]):
                 for awake in self._awake:
                     awake.set()
 
+    def _observe(self, seconds: float) -> None:
+        known = self._seconds_an_item or seconds
+        self._seconds_an_item = known + (seconds - known) * _WEIGHT
+
     def _take(self, lane: int) -> list[tuple[T, _Submission[T, R], int]]:
         """The next batch: what waits longest, but for what another lane is flushing the same of."""
         batch: list[tuple[T, _Submission[T, R], int]] = []
         names: set[Hashable] = set()
         left = []
         others = list(self._underway.values())
-        while self._waiting and len(batch) < self._most:
+        while self._waiting and len(batch) < self.size.now:
             one = self._waiting.popleft()
             if one[1].done.done():
                 continue  # whoever submitted it has left: it was told to come again

@@ -9,32 +9,31 @@ comes second finds the pair. A receipt that cannot be committed at all is put as
 import time
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime
 
-from gql_server.arrivals import Arrival, Fold, Outcome, arrival_of, orphan_of
-from gql_server.batching import Batcher
+from gql_server.applying import plan_of
+from gql_server.arrivals import Arrival, Outcome, arrival_of, orphan_of
+from gql_server.batching import Batcher, BatchSize
 from gql_server.commit import Clock, Committer
 from gql_server.database import PATIENCE, Database, Transaction
 from gql_server.domain.campaign import Campaign
 from gql_server.domain.receipt import DeliveryReceipt
-from gql_server.domain.retention import DAY, FEWEST_DAYS
 from gql_server.errors import Contended, Overloaded
 from gql_server.hygiene import Hygiene
 from gql_server.logs import kind, log
 from gql_server.metrics import BATCH_RECEIPTS, DEAD, ORPHANS_JOINED, QUEUE, RECEIPTS, UNKNOWN_WORDS
 from gql_server.plan import Plan
 from gql_server.providers import label_of
-from gql_server.store import campaigns, dead, messages, orphans
+from gql_server.store import dead, messages, orphans
 from gql_server.store.erased import Tombstones
-from gql_server.store.messages import Kept
-from gql_server.store.orphans import Orphan
 from gql_server.tracing import here, traced_batches
 
 BATCH = 500
 """Receipts that one transaction takes. Each writes one message at most, or is parked; to that come for each campaign a
 stripe, an outbox document, and one for each minute of its timeline: in all a few more than 500 documents, but about
 2,000 where each receipt is of another campaign."""
+
+FEWEST = 10
+"""Receipts that one transaction takes at least, however often it meets others that write the same."""
 
 ENOUGH = 100
 """Receipts that are worth another lane while one is at work; docs/decisions/0008."""
@@ -70,7 +69,7 @@ class Ingestion:
         self._clock = clock
         self._lanes: Batcher[Arrival, Outcome] = Batcher(
             traced_batches(self._commit_batch),
-            most=BATCH,
+            size=BatchSize(BATCH, fewest=FEWEST),
             depth=WAITING_ROOM,
             lanes=len(committer.slots),
             enough=ENOUGH,
@@ -195,11 +194,18 @@ class Ingestion:
         """
         begun: dict[str, Campaign] = {}
         hygiene = Hygiene()
+        whole, attempts, committed = until is None, 0, False
         contention = TOGETHER if until is None else IN_PIECES
         until = until or time.monotonic() + PATIENCE
+
+        async def plan(tx: Transaction) -> Plan[list[Outcome]]:
+            nonlocal attempts
+            attempts += 1
+            return await self._plan(tx, batch, begun, hygiene)
+
         try:
             outcomes = await self._committer.commit(
-                lambda tx: self._plan(tx, batch, begun, hygiene),
+                plan,
                 lane=lane,
                 patience=max(until - time.monotonic(), LAST_PATIENCE),
                 contention=contention,
@@ -213,6 +219,7 @@ class Ingestion:
             if len(batch) == 1:
                 return [await self._bury(batch[0], error)]
         else:
+            committed = True
             hygiene.committed()
             BATCH_RECEIPTS.observe(len(batch))
             QUEUE.set(self._lanes.waiting)
@@ -220,6 +227,9 @@ class Ingestion:
             while len(self._begun) > MOST_BEGUN:
                 del self._begun[next(iter(self._begun))]
             return [*outcomes]
+        finally:
+            if whole:
+                self._lanes.size.learn(len(batch), alone=committed and attempts == 1)
         half = len(batch) // 2
         return [
             *await self._commit_batch(lane, batch[:half], until),
@@ -233,7 +243,7 @@ class Ingestion:
         begun: dict[str, Campaign],
         hygiene: Hygiene,
     ) -> Plan[list[Outcome]]:
-        plan, folds = await _plan(tx, batch, self._begun, begun, self._clock(), self._tombstones)
+        plan, folds = await plan_of(tx, batch, self._begun, begun, self._clock(), self._tombstones)
         await hygiene.keep(tx, folds)
         return plan
 
@@ -247,103 +257,3 @@ class Ingestion:
             return worse
         DEAD.inc(new)
         return Outcome.DEAD
-
-
-async def _plan(
-    tx: Transaction,
-    batch: Sequence[Arrival],
-    known: dict[str, Campaign],
-    begun: dict[str, Campaign],
-    now: datetime,
-    tombstones: Tombstones,
-) -> tuple[Plan[list[Outcome]], Collection[Fold]]:
-    """What a batch changes, and what was laid upon its messages.
-
-    `known` are campaigns that have begun; `begun` becomes those that have from now on.
-    """
-    plan: Plan[list[Outcome]] = Plan([])
-    kept_by_arrival = await _resolve(tx, batch)
-    sendings = await _sendings(tx, kept_by_arrival, known, now)
-    sealed = await _sealed(tx, batch, kept_by_arrival)
-    folded: dict[str, Fold] = {}
-    parked: list[Orphan] = []
-    adopted: list[str] = []
-    for arrival, kept in zip(batch, kept_by_arrival, strict=True):
-        if kept is None and (arrival.workspace, arrival.campaign) not in sealed:
-            plan.result.append(Outcome.PARKED)
-            if arrival.orphan is None:
-                parked.append(orphan_of(arrival))
-            continue
-        if arrival.orphan is not None:
-            adopted.append(arrival.orphan)
-        if kept is None or sendings[kept.message.campaign].sealed:
-            plan.result.append(Outcome.EXPIRED)
-            continue
-        # One message may be named in two ways in one batch, so receipts meet only here.
-        message = kept.message
-        fold = folded.get(message.id)
-        if fold is None:
-            pseudonym = await tombstones.pseudonyms(message.workspace) if message.erased else None
-            fold = folded[message.id] = Fold(kept, pseudonym)
-        plan.result.append(fold.take(arrival, sendings[message.campaign]))
-    begun.clear()
-    for campaign in sendings.values():
-        if campaign.sealed:
-            continue
-        begun[campaign.id] = replace(campaign, begun=True)
-        if not campaign.begun:
-            # Once in a campaign's life; a change of its time meets this write, or sees it.
-            plan.of(campaign.workspace, campaign.id).fields["begun"] = True
-    for fold in folded.values():
-        if fold.changed:
-            message = fold.kept.message
-            plan.of(message.workspace, message.campaign).give(
-                fold.kept,
-                fold.reports,
-                sendings[message.campaign],
-                unknown_words=fold.unknown_words,
-            )
-    await orphans.park(tx, parked, now=now)
-    await orphans.adopt(tx, adopted)
-    return plan, folded.values()
-
-
-async def _resolve(tx: Transaction, batch: Sequence[Arrival]) -> list[Kept | None]:
-    """The message of each arrival: by our own id or reference first, else by the provider's key."""
-    by_id: dict[str, dict[str, Kept]] = {}
-    by_key: dict[str, dict[str, Kept]] = {}
-    for workspace in {arrival.workspace for arrival in batch}:
-        ours = [arrival for arrival in batch if arrival.workspace == workspace]
-        named = {arrival.message for arrival in ours if arrival.message is not None}
-        found = by_id[workspace] = await messages.kept_by_id(tx, workspace, named)
-        keys = {a.key for a in ours if a.key is not None and a.message not in found}
-        by_key[workspace] = await messages.kept_by_key(tx, workspace, keys)
-    return [
-        by_id[arrival.workspace].get(arrival.message or "")
-        or by_key[arrival.workspace].get(arrival.key or "")
-        for arrival in batch
-    ]
-
-
-async def _sendings(
-    tx: Transaction, kept: Sequence[Kept | None], known: dict[str, Campaign], now: datetime
-) -> dict[str, Campaign]:
-    """The campaigns of these messages. What is asked of them never changes once they have begun, until they are old."""
-    needed = {one.message.campaign for one in kept if one is not None}
-    old = now - FEWEST_DAYS * DAY
-    found = {
-        campaign: there
-        for campaign in needed
-        if (there := known.get(campaign)) is not None and (there.sent_at or old) > old
-    }
-    found.update(await campaigns.some(tx, needed - found.keys()))
-    return found
-
-
-async def _sealed(
-    tx: Transaction, batch: Sequence[Arrival], kept: Sequence[Kept | None]
-) -> set[tuple[str, str | None]]:
-    """The campaigns, by workspace, of which messages are named that are not there because all of them are deleted."""
-    pairs = zip(batch, kept, strict=True)
-    named = {arrival.campaign for arrival, one in pairs if one is None} - {None}
-    return {*await campaigns.sealed_among(tx, [c for c in named if c])} if named else set()

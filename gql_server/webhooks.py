@@ -18,6 +18,7 @@ at the other as well.
 Many receipts, one a line, are `bulk.py`'s: there a 200 says nothing, and each line has its own answer.
 """
 
+import random
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -59,7 +60,8 @@ MOST_REPLIES = 1_000
 """Of one body: each is a transaction of its own, and more would never be done in time."""
 DEADLINE = 3.0
 """Seconds until we answer 503: providers wait 4 s and more, and smsmode likes far less."""
-RETRY_AFTER = 5
+RETRY_AFTER = (5, 15)
+"""Seconds, at random between these: what was refused shall not all come back at once."""
 REMEMBERED = 5.0
 """Seconds that a source is taken as known."""
 MOST_REMEMBERED = 10_000
@@ -119,7 +121,8 @@ class Webhooks:
         except Exception as error:  # noqa: BLE001 - see the next line
             # A bug of ours must not lose a receipt: the provider keeps it and comes again.
             log.error("webhook %s: 503, %s", provider.name, kind(error))
-        return _refusal(503, "UNAVAILABLE", "Try again later.", {"Retry-After": str(RETRY_AFTER)})
+        again = str(random.randint(*RETRY_AFTER))
+        return _refusal(503, "UNAVAILABLE", "Try again later.", {"Retry-After": again})
 
     async def _take(self, request: Request, provider: Provider, inbound: bool) -> Response:
         methods = INBOUND[provider.name].inbound_methods if inbound else provider.methods

@@ -149,7 +149,9 @@ class Reading:
         await self._at.close()
 
     async def _load_campaigns(self, ids: Sequence[str]) -> Sequence[Campaign | None]:
-        found = await campaigns.of_workspace(self.of(ids), self.workspace, ids)
+        found = await campaigns.of_workspaces(
+            self.of(ids), {(self.workspace, campaign) for campaign in ids}
+        )
         if len(found) < len(ids):
             self.miss()
         return [found.get(key) for key in ids]

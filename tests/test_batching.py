@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from gql_server.batching import Batcher
+from gql_server.batching import Batcher, BatchSize
 from gql_server.errors import Overloaded
 
 
@@ -27,7 +27,7 @@ class Flushing:
 
 async def test_what_comes_during_a_flush_goes_together_in_the_next() -> None:
     flush = Flushing()
-    lane = Batcher(flush, most=3, depth=100)
+    lane = Batcher(flush, size=BatchSize(3), depth=100)
     lane.start()
     flush.may.clear()
 
@@ -41,7 +41,7 @@ async def test_what_comes_during_a_flush_goes_together_in_the_next() -> None:
 
 
 async def test_one_that_fails_fails_its_own_submission_alone() -> None:
-    lane = Batcher(Flushing(), most=10, depth=100)
+    lane = Batcher(Flushing(), size=BatchSize(10), depth=100)
     lane.start()
 
     bad, good = await asyncio.gather(
@@ -56,7 +56,7 @@ async def test_one_that_fails_fails_its_own_submission_alone() -> None:
 async def test_more_than_there_is_room_for_is_refused_whole() -> None:
     flush = Flushing()
     flush.may.clear()
-    lane = Batcher(flush, most=1, depth=2)
+    lane = Batcher(flush, size=BatchSize(1), depth=2)
     lane.start()
     first = asyncio.create_task(lane.submit([1]))
     await asyncio.sleep(0.01)
@@ -79,7 +79,7 @@ async def test_what_would_wait_too_long_is_refused_at_once_and_taken_again_later
         await asyncio.sleep(0.05)
         return items
 
-    lane = Batcher(slowly, most=1, depth=1000, longest_wait=0.3)
+    lane = Batcher(slowly, size=BatchSize(1), depth=1000, longest_wait=0.3)
     lane.start()
     for n in range(10):
         await lane.submit([n])
@@ -99,7 +99,7 @@ async def test_what_would_wait_too_long_is_refused_at_once_and_taken_again_later
 async def test_another_lane_begins_only_when_a_whole_batch_waits() -> None:
     flush = Flushing()
     flush.may.clear()
-    lane = Batcher(flush, most=3, depth=100, lanes=2)
+    lane = Batcher(flush, size=BatchSize(3), depth=100, lanes=2)
     lane.start()
 
     waiting = [asyncio.create_task(lane.submit([1]))]
@@ -120,7 +120,7 @@ async def test_another_lane_begins_only_when_a_whole_batch_waits() -> None:
 async def test_many_that_come_together_go_through_all_lanes() -> None:
     flush = Flushing()
     flush.may.clear()
-    lane = Batcher(flush, most=2, depth=100, lanes=3)
+    lane = Batcher(flush, size=BatchSize(2), depth=100, lanes=3)
     lane.start()
 
     waiting = asyncio.create_task(lane.submit(list(range(9))))
@@ -136,7 +136,7 @@ async def test_two_of_the_same_are_never_flushed_by_two_lanes_at_once() -> None:
     # given two lanes, of which the first is flushing 1
     flush = Flushing()
     flush.may.clear()
-    lane = Batcher(flush, most=2, depth=100, lanes=2, same=lambda n: n % 10)
+    lane = Batcher(flush, size=BatchSize(2), depth=100, lanes=2, same=lambda n: n % 10)
     lane.start()
     waiting = [asyncio.create_task(lane.submit([1]))]
     await asyncio.sleep(0.01)
@@ -156,7 +156,7 @@ async def test_two_of_the_same_are_never_flushed_by_two_lanes_at_once() -> None:
 async def test_what_waits_for_the_same_in_another_lane_is_flushed_before_it_closes() -> None:
     flush = Flushing()
     flush.may.clear()
-    lane = Batcher(flush, most=1, depth=100, lanes=2, same=lambda n: 0)
+    lane = Batcher(flush, size=BatchSize(1), depth=100, lanes=2, same=lambda n: 0)
     lane.start()
     waiting = [asyncio.create_task(lane.submit([n])) for n in (1, 2, 3)]
     await asyncio.sleep(0.01)
@@ -172,7 +172,7 @@ async def test_what_waits_for_the_same_in_another_lane_is_flushed_before_it_clos
 
 async def test_a_lane_that_closes_flushes_what_waits_and_takes_nothing_more() -> None:
     flush = Flushing()
-    lane = Batcher(flush, most=10, depth=100)
+    lane = Batcher(flush, size=BatchSize(10), depth=100)
     lane.start()
     waiting = asyncio.create_task(lane.submit([1]))
     await asyncio.sleep(0)
@@ -187,7 +187,7 @@ async def test_a_lane_that_closes_flushes_what_waits_and_takes_nothing_more() ->
 async def test_a_caller_that_leaves_stops_no_flush() -> None:
     flush = Flushing()
     flush.may.clear()
-    lane = Batcher(flush, most=10, depth=100)
+    lane = Batcher(flush, size=BatchSize(10), depth=100)
     lane.start()
     leaving = asyncio.create_task(lane.submit([1]))
     staying = asyncio.create_task(lane.submit([2]))
@@ -205,7 +205,7 @@ async def test_what_a_caller_left_before_its_flush_is_not_flushed() -> None:
     # given a batch that is being flushed, and two that wait
     flush = Flushing()
     flush.may.clear()
-    lane = Batcher(flush, most=10, depth=100)
+    lane = Batcher(flush, size=BatchSize(10), depth=100)
     lane.start()
     first = asyncio.create_task(lane.submit([1]))
     await asyncio.sleep(0.01)
@@ -228,7 +228,7 @@ async def test_what_a_caller_left_before_its_flush_is_not_flushed() -> None:
 async def test_another_lane_begins_when_enough_wait_though_they_fill_no_batch() -> None:
     flush = Flushing()
     flush.may.clear()
-    lane = Batcher(flush, most=100, depth=100, lanes=2, enough=3)
+    lane = Batcher(flush, size=BatchSize(100), depth=100, lanes=2, enough=3)
     lane.start()
     waiting = []
     for n in (1, 2, 3):
@@ -259,7 +259,7 @@ async def test_the_next_batch_is_under_way_before_the_last_one_is_answered() -> 
     async def flush(_: int, items: list[int]) -> list[int]:
         return await asyncio.create_task(work(items))
 
-    lane = Batcher(flush, most=1, depth=100)
+    lane = Batcher(flush, size=BatchSize(1), depth=100)
     lane.start()
 
     async def caller(n: int) -> None:
@@ -282,7 +282,7 @@ async def test_the_next_batch_is_under_way_before_the_last_one_is_answered() -> 
 async def test_whether_there_is_room_can_be_asked_before_the_items_are_there() -> None:
     flush = Flushing()
     flush.may.clear()
-    lane = Batcher(flush, most=1, depth=2)
+    lane = Batcher(flush, size=BatchSize(1), depth=2)
     lane.start()
     waiting = [asyncio.create_task(lane.submit([n])) for n in (1, 2)]
     await asyncio.sleep(0.01)
@@ -297,3 +297,107 @@ async def test_whether_there_is_room_can_be_asked_before_the_items_are_there() -
     await lane.close()
     with pytest.raises(Overloaded):
         lane.admit(0)
+
+
+def test_a_batch_that_meets_others_is_followed_by_half_of_it() -> None:
+    size = BatchSize(100, fewest=10)
+
+    sizes = []
+    for _ in range(5):
+        size.learn(size.now, alone=False)
+        sizes.append(size.now)
+
+    assert sizes == [50, 25, 12, 10, 10]
+    assert size.is_crowded
+
+
+def test_a_small_batch_that_meets_others_says_that_large_ones_would_too() -> None:
+    size = BatchSize(100, fewest=10)
+
+    size.learn(30, alone=False)
+    assert size.now == 15
+
+    size = BatchSize(100, fewest=10)
+    size.learn(1, alone=False)
+    assert size.now == 10, "one message that is busy says little of others"
+
+
+def test_a_full_batch_that_meets_nobody_is_followed_by_a_little_more() -> None:
+    size = BatchSize(100, fewest=10)
+    size.learn(20, alone=False)
+
+    size.learn(9, alone=True)
+    assert size.now == 10, "what was smaller than it might have been tells nothing"
+
+    sizes = []
+    for _ in range(20):
+        size.learn(size.now, alone=True)
+        sizes.append((size.now, size.is_crowded))
+    assert sizes == [(now, now < 50) for now in (*range(15, 101, 5), 100, 100)]
+
+
+def test_where_there_is_no_fewest_it_stays_as_it_is() -> None:
+    size = BatchSize(7)
+
+    size.learn(7, alone=False)
+
+    assert (size.now, size.is_crowded) == (7, False)
+
+
+def test_once_is_not_crowded() -> None:
+    size = BatchSize(100, fewest=10)
+
+    size.learn(100, alone=False)
+
+    assert (size.now, size.is_crowded) == (50, False)
+
+
+async def test_while_batches_meet_others_they_are_smaller_and_in_one_lane() -> None:
+    flush = Flushing()
+    size = BatchSize(8, fewest=1)
+    lane = Batcher(flush, size=size, depth=100, lanes=2, enough=2)
+    lane.start()
+    flush.may.clear()
+    size.learn(8, alone=False)
+    size.learn(4, alone=False)
+
+    waiting = [asyncio.create_task(lane.submit([n])) for n in range(6)]
+    await asyncio.sleep(0.01)
+    crowded = [*flush.lanes]
+    flush.may.set()
+    await asyncio.gather(*waiting)
+
+    assert crowded == [0]
+    assert [len(batch) for batch in flush.batches] == [2, 2, 2]
+    await lane.close()
+
+
+async def test_the_smaller_batches_are_the_sooner_a_queue_is_too_long() -> None:
+    goes_on = asyncio.Event()
+    goes_on.set()
+
+    async def slowly(lane: int, items: list[int]) -> list[int | Exception]:
+        await asyncio.sleep(0.1)
+        await goes_on.wait()
+        return [*items]
+
+    size = BatchSize(10, fewest=1)
+    lane = Batcher(slowly, size=size, depth=1000, lanes=2, longest_wait=0.25)
+    lane.start()
+    await lane.submit([*range(10)])  # 0.01 s an item
+    goes_on.clear()
+    underway = [asyncio.create_task(lane.submit([*range(10)])) for _ in range(2)]
+    await asyncio.sleep(0.01)
+    waiting = asyncio.create_task(lane.submit([*range(30)]))
+    await asyncio.sleep(0.01)
+    assert lane.waiting == 30
+
+    lane.admit(1)  # two batches before it, in two lanes
+    size.learn(10, alone=False)
+    size.learn(5, alone=False)
+    with pytest.raises(Overloaded):
+        lane.admit(1)  # fourteen, in one
+
+    goes_on.set()
+    await asyncio.gather(*underway, waiting)
+    await lane.close()

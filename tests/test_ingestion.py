@@ -10,14 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as how
 from hypothesis import strategies as st
+from pymongo import UpdateOne
 
 from gql_server.arrivals import Outcome
-from gql_server.database import Database
+from gql_server.database import Database, Transaction
 from gql_server.domain.campaign import CampaignState, SmsType
 from gql_server.domain.message import registered, standing
 from gql_server.domain.receipt import DeliveryReceipt, accepted, merged
 from gql_server.domain.status import DeliveryStatus as S
 from gql_server.errors import Overloaded
+from gql_server.ingestion import BATCH
 from gql_server.intake import Binding, NewRecipient
 from gql_server.registration import NewCampaign
 from gql_server.services import Services, running
@@ -456,3 +458,36 @@ async def test_more_than_the_waiting_room_holds_is_refused_and_nothing_changes(
         await still.ingestion.record(WORKSPACE, [by_reference(one, S.SENT)] * 3)
 
     assert await statuses(db, made) == {S.WAITING: 1}
+
+
+async def test_after_a_batch_that_met_another_server_s_the_next_ones_are_smaller(
+    still: Services, db: Database
+) -> None:
+    made = await campaign(still)
+    numbers = [f"+336123456{number:02}" for number in range(30)]
+    known = await register(still, made, *numbers)
+    size = still.ingestion._lanes.size
+    holds, lets_go = asyncio.Event(), asyncio.Event()
+
+    async def hold(tx: Transaction) -> None:
+        change = UpdateOne({"_id": known[7]}, {"$set": {"held": True}})
+        await tx.write(messages.COLLECTION, [change])
+        holds.set()
+        await lets_go.wait()
+
+    assert size.now == BATCH
+    other = asyncio.create_task(db.transaction(hold))
+    await holds.wait()
+    recording = asyncio.create_task(
+        still.ingestion.record(WORKSPACE, [by_reference(one, S.SENT) for one in known])
+    )
+    await asyncio.sleep(0.2)
+    lets_go.set()
+    await other
+
+    assert await recording == [Outcome.APPLIED] * 30
+    assert await statuses(db, made) == {S.SENT: 30}
+    assert size.now == 50
+    await still.ingestion.record(WORKSPACE, [by_reference(one, S.RECEIVED, 2) for one in known])
+    assert await statuses(db, made) == {S.RECEIVED: 30}
+    assert size.now == 50

@@ -55,7 +55,7 @@ async def add(
 
 async def one(reads: Reads, workspace: str, campaign: str) -> Campaign | None:
     """The workspace's campaign; None where it has none of this id."""
-    return (await of_workspace(reads, workspace, [campaign])).get(campaign)
+    return (await of_workspaces(reads, {(workspace, campaign)})).get(campaign)
 
 
 async def some(reads: Reads, campaigns: Collection[str]) -> dict[str, Campaign]:
@@ -65,13 +65,6 @@ async def some(reads: Reads, campaigns: Collection[str]) -> dict[str, Campaign]:
     ids = list(campaigns)
     rows = await reads.find(COLLECTION, {"_id": {"$in": ids}}, limit=len(ids))
     return {row["_id"]: campaign_of(row) for row in rows}
-
-
-async def of_workspace(
-    reads: Reads, workspace: str, campaigns: Collection[str]
-) -> dict[str, Campaign]:
-    """Those of these campaigns that the workspace has, by id."""
-    return await of_workspaces(reads, {(workspace, campaign) for campaign in campaigns})
 
 
 async def of_workspaces(reads: Reads, wanted: Collection[tuple[str, str]]) -> dict[str, Campaign]:

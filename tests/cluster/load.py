@@ -17,7 +17,7 @@ BODY = 10
 REPEATED = 0.02
 """Of the bodies that were taken, so many are sent once more, as providers do."""
 AGAIN = (0.3, 0.8)
-"""Seconds until what was not taken is sent again."""
+"""Seconds until what was not taken is sent again, beyond those for which the answer asks (Retry-After)."""
 MOST_UNDERWAY = 1000
 """Bodies; a provider waits when so many are not taken."""
 PATIENCE = 30.0
@@ -102,18 +102,21 @@ class Provider:
 
     async def _deliver(self, body: Body) -> None:
         began = time.monotonic()
-        while await self._post(body) is not Answer.ACKNOWLEDGED:  # noqa: ASYNC110
-            await asyncio.sleep(self._chance.uniform(*AGAIN))
+        while (asked_for := await self._post(body)) is not None:  # noqa: ASYNC110
+            await asyncio.sleep(asked_for + self._chance.uniform(*AGAIN))
         now = time.monotonic()
         self.taken.append((now, now - began))
 
-    async def _post(self, body: Body) -> Answer:
+    async def _post(self, body: Body) -> float | None:
+        """None: it was taken. Else after how many seconds it may come again."""
+        asked_for = 0.0
         self._ledger.sending(body, utc_now())
         began = time.monotonic()
         status = 0
         try:
             async with self._http.post(self._cluster.webhook, json=body.content) as response:
                 status = response.status
+                asked_for = float(response.headers.get("Retry-After", 0))
                 said = await (response.json() if status == 200 else response.read())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             answer = Answer.UNSENT
@@ -130,4 +133,4 @@ class Provider:
         now = time.monotonic()
         self.heard.append(Heard(now, now - began, status))
         self._ledger.note(body, answer, utc_now(), now - began)
-        return answer
+        return None if answer is Answer.ACKNOWLEDGED else asked_for
