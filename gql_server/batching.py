@@ -206,7 +206,8 @@ class Batcher(Generic[T, R]):
 
     def _observe(self, seconds: float) -> None:
         known = self._seconds_an_item or seconds
-        self._seconds_an_item = known + (seconds - known) * _WEIGHT
+        # One that was held up says little of the next ones; several in a row do.
+        self._seconds_an_item = known + (min(seconds, 2 * known) - known) * _WEIGHT
 
     def _take(self, lane: int) -> list[tuple[T, _Submission[T, R], int]]:
         """The next batch: what waits longest, but for what another lane is flushing the same of."""

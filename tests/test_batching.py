@@ -401,3 +401,25 @@ async def test_the_smaller_batches_are_the_sooner_a_queue_is_too_long() -> None:
     goes_on.set()
     await asyncio.gather(*underway, waiting)
     await lane.close()
+
+
+async def test_one_batch_that_is_held_up_does_not_make_the_queue_too_long() -> None:
+    takes = 0.01
+
+    async def flush(lane: int, items: list[int]) -> list[int | Exception]:
+        await asyncio.sleep(takes)
+        return [*items]
+
+    lane = Batcher(flush, size=BatchSize(10), depth=1000, longest_wait=0.5)
+    lane.start()
+    await lane.submit([*range(10)])
+    takes = 1.0
+    await lane.submit([*range(10)])
+    waiting = asyncio.create_task(lane.submit([*range(100)]))
+    await asyncio.sleep(0.01)
+
+    lane.admit(1)
+
+    takes = 0.01
+    await waiting
+    await lane.close()

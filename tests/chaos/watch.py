@@ -91,7 +91,16 @@ async def _pages(arena: House, server: Door, campaign: Campaign) -> View | None:
 class Phone:
     """An app that watches a campaign from its beginning, and resumes wherever it was cut off."""
 
-    def __init__(self, arena: House, campaign: Campaign, cursor: str, chance: Random) -> None:
+    def __init__(
+        self,
+        arena: House,
+        campaign: Campaign,
+        cursor: str,
+        chance: Random,
+        *,
+        lists: bool = True,
+    ) -> None:
+        """`lists`: it shows the messages as well, by a subscription of its own; else the figures alone."""
         self.campaign = campaign
         self.differences: list[str] = []
         self.figures: dict[str, Any] | None = None
@@ -102,14 +111,19 @@ class Phone:
         self._arena = arena
         self._chance = chance
         self._cursor = cursor
+        self._lists = lists
+
+    @property
+    def subscriptions(self) -> int:
+        """How many it has."""
+        return 2 if self._lists else 1
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Watch for the length of a block."""
-        tasks = [
-            asyncio.create_task(self._for_good(self._watch_figures)),
-            asyncio.create_task(self._for_good(self._watch_messages)),
-        ]
+        tasks = [asyncio.create_task(self._for_good(self._watch_figures))]
+        if self._lists:
+            tasks.append(asyncio.create_task(self._for_good(self._watch_messages)))
         try:
             yield
         finally:
@@ -119,7 +133,7 @@ class Phone:
 
     def shows(self, view: View) -> bool:
         """Whether it has come to show what the queries answer."""
-        return self.figures == view.figures and self.rows == view.rows
+        return self.figures == view.figures and (not self._lists or self.rows == view.rows)
 
     async def _for_good(self, watch: Callable[[Any], Any]) -> None:
         while True:

@@ -38,7 +38,9 @@ def main() -> None:
     enter("tests.cluster")
     seed = given.seed if given.seed is not None else secrets.randbelow(10**6)
     path = given.json or RESULTS / f"{datetime.now():%Y-%m-%dT%H-%M-%S}.json"
-    size = Size(campaigns=10, messages=100, phones=2, least=50.0) if given.quick else Size()
+    size = (
+        Size(campaigns=10, messages=100, viewers=2, phones=1, least=50.0) if given.quick else Size()
+    )
     try:
         good = asyncio.run(_run(seed, size, path))
     except (Broken, StartError) as error:

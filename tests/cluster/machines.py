@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import sys
@@ -33,7 +34,7 @@ STARTED_WITHIN = 90.0
 
 
 class Mongod(Process):
-    """A member of the replica set, as the package `mongodb-org` would set it up."""
+    """A member of the replica set, as compose.yaml sets it up."""
 
     def __init__(self, number: int, folder: Path, network: Network) -> None:
         name = f"mongo-{number}"
@@ -43,7 +44,8 @@ class Mongod(Process):
         command: list[str | Path] = [
             *(embedded.find_mongod(), "--dbpath", data, "--replSet", SET, "--nounixsocket"),
             *("--bind_ip", self.host.partition(":")[0], "--port", str(MONGOD)),
-            *("--wiredTigerCacheSizeGB", "0.5", "--oplogSize", "512", "--quiet"),
+            *_shipped(),
+            *("--oplogSize", "512", "--quiet"),
             "--setParameter=diagnosticDataCollectionEnabled=false",
         ]
         super().__init__(name, network.on(name, command), folder, os.environ, cwd=data)
@@ -262,6 +264,14 @@ class Cluster:
         )
         out, _ = await child.communicate()
         return child.returncode or 0, out.decode(errors="replace")
+
+
+def _shipped() -> list[str]:
+    """The options that compose.yaml gives to mongod, but for those that say which one it is, and where."""
+    options: list[str] = re.findall(
+        r"^    - (--\S+)$", (ROOT / "compose.yaml").read_text(), re.MULTILINE
+    )
+    return [option for option in options if not option.startswith(("--replSet", "--bind_ip"))]
 
 
 async def _answers(member: Mongod) -> bool:

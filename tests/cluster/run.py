@@ -39,10 +39,11 @@ CARRIERS = 24
 class Size:
     """How much of everything."""
 
-    #: campaigns, the messages of each, and those who watch each (each by two subscriptions)
+    #: campaigns, the messages of each, those who watch the figures of each, and those who watch its messages, too
     campaigns: int = 50
     messages: int = 200
-    phones: int = 5
+    viewers: int = 6
+    phones: int = 2
     #: receipts a second at least
     least: float = 200.0
 
@@ -97,11 +98,12 @@ class Run:
             say(f"{self.size.campaigns} campaigns of {self.size.messages} messages")
             for number in range(self.size.campaigns):
                 campaign, cursor = await self._campaign(number)
-                for _ in range(self.size.phones):
-                    phone = Phone(here, campaign, cursor, self._chance)
+                for place in range(self.size.viewers + self.size.phones):
+                    lists = place < self.size.phones
+                    phone = Phone(here, campaign, cursor, self._chance, lists=lists)
                     self.phones.append(phone)
                     await stack.enter_async_context(phone.watching())
-            say(f"{2 * len(self.phones)} subscribers")
+            say(f"{self._subscribers} subscribers")
             await self._shown("the start")
             provider = Provider(here, self.ledger, self._chance, self.campaigns)
             stack.push_async_callback(provider.close)
@@ -288,6 +290,10 @@ class Run:
         ]
 
     @property
+    def _subscribers(self) -> int:
+        return sum(phone.subscriptions for phone in self.phones)
+
+    @property
     def lost(self) -> int:
         """Receipts that were acknowledged, and are not there."""
         return len(self.findings.lost)
@@ -304,7 +310,7 @@ class Run:
             "acknowledged and lost": self.lost,
             "differences": len(self.findings.differences),
             "messages": sum(len(campaign.messages) for campaign in self.campaigns),
-            "subscribers": 2 * len(self.phones),
+            "subscribers": self._subscribers,
             "subscriptions that came back": sum(phone.comebacks for phone in self.phones),
             "saturation, receipts/s": round(self.saturation),
             "load, receipts/s": round(self.rate),
