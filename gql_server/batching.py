@@ -45,7 +45,7 @@ def _settle(
 
 
 class BatchSize:
-    """How many items a batch may have: half of it after one that met others, a little more after one that did not.
+    """How many items a batch may have: half of it after two in a row that met others, else a little more.
 
     Two batches that change the same hold each other up, and the larger both are, the likelier they do: of a quarter of
     the items in each, a sixteenth of the pairs meets. Additive increase and multiplicative decrease find the size at
@@ -57,6 +57,7 @@ class BatchSize:
         self.now = most
         self._most = most
         self._fewest = most if fewest is None else fewest
+        self._met = 0
 
     @property
     def is_crowded(self) -> bool:
@@ -65,10 +66,11 @@ class BatchSize:
 
     def learn(self, count: int, *, alone: bool) -> None:
         """A batch of so many was `alone`: it met nobody who changed the same, and went through."""
+        self._met = 0 if alone else self._met + 1
         if alone:
             if count >= self.now:  # what was smaller tells nothing
                 self.now = min(self.now + max(self._most // 20, 1), self._most)
-        else:
+        elif self._met > 1:  # once is no more than the first two receipts of a campaign do
             # Of a small one it may have been the one message that everybody changes just now.
             count = max(count, self._most // 5)
             self.now = max(min(self.now, count) // 2, self._fewest)

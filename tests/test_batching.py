@@ -25,6 +25,13 @@ class Flushing:
         return [ValueError(item) if item < 0 else item * 10 for item in items]
 
 
+def meets(size: BatchSize, count: int) -> None:
+    """Two batches of so many meet others, after one that did not."""
+    size.learn(0, alone=True)
+    for _ in range(2):
+        size.learn(count, alone=False)
+
+
 async def test_what_comes_during_a_flush_goes_together_in_the_next() -> None:
     flush = Flushing()
     lane = Batcher(flush, size=BatchSize(3), depth=100)
@@ -303,28 +310,28 @@ def test_a_batch_that_meets_others_is_followed_by_half_of_it() -> None:
     size = BatchSize(100, fewest=10)
 
     sizes = []
-    for _ in range(5):
+    for _ in range(6):
         size.learn(size.now, alone=False)
         sizes.append(size.now)
 
-    assert sizes == [50, 25, 12, 10, 10]
+    assert sizes == [100, 50, 25, 12, 10, 10]
     assert size.is_crowded
 
 
 def test_a_small_batch_that_meets_others_says_that_large_ones_would_too() -> None:
     size = BatchSize(100, fewest=10)
 
-    size.learn(30, alone=False)
+    meets(size, 30)
     assert size.now == 15
 
     size = BatchSize(100, fewest=10)
-    size.learn(1, alone=False)
+    meets(size, 1)
     assert size.now == 10, "one message that is busy says little of others"
 
 
 def test_a_full_batch_that_meets_nobody_is_followed_by_a_little_more() -> None:
     size = BatchSize(100, fewest=10)
-    size.learn(20, alone=False)
+    meets(size, 20)
 
     size.learn(9, alone=True)
     assert size.now == 10, "what was smaller than it might have been tells nothing"
@@ -339,16 +346,20 @@ def test_a_full_batch_that_meets_nobody_is_followed_by_a_little_more() -> None:
 def test_where_there_is_no_fewest_it_stays_as_it_is() -> None:
     size = BatchSize(7)
 
-    size.learn(7, alone=False)
+    meets(size, 7)
 
     assert (size.now, size.is_crowded) == (7, False)
 
 
-def test_once_is_not_crowded() -> None:
+def test_once_in_a_while_is_not_crowded() -> None:
     size = BatchSize(100, fewest=10)
 
-    size.learn(100, alone=False)
+    for _ in range(10):
+        size.learn(100, alone=False)
+        size.learn(100, alone=True)
+    assert (size.now, size.is_crowded) == (100, False)
 
+    meets(size, 100)
     assert (size.now, size.is_crowded) == (50, False)
 
 
@@ -358,8 +369,8 @@ async def test_while_batches_meet_others_they_are_smaller_and_in_one_lane() -> N
     lane = Batcher(flush, size=size, depth=100, lanes=2, enough=2)
     lane.start()
     flush.may.clear()
-    size.learn(8, alone=False)
-    size.learn(4, alone=False)
+    meets(size, 8)
+    meets(size, 4)
 
     waiting = [asyncio.create_task(lane.submit([n])) for n in range(6)]
     await asyncio.sleep(0.01)
@@ -393,8 +404,8 @@ async def test_the_smaller_batches_are_the_sooner_a_queue_is_too_long() -> None:
     assert lane.waiting == 30
 
     lane.admit(1)  # two batches before it, in two lanes
-    size.learn(10, alone=False)
-    size.learn(5, alone=False)
+    meets(size, 10)
+    meets(size, 5)
     with pytest.raises(Overloaded):
         lane.admit(1)  # fourteen, in one
 

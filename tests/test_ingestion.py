@@ -460,7 +460,7 @@ async def test_more_than_the_waiting_room_holds_is_refused_and_nothing_changes(
     assert await statuses(db, made) == {S.WAITING: 1}
 
 
-async def test_after_a_batch_that_met_another_server_s_the_next_ones_are_smaller(
+async def test_after_two_batches_that_met_another_server_s_the_next_ones_are_smaller(
     still: Services, db: Database
 ) -> None:
     made = await campaign(still)
@@ -470,24 +470,24 @@ async def test_after_a_batch_that_met_another_server_s_the_next_ones_are_smaller
     holds, lets_go = asyncio.Event(), asyncio.Event()
 
     async def hold(tx: Transaction) -> None:
-        change = UpdateOne({"_id": known[7]}, {"$set": {"held": True}})
+        change = UpdateOne({"_id": known[7]}, {"$inc": {"held": 1}})
         await tx.write(messages.COLLECTION, [change])
         holds.set()
         await lets_go.wait()
 
     assert size.now == BATCH
-    other = asyncio.create_task(db.transaction(hold))
-    await holds.wait()
-    recording = asyncio.create_task(
-        still.ingestion.record(WORKSPACE, [by_reference(one, S.SENT) for one in known])
-    )
-    await asyncio.sleep(0.2)
-    lets_go.set()
-    await other
+    for so_far, status in enumerate((S.SENT, S.RECEIVED), start=1):
+        holds.clear()
+        lets_go.clear()
+        other = asyncio.create_task(db.transaction(hold))
+        await holds.wait()
+        receipts = [by_reference(one, status, so_far) for one in known]
+        recording = asyncio.create_task(still.ingestion.record(WORKSPACE, receipts))
+        await asyncio.sleep(0.2)
+        lets_go.set()
+        await other
 
-    assert await recording == [Outcome.APPLIED] * 30
-    assert await statuses(db, made) == {S.SENT: 30}
-    assert size.now == 50
-    await still.ingestion.record(WORKSPACE, [by_reference(one, S.RECEIVED, 2) for one in known])
-    assert await statuses(db, made) == {S.RECEIVED: 30}
+        assert await recording == [Outcome.APPLIED] * 30
+        assert await statuses(db, made) == {status: 30}
+
     assert size.now == 50
