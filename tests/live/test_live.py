@@ -24,7 +24,7 @@ from tests.live.world import (
     Relay,
     Watcher,
     Writer,
-    counting,
+    counted,
     counts,
     looking_every,
     named,
@@ -213,9 +213,7 @@ async def test_fifty_watchers_cost_one_read_per_change(
     base: Database, mongo_url: str, workspace: str
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        counted, finds = await stack.enter_async_context(counting(base, mongo_url))
-        live = await stack.enter_async_context(watched_by(counted))
-        writer = await stack.enter_async_context(writing(base, workspace, live.hear))
+        live, writer, finds = await stack.enter_async_context(counted(base, mongo_url, workspace))
         campaign = await writer.campaign(6)
         watchers = [
             await stack.enter_async_context(
@@ -246,9 +244,7 @@ async def test_many_campaigns_that_change_at_once_are_read_in_few_reads(
     base: Database, mongo_url: str, workspace: str
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        counted, finds = await stack.enter_async_context(counting(base, mongo_url))
-        live = await stack.enter_async_context(watched_by(counted))
-        writer = await stack.enter_async_context(writing(base, workspace, live.hear))
+        live, writer, finds = await stack.enter_async_context(counted(base, mongo_url, workspace))
         campaigns = [await writer.campaign(1) for _ in range(30)]
         watchers = [
             await stack.enter_async_context(

@@ -24,10 +24,10 @@ from tests.live.world import (
     WAITING,
     Watcher,
     Writer,
+    counted,
     counting,
     no_nudge,
     told,
-    watched_by,
     writing,
 )
 
@@ -353,9 +353,7 @@ async def test_twenty_who_follow_the_messages_cost_one_read_of_the_outbox_per_ch
     base: Database, mongo_url: str, workspace: str
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        counted, finds = await stack.enter_async_context(counting(base, mongo_url))
-        live = await stack.enter_async_context(watched_by(counted))
-        writer = await stack.enter_async_context(writing(base, workspace, live.hear))
+        live, writer, finds = await stack.enter_async_context(counted(base, mongo_url, workspace))
         campaign = await writer.campaign(6)
         wanted = [ANYTHING, *(MessageCondition(frozenset({s})) for s in (RECEIVED, WAITING, SENT))]
         followers = [
@@ -392,9 +390,7 @@ async def test_many_campaigns_whose_messages_are_followed_are_read_in_few_reads(
     base: Database, mongo_url: str, workspace: str
 ) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        counted, finds = await stack.enter_async_context(counting(base, mongo_url))
-        live = await stack.enter_async_context(watched_by(counted))
-        writer = await stack.enter_async_context(writing(base, workspace, live.hear))
+        live, writer, finds = await stack.enter_async_context(counted(base, mongo_url, workspace))
         campaigns = [await writer.campaign(2) for _ in range(30)]
         followers = [
             await stack.enter_async_context(

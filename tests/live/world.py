@@ -235,6 +235,19 @@ async def counting(db: Database, mongo_url: str) -> AsyncIterator[tuple[Database
 
 
 @contextlib.asynccontextmanager
+async def counted(
+    db: Database, mongo_url: str, workspace: str
+) -> AsyncIterator[tuple[Live, Writer, Finds]]:
+    """A process that people watch with, whose reads are counted, and one that writes and nudges it."""
+    async with (
+        counting(db, mongo_url) as (theirs, finds),
+        watched_by(theirs) as live,
+        writing(db, workspace, live.hear) as writer,
+    ):
+        yield live, writer, finds
+
+
+@contextlib.asynccontextmanager
 async def watched_by(db: Database) -> AsyncIterator[Live]:
     """A process that people watch with; when they have left nothing remains of them."""
     live = Live(db, clock=utc_now)
