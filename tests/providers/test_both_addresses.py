@@ -17,6 +17,7 @@ from tests.providers.contract import FORM
 from tests.providers.inbound import is_listed
 from tests.providers.over_http import NUMBER, answered, one_message, seen, sent
 from tests.providers.test_twilio import sign
+from tests.test_webhooks import COMES_AGAIN
 
 BARE = NUMBER.lstrip("+")
 STOP = {"from": NUMBER, "text": "STOP"}
@@ -238,7 +239,8 @@ async def test_our_own_trouble_gets_503_with_retry_after_and_what_comes_again_is
     with caplog.at_level(logging.DEBUG):
         answer = await api.http.post(inbound, json=STOP)
 
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) in COMES_AGAIN
     assert NUMBER not in answer.text + caplog.text
     assert "builtins.ValueError" in caplog.text
     monkeypatch.undo()
@@ -260,7 +262,7 @@ async def test_whoever_waits_too_long_for_the_database_is_asked_to_come_again(
     answer = await api.http.post(inbound, json=STOP)
 
     assert answered(answer) == (503, "UNAVAILABLE")
-    assert answer.headers["retry-after"] == "5"
+    assert int(answer.headers["retry-after"]) in COMES_AGAIN
 
 
 async def test_where_receipts_have_no_room_a_reply_is_heard_all_the_same(
