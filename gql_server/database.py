@@ -382,8 +382,14 @@ class Database:
         contention = patience if contention is None else min(contention, patience)
         task = asyncio.create_task(self._transaction(body, patience, contention))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
         return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            # Whoever still waits is told by the task itself; else asyncio would log that nobody was.
+            task.exception()
 
     async def _transaction(
         self, body: Callable[[Transaction], Awaitable[T]], patience: float, contention: float

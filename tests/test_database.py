@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import re
 import secrets
@@ -916,6 +917,35 @@ async def test_two_hundred_cancelled_callers_leave_two_hundred_whole_transaction
     expected = {f"{caller} {letter}": 1 for caller in range(200) for letter in "ab"}
     assert await things(base) == {"thing": 0, **expected}
     assert await open_transactions(mongo_url) == 0
+
+
+async def test_of_a_transaction_that_fails_when_its_caller_has_left_nothing_is_complained_about(
+    base: Database,
+) -> None:
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    begun, may_fail = asyncio.Event(), asyncio.Event()
+
+    async def body(tx: Transaction) -> None:
+        begun.set()
+        await may_fail.wait()
+        raise Overloaded("too late")
+
+    # given a caller who was told 503 meanwhile
+    caller = asyncio.create_task(base.transaction(body))
+    await begun.wait()
+    caller.cancel()
+    await asyncio.wait([caller])
+    del caller  # whose frames know the transaction's task
+    # when the transaction fails
+    may_fail.set()
+    await asyncio.wait(base._running)
+    gc.collect()
+    await asyncio.sleep(0)
+
+    # then nobody says that its error was never looked at
+    assert complaints == []
 
 
 async def test_closing_waits_for_transactions_whose_callers_have_left(
