@@ -14,10 +14,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from gql_server.demo_access import Access
+from gql_server.origins import was_forwarded
 
 PATH = "/demo/access"
 _NAMES = {"localhost", "127.0.0.1", "[::1]"}
-_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
 
 
 def demo_door(access: Callable[[], Access | None], port: int) -> Route:
@@ -53,7 +53,7 @@ def is_ours(request: Request, port: int) -> bool:
         request.method == "GET"
         and request.client is not None
         and ipaddress.ip_address(request.client.host).is_loopback
-        and not any(header in headers for header in _FORWARDED)
+        and not was_forwarded(headers)
         and name in _NAMES
         and at == str(port)
         # Said by the browser itself: no page of another origin, not even of another port here, and no other program

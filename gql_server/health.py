@@ -1,6 +1,7 @@
 """Whether the process lives, whether it can serve, and what it has counted."""
 
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -9,6 +10,7 @@ from gql_server.database import Database
 from gql_server.errors import Overloaded
 from gql_server.events import Events
 from gql_server.exposition import exposition, look
+from gql_server.origins import was_forwarded
 
 
 async def live(request: Request) -> Response:
@@ -17,7 +19,12 @@ async def live(request: Request) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """What this server has counted, all its workers together, for Prometheus; no number and no token in it."""
+    """What this server has counted, all its workers together, for Prometheus; no number and no token in it.
+
+    It is for the operator's own network: to what a proxy passes on there is no such address.
+    """
+    if was_forwarded(request.headers):
+        raise HTTPException(404)
     await look()
     return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
 

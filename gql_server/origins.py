@@ -1,7 +1,7 @@
-"""Pages of other origins: how an origin is written, and which are allowed."""
+"""Where a request comes from: pages of other origins, how an origin is written and which are allowed; a proxy."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from urllib.parse import urlsplit
 
 from gql_server.errors import StartError
@@ -9,6 +9,8 @@ from gql_server.errors import StartError
 _USUAL = {"http": 80, "https": 443}
 _ANY = ":*"
 """At the end of one that is allowed: any port."""
+_FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip")
+"""Of these a proxy that passes on what the world asks adds one at least, and whoever asks cannot take it away."""
 
 
 def check_origins(origins: Sequence[str]) -> None:
@@ -53,6 +55,11 @@ def _as_sent(origin: str) -> str | None:
         return f"{parts.scheme}://{written}{_ANY}" if port is None else None
     shown = "" if port in (None, _USUAL[parts.scheme]) else f":{port}"
     return f"{parts.scheme}://{written}{shown}"
+
+
+def was_forwarded(headers: Container[str]) -> bool:
+    """Whether a request with these headers came by way of a proxy."""
+    return any(name in headers for name in _FORWARDED)
 
 
 def address_of(host: str, port: int) -> str:

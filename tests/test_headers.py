@@ -59,6 +59,15 @@ async def test_what_is_not_there_is_told_as_data(api: Api) -> None:
         assert ("allow" in answer.headers) == (status == 405)
 
 
+@pytest.mark.parametrize("header", ["forwarded", "via", "x-forwarded-for", "x-real-ip"])
+async def test_to_what_a_proxy_passes_on_there_are_no_metrics(api: Api, header: str) -> None:
+    unknown = await api.http.get(f"{api.base}/nowhere", headers={header: "203.0.113.7"})
+    answer = await api.http.get(f"{api.base}/metrics", headers={header: "203.0.113.7"})
+
+    assert (answer.status_code, answer.text) == (404, unknown.text)
+    assert (await api.http.get(f"{api.base}/metrics")).status_code == 200
+
+
 STRANGERS = [
     "null",
     "http://app.example.com",
