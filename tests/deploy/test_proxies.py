@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -77,36 +78,88 @@ def haproxy(folder: Path, port: int, server: int) -> list[str | Path]:
 
 
 @contextlib.asynccontextmanager
-async def proxied(name: str, folder: Path) -> AsyncIterator[Proxied]:
-    server, port = free_port(), free_port()
-    env = environment(folder / "data", server, GQL_TRUSTED_PROXIES="127.0.0.1")
+async def proxying(name: str, folder: Path, server: int) -> AsyncIterator[str]:
+    """The proxy before this port, by its address."""
+    port = free_port()
     words = {"nginx": nginx, "haproxy": haproxy}[name](folder, port, server)
     program = shutil.which(str(words[0]), path=SYSTEM)
     if program is None:
         pytest.skip(f"there is no {name}: make check-deploy installs it")
+    addresses = {
+        "GQL_PROXY_BIND": f"127.0.0.1:{port}",
+        "GQL_SERVER_ONE": f"127.0.0.1:{server}",
+        "GQL_SERVER_TWO": f"127.0.0.1:{server}",
+    }
+    with (folder / "proxy.log").open("wb") as log:
+        proxy = await asyncio.create_subprocess_exec(
+            program, *words[1:], env={**os.environ, **addresses}, stdout=log, stderr=log
+        )
+    try:
+        base = f"http://127.0.0.1:{port}"
+        async with asyncio.timeout(30), httpx.AsyncClient() as http:
+            while True:
+                with contextlib.suppress(httpx.TransportError):
+                    if (await http.get(f"{base}/health/ready")).status_code == 200:
+                        break
+                await asyncio.sleep(0.05)
+        yield base
+    finally:
+        proxy.terminate()
+        await proxy.wait()
+
+
+@contextlib.asynccontextmanager
+async def proxied(name: str, folder: Path) -> AsyncIterator[Proxied]:
+    server = free_port()
+    env = environment(folder / "data", server, GQL_TRUSTED_PROXIES="127.0.0.1")
     async with serving(env, folder / "log"):
         key = (await command(env, "keys", "create", "--workspace", "acme"))["apiKey"]
-        addresses = {
-            "GQL_PROXY_BIND": f"127.0.0.1:{port}",
-            "GQL_SERVER_ONE": f"127.0.0.1:{server}",
-            "GQL_SERVER_TWO": f"127.0.0.1:{server}",
-        }
-        with (folder / "proxy.log").open("wb") as log:
-            proxy = await asyncio.create_subprocess_exec(
-                program, *words[1:], env={**os.environ, **addresses}, stdout=log, stderr=log
-            )
-        try:
-            base = f"http://127.0.0.1:{port}"
-            async with asyncio.timeout(30), httpx.AsyncClient() as http:
-                while True:
-                    with contextlib.suppress(httpx.TransportError):
-                        if (await http.get(f"{base}/health/ready")).status_code == 200:
-                            break
-                    await asyncio.sleep(0.05)
+        async with proxying(name, folder, server) as base:
             yield Proxied(base, key)
-        finally:
-            proxy.terminate()
-            await proxy.wait()
+
+
+@contextlib.asynccontextmanager
+async def refusing() -> AsyncIterator[tuple[int, list[str]]]:
+    """A server that has no room for receipts, and is well; its port, and what it was asked."""
+    asked: list[str] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                length = re.search(r"content-length: (\d+)", head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                refused = head.startswith("post /webhooks/")
+                asked.append(head.split()[1])
+                first = "503 Service Unavailable\r\nRetry-After: 7" if refused else "200 OK"
+                writer.write(f"HTTP/1.1 {first}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], asked
+
+
+@pytest.mark.parametrize(("name", "times"), [("nginx", 1), ("haproxy", 3)])
+async def test_a_refusal_is_handed_on_and_no_server_is_taken_for_dead(
+    name: str, times: int, tmp_path: Path
+) -> None:
+    # given servers that refuse receipts, as they do while there is no primary
+    async with (
+        refusing() as (server, asked),
+        proxying(name, tmp_path, server) as base,
+        httpx.AsyncClient(timeout=20) as http,
+    ):
+        for _ in range(20):
+            # when receipts come in, whatever the provider
+            for provider in ("twilio", "generic"):
+                told = await http.post(f"{base}/webhooks/{provider}/token", json={"a": 1})
+                # then providers are told when to come again
+                assert (told.status_code, told.headers.get("retry-after")) == (503, "7")
+            # and everybody else is served
+            assert (await http.post(f"{base}/graphql", json={})).status_code == 200
+    # and each was asked of so many servers: nginx cannot know whether they have too much to do already
+    assert sum(path.startswith("/webhooks/") for path in asked) == 40 * times
 
 
 @pytest.mark.long
@@ -141,7 +194,8 @@ async def test_everything_passes_a_proxy_at_once(name: str, tmp_path: Path) -> N
             assert out.status_code == 200, out.text
             assert "+33600000001" in out.text
             # and what is for the operator's own network is not for the world
-            assert (await http.get(f"{server.base}/metrics")).status_code == 404
+            for path in ("/metrics", "/%6Detrics"):
+                assert (await http.get(f"{server.base}{path}")).status_code == 404
             # and what is nobody's address is answered by the server
             lost = await http.post(f"{server.base}/webhooks/generic/{'x' * 43}", json=[])
             assert lost.status_code == 404
