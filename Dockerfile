@@ -1,6 +1,6 @@
 # gql-server, small and without root: it needs a MongoDB replica set (GQL_MONGODB_URL), and writes to /tmp alone.
 #   docker build -t gql-server .
-#   docker run --read-only --tmpfs /tmp -p 8000:8000 -e GQL_MONGODB_URL=mongodb://... gql-server
+#   docker run --rm --read-only -v /tmp -p 8000:8000 -e GQL_MONGODB_URL=mongodb://... gql-server
 
 FROM node:22-slim AS pages
 WORKDIR /src/dashboard
