@@ -43,6 +43,8 @@ PIECE = 30.0
 """Seconds of load that are made beforehand."""
 WINDOW = 300.0
 """Seconds at the beginning, and at the end, whose answers are compared; of a short run a sixth."""
+JUDGED = 600.0
+"""Seconds that a run takes at least whose growth and answers count; of a shorter one they are told."""
 SLOWER, SLOWEST = 1.2, 2.0
 """How many times slower the p50 and the p99 of the last window may be."""
 GROWTH = 0.03
@@ -121,8 +123,7 @@ async def run(env: Environment, seconds: float, passed: Callable[[float], None])
         **await hot.checks(),
         **await hot.recounted(lambda _: None),
     }
-    _show(seen, began + warm_up, until, checks)
-    return all(checks.values())
+    return judged(seen, began + warm_up, until, checks)
 
 
 class Soak:
@@ -216,14 +217,23 @@ class Soak:
                 await asyncio.sleep(EVERY)
 
 
-def _show(seen: Seen, begin: float, until: float, checks: dict[str, bool]) -> None:
+def judged(seen: Seen, begin: float, until: float, checks: dict[str, bool]) -> bool:
+    """Print what was seen between these seconds; whether all of it held.
+
+    What grows, and how soon is answered, counts in a run of `JUDGED` seconds.
+    """
     console = Console()
+    long_enough = until - begin >= JUDGED
+    verdicts: list[bool] = []
 
     def say(line: str) -> None:
         console.print(line, highlight=False, soft_wrap=True)
 
-    def judge(held: bool, line: str) -> None:
-        say(f"{'held' if held else 'DID NOT HOLD'}: {line}")
+    def judge(held: bool, line: str, *, counts: bool = True) -> None:
+        if counts:
+            verdicts.append(held)
+        verdict = "held" if held else "DID NOT HOLD" if counts else "too short to tell"
+        say(f"{verdict}: {line}")
 
     say(
         f"{len(seen.receipts) * BODY:,} receipts, {len(seen.reports):,} reports, {STAY} subscribers who stayed and "
@@ -243,6 +253,7 @@ def _show(seen: Seen, begin: float, until: float, checks: dict[str, bool]) -> No
             f"{what} does not rise: {', '.join(f'{third:,.1f}' for third in thirds)} {unit}".rstrip()
             + f" in the thirds of the time, {min(values):,.1f} to {max(values):,.1f} in all;"
             + f" slope {slope(values) * len(values) / hours:+,.1f} an hour",
+            counts=long_enough,
         )
     window = min(WINDOW, (until - begin) / 6)
     for what, answers in (("receipts", seen.receipts), ("reports", seen.reports)):
@@ -258,9 +269,11 @@ def _show(seen: Seen, begin: float, until: float, checks: dict[str, bool]) -> No
             f"{what} of the last {window / 60:.1f} minutes as of the first: "
             f"p50 {halves[0][0]:.1f} ms, then {halves[1][0]:.1f} ({slower:.2f} x); "
             f"p99 {halves[0][1]:.1f} ms, then {halves[1][1]:.1f} ({slowest:.2f} x)",
+            counts=long_enough,
         )
     for check, held in checks.items():
         judge(held, check)
+    return all(verdicts)
 
 
 def _thirds(count: int) -> list[tuple[int, int]]:

@@ -3,11 +3,13 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks import dashboard, deep, export, fanout, flood, report_page
+from benchmarks import dashboard, deep, export, fanout, flood, report, report_page, soak
+from benchmarks.measure import Row, Sample
 
 ROOT = Path(__file__).parent.parent
 
@@ -66,6 +68,81 @@ def test_the_smoke_run_has_every_row_and_its_data_held(tmp_path: Path) -> None:
         assert row["ratio"] is None or len(row["ratio"]["pairs"]) == 2
         assert row["checks"]
         assert all(row["checks"].values()), row["checks"]
+
+
+def row(name: str, ours: float, theirs: float | None = None, p99: float | None = None) -> Row:
+    """What was measured in two pairs, the second twice as fast as the first."""
+
+    def samples(rate: float) -> list[Sample]:
+        return [Sample(rate, 1.0, {}), Sample(2 * rate, 1.0, {})]
+
+    return Row(
+        name,
+        limit="the peer" if theirs else "",
+        ours=samples(ours),
+        theirs=[Sample(theirs, 1.0, {})] * 2 if theirs else [],
+        checks={},
+        figures={"p99 ms": p99} if p99 else {},
+    )
+
+
+def test_a_run_that_was_kept_is_shown_as_one_table_of_markdown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # given a run with one thing that was measured of five kinds
+    kinds = [row(f"pages/s: kind {n}", 100.0 * n, 200.0, p99=n) for n in range(1, 6)]
+    rows = [row("receipts/s", 1000.0, 500.0), *kinds, row("known documents/s", 7.0)]
+    report.write(rows, {"cpus": 2}, tmp_path / "kept.json")
+
+    # when it is shown again
+    report.show_kept(tmp_path / "kept.json")
+
+    # then the five are one row: medians, the spread of all pairs, and the worst of the percentiles
+    lines = capsys.readouterr().out.splitlines()
+    table = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+    assert table[0] == ["what", "ours", "beside", "theirs", "ratio", "min..max", "p50 ms", "p99 ms"]
+    assert [set(cell) for cell in table[1]] == [{"-"}] * 8
+    assert table[2:] == [
+        ["receipts/s", "1,500", "the peer", "500", "3.00", "2.00..4.00", "", ""],
+        ["pages/s, 5 kinds", "450", "the peer", "200", "2.00", "0.50..5.00", "", "5"],
+        ["known documents/s", "10", "", "", "", "", "", ""],
+    ]
+    assert lines[-1] == "cpus 2"
+
+
+def seen_for_half_an_hour() -> soak.Seen:
+    """Of a server that is as it was."""
+    seen = soak.Seen()
+    for values in seen.values.values():
+        values.extend([1000.0, 1001.0, 1000.0] * 120)
+    answers = [(float(second), 0.02) for second in range(1800)]
+    return replace(seen, receipts=answers, reports=answers)
+
+
+def test_a_soak_without_growth_holds() -> None:
+    assert soak.judged(seen_for_half_an_hour(), 0, 1800, {"a recount finds no difference": True})
+
+
+@pytest.mark.parametrize("what", soak.WATCHED)
+def test_a_soak_in_which_something_grows_does_not_hold(what: str) -> None:
+    seen = seen_for_half_an_hour()
+    seen.values[what] = [1000.0 + look for look in range(360)]
+
+    assert not soak.judged(seen, 0, 1800, {})
+    # but of a short one it is only told
+    assert soak.judged(seen, 0, 60, {})
+
+
+@pytest.mark.parametrize("kind", ["receipts", "reports"])
+def test_a_soak_whose_answers_become_slow_does_not_hold(kind: str) -> None:
+    seen = seen_for_half_an_hour()
+    setattr(seen, kind, [(second, 0.02 + second / 1e5) for second in range(1800)])
+
+    assert not soak.judged(seen, 0, 1800, {})
+
+
+def test_a_soak_whose_data_are_wrong_does_not_hold_however_short() -> None:
+    assert not soak.judged(seen_for_half_an_hour(), 0, 60, {"a recount finds no difference": False})
 
 
 @pytest.mark.long
