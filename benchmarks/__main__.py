@@ -180,7 +180,13 @@ def main() -> None:
         metavar="SECONDS",
         help="instead: saturation for so long, overloads in it",
     )
+    parser.add_argument(
+        "--table", type=Path, metavar="KEPT", help="instead: the table of a run that was kept"
+    )
     given = parser.parse_args()
+    if given.table:
+        report.show_kept(given.table)
+        return
     only = given.only.split(",") if given.only else ROWS
     if unknown := set(only) - set(ROWS):
         parser.error(f"there is no row {sorted(unknown)[0]!r}; there are: {', '.join(ROWS)}")

@@ -8,13 +8,18 @@ from statistics import median
 from typing import Any
 
 import orjson
+from rich.box import MARKDOWN
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import Row, Sample, typical
+from benchmarks.measure import Row, typical
 from gql_server import __version__
 
 RESULTS = Path(__file__).parent / "results"
+WIDEST = 300
+"""Characters of a line of the table."""
+MANY = 5
+"""So many kinds of one thing are one row of the table; what was seen of each is told above it."""
 
 
 def machine(mongod_version: str) -> dict[str, Any]:
@@ -33,26 +38,58 @@ def machine(mongod_version: str) -> dict[str, Any]:
 
 def show(rows: Sequence[Row], about: dict[str, Any]) -> None:
     """Print the table, what was seen meanwhile, and what was checked."""
-    console = Console()
-    table = Table()
-    table.add_column("what")
-    for heading in ("ours", "the limit", "ratio", "min..max", "p99 ms"):
-        table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        ratios = row.ratios
+        _show_more(Console(), row)
+    show_table([row.as_json() for row in rows], about)
+
+
+def show_kept(path: Path) -> None:
+    """Print the table of a run again, from the file that it wrote."""
+    kept = orjson.loads(path.read_bytes())
+    show_table(kept["rows"], kept["machine"])
+
+
+def show_table(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:
+    """Print one table of everything, in Markdown, and the machine: rows as Row.as_json() gives them."""
+    table = Table(box=MARKDOWN)
+    for heading in ("what", "ours", "beside", "theirs", "ratio", "min..max", "p50 ms", "p99 ms"):
+        table.add_column(heading, justify="left" if heading in ("what", "beside") else "right")
+    for (name, limit), lines in _folded(rows).items():
+        theirs = [line["theirs"]["median"] for line in lines if line["theirs"]]
+        pairs = [pair for line in lines if line["ratio"] for pair in line["ratio"]["pairs"]]
+        figures = [line["figures"] for line in lines]
         table.add_row(
-            row.name,
-            f"{_rate(row.ours):,.0f}",
-            f"{_rate(row.theirs):,.0f}" if ratios else "",
-            f"{median(ratios):.2f}" if ratios else "",
-            f"{min(ratios):.2f}..{max(ratios):.2f}" if ratios else "",
-            f"{row.figures['p99 ms']:,.0f}" if "p99 ms" in row.figures else "",
+            f"{name}, {len(lines)} kinds" if len(lines) > 1 else name,
+            f"{median(line['ours']['median'] for line in lines):,.0f}",
+            limit,
+            f"{median(theirs):,.0f}" if theirs else "",
+            f"{median(pairs):.2f}" if pairs else "",
+            f"{min(pairs):.2f}..{max(pairs):.2f}" if pairs else "",
+            *(_worst(figures, name) for name in ("p50 ms", "p99 ms")),
         )
-    console.print(table)
-    for row in rows:
-        _show_more(console, row)
-    console.print()
+    # as wide as its longest cells, whatever the terminal: a line that was cut is no row of Markdown
+    Console(width=WIDEST).print(table)
     say_about({}, about)
+
+
+def _folded(
+    rows: Sequence[Mapping[str, Any]],
+) -> dict[tuple[str, str], list[Mapping[str, Any]]]:
+    """Rows of one table: where many measure one thing of each kind ("what: kind"), they are one row."""
+    kinds: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        kinds.setdefault((row["name"].partition(": ")[0], row["limit"]), []).append(row)
+    table: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        short = (row["name"].partition(": ")[0], row["limit"])
+        many = len(kinds[short]) >= MANY
+        table.setdefault(short if many else (row["name"], row["limit"]), []).append(row)
+    return table
+
+
+def _worst(figures: Sequence[Mapping[str, float]], name: str) -> str:
+    known = [each[name] for each in figures if name in each]
+    return f"{max(known):,.0f}" if known else ""
 
 
 def say_about(checks: Mapping[str, bool], about: Mapping[str, Any]) -> None:
@@ -98,7 +135,3 @@ def _said(figures: Mapping[str, float], side: str = "") -> str:
 
 def _number(value: float) -> str:
     return f"{value:,.0f}" if value == int(value) or value >= 1000 else f"{value:,.1f}"
-
-
-def _rate(samples: Sequence[Sample]) -> float:
-    return median(sample.rate for sample in samples)
