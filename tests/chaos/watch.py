@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from gql import gql
-from gql.transport.exceptions import TransportError
+from gql.transport.exceptions import TransportError, TransportQueryError
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from tests.chaos.arena import Broken, Door, House
@@ -106,8 +106,9 @@ class Phone:
         self.figures: dict[str, Any] | None = None
         self.rows: dict[str, dict[str, Any]] = {}
         self.comebacks = 0
-        #: why, by the code that a socket was closed with; None: it was not opened, or ended without one
-        self.closes: Counter[int | None] = Counter()
+        #: why, by the code that a socket was closed with, or of the error that it was told; "none": it was not
+        #: opened, or ended without a code
+        self.closes: Counter[str] = Counter()
         self._arena = arena
         self._chance = chance
         self._cursor = cursor
@@ -141,6 +142,8 @@ class Phone:
             try:
                 async with connected(server.ws, self._arena.key) as session:
                     await watch(session)
+            except TransportQueryError as error:
+                self.closes[_error_code(error)] += 1
             except CUT_OFF as error:
                 self.closes[_close_code(error)] += 1
             self.comebacks += 1
@@ -163,13 +166,18 @@ class Phone:
             self._cursor = update["cursor"]
 
 
-def _close_code(error: BaseException) -> int | None:
+def _error_code(error: TransportQueryError) -> str:
+    told = (error.errors or [{}])[0]
+    return str(told.get("extensions", {}).get("code", "an error without a code"))
+
+
+def _close_code(error: BaseException) -> str:
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ConnectionClosed) and seen.rcvd is not None:
-            return seen.rcvd.code
+            return str(seen.rcvd.code)
         seen = seen.__cause__ or seen.__context__
-    return None
+    return "none"
 
 
 async def named_since(

@@ -114,7 +114,7 @@ def show(run: Run) -> None:
         table.add_column(heading, justify="right")
     for fault in run.faults:
         other = fault.statuses.total() - fault.statuses[200] - fault.statuses[503]
-        closes = ", ".join(f"{count} x {code or 'none'}" for code, count in fault.closes.items())
+        closes = ", ".join(f"{count} x {code}" for code, count in fault.closes.items())
         table.add_row(
             fault.name,
             f"{fault.election:.1f} s" if fault.election else "",
@@ -152,7 +152,7 @@ def _as_json(run: Run, seed: int) -> dict[str, object]:
                 "refused for": round(fault.refused_for, 2),
                 "nothing taken for": round(fault.gap, 2),
                 "slowest body": round(fault.slowest, 2),
-                "closes": {str(code): count for code, count in fault.closes.items()},
+                "closes": dict(fault.closes),
             }
             for fault in run.faults
         ],

@@ -26,6 +26,8 @@ SETTLE = 10.0
 """Seconds of load between two faults."""
 DOWN = 10.0
 """Seconds for which a killed member stays away after an election, and a server is cut off, and Redis stands still."""
+RECONNECT = {"1012"}
+"""What a subscriber may be told when machines come and go: to come back."""
 PATIENCE = 2.0
 """Seconds that refusals may last beyond an election."""
 CONVERGED_WITHIN = 60.0
@@ -64,7 +66,7 @@ class Fault:
     #: the longest time without a receipt that was taken, and that one body took until it was
     gap: float = 0.0
     slowest: float = 0.0
-    closes: Counter[int | None] = field(default_factory=Counter)
+    closes: Counter[str] = field(default_factory=Counter)
 
 
 class Run:
@@ -118,7 +120,6 @@ class Run:
                 for name, happens in self._plan():
                     say(name)
                     await self._fault(name, happens)
-                    await asyncio.sleep(SETTLE)
             finally:
                 provider.stop()
                 await loading
@@ -159,8 +160,10 @@ class Run:
         self.faults.append(fault)
         await what(fault)
         fault.lasted = time.monotonic() - fault.began
-        await asyncio.sleep(PATIENCE)
+        await asyncio.sleep(PATIENCE + SETTLE)
         fault.closes = self._closes() - before
+        if told := set(fault.closes) - RECONNECT:
+            self.findings.differs(f"subscribers saw more than a reconnect: {sorted(told)}", name)
 
     async def _kill(self, fault: Fault) -> None:
         primary = await self._primary()
@@ -254,8 +257,8 @@ class Run:
         if code or self.recounted["difference"]:
             self.findings.differs(f"recount: {said}", "the end")
 
-    def _closes(self) -> Counter[int | None]:
-        return sum((phone.closes for phone in self.phones), Counter[int | None]())
+    def _closes(self) -> Counter[str]:
+        return sum((phone.closes for phone in self.phones), Counter[str]())
 
     def _heard(self, provider: Provider) -> None:
         ends = [fault.began for fault in self.faults[1:]] + [float("inf")]
