@@ -1,6 +1,6 @@
 """A campaign's figures, as they are shown."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import strawberry
@@ -65,44 +65,49 @@ class DeliveryStatistics:
     @classmethod
     def of(cls, figures: Statistics) -> "DeliveryStatistics":
         """How these figures are shown."""
+        statuses = status_counts(figures.counts)
         return cls(
             revision=BigInt(figures.revision),
             as_of=figures.as_of,
             total=figures.total,
-            statuses=status_counts(figures.counts),
-            indicators=indicator_rates(figures.counts),
+            statuses=statuses,
+            indicators=_indicators(statuses),
         )
 
 
-def status_counts(
-    counts: Mapping[DeliveryStatus, int], statuses: Iterable[DeliveryStatus] = DeliveryStatus
-) -> list[StatusCount]:
-    """These statuses (all ten where none are named), each with its share of all that is counted."""
+_LABELLED = [(status, words.STATUS_LABEL[status]) for status in DeliveryStatus]
+
+
+def status_counts(counts: Mapping[DeliveryStatus, int]) -> list[StatusCount]:
+    """All ten statuses, each with its share of all that is counted."""
     total = sum(counts.values())
-    return [
-        StatusCount(
-            status=status,
-            label=words.STATUS_LABEL[status],
-            count=counts.get(status, 0),
-            rate=rate(counts.get(status, 0), total),
-        )
-        for status in statuses
-    ]
+    shown = []
+    for status, label in _LABELLED:
+        count = counts.get(status, 0)
+        shown.append(StatusCount(status=status, label=label, count=count, rate=rate(count, total)))
+    return shown
 
 
 def indicator_rates(counts: Mapping[DeliveryStatus, int]) -> list[IndicatorRate]:
     """The five rates of what is counted."""
-    total = sum(counts.values())
+    return _indicators(status_counts(counts))
+
+
+def _indicators(statuses: Sequence[StatusCount]) -> list[IndicatorRate]:
+    """The five rates, of all ten statuses: made with every event, so each status is made once and shown twice."""
+    by_status = {one.status: one for one in statuses}
+    total = sum(one.count for one in statuses)
     rates = []
-    for indicator, statuses in words.STATUSES_OF.items():
-        count = sum(counts.get(status, 0) for status in statuses)
+    for indicator, added_up in words.STATUSES_OF.items():
+        mine = [by_status[status] for status in added_up]
+        count = sum(one.count for one in mine)
         rates.append(
             IndicatorRate(
                 indicator=indicator,
                 label=words.INDICATOR_LABEL[indicator],
                 count=count,
                 rate=rate(count, total),
-                statuses=status_counts(counts, statuses),
+                statuses=mine,
                 action=words.ACTION_OF[indicator],
                 advice=words.ADVICE[indicator],
             )
