@@ -64,6 +64,11 @@ class Process:
         """Whether it was started and has not ended."""
         return self._child is not None and self._child.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """Its number; None where it does not run."""
+        return self._child.pid if self._child is not None and self.runs else None
+
     def start(self) -> None:
         """Start it where it does not run."""
         if self.runs:

@@ -21,6 +21,7 @@ from tests.chaos.sending import AGO, Campaign, utc_now
 from tests.chaos.watch import Phone, View, view
 from tests.cluster.load import Provider
 from tests.cluster.machines import Cluster, Mongod
+from tests.cluster.spent import spent
 
 SETTLE = 10.0
 """Seconds of load between two faults."""
@@ -81,6 +82,8 @@ class Run:
         self.faults: list[Fault] = []
         self.saturation = 0.0
         self.rate = 0.0
+        #: seconds of a core for each receipt of the saturation, by role
+        self.spent: dict[str, float] = {}
         #: seconds after the end until every subscriber showed what the queries answer
         self.converged = 0.0
         self.recounted: dict[str, Any] = {}
@@ -111,7 +114,12 @@ class Run:
             stack.push_async_callback(provider.close)
             say("saturation")
             await provider.saturate(WARM_UP, CARRIERS)
+            before = await spent(here)
             self.saturation = await provider.saturate(SATURATION, CARRIERS)
+            self.spent = {
+                role: (seconds - before[role]) / (self.saturation * SATURATION)
+                for role, seconds in (await spent(here)).items()
+            }
             self.rate = max(self.size.least, self.saturation / 2)
             say(f"{self.rate:,.0f} receipts/s, of {self.saturation:,.0f} at most")
             loading = asyncio.create_task(provider.run(self.rate))
@@ -317,6 +325,9 @@ class Run:
             "subscriptions that came back": sum(phone.comebacks for phone in self.phones),
             "saturation, receipts/s": round(self.saturation),
             "load, receipts/s": round(self.rate),
+            "microseconds of a core, each receipt": {
+                role: round(seconds * 1e6) for role, seconds in self.spent.items()
+            },
             "all subscribers right after, s": round(self.converged, 1),
             "recount": self.recounted,
         }
