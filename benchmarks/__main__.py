@@ -181,7 +181,11 @@ def main() -> None:
         help="instead: saturation for so long, overloads in it",
     )
     parser.add_argument(
-        "--table", type=Path, metavar="KEPT", help="instead: the table of a run that was kept"
+        "--table",
+        type=Path,
+        nargs="+",
+        metavar="KEPT",
+        help="instead: the table of a run that was kept, or of several: later rows count",
     )
     given = parser.parse_args()
     if given.table:

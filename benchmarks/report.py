@@ -43,10 +43,11 @@ def show(rows: Sequence[Row], about: dict[str, Any]) -> None:
     show_table([row.as_json() for row in rows], about)
 
 
-def show_kept(path: Path) -> None:
-    """Print the table of a run again, from the file that it wrote."""
-    kept = orjson.loads(path.read_bytes())
-    show_table(kept["rows"], kept["machine"])
+def show_kept(paths: Sequence[Path]) -> None:
+    """Print one table again, of a run or of several, from the files that they wrote; a later one's rows count."""
+    kept = [orjson.loads(path.read_bytes()) for path in paths]
+    rows = {row["name"]: row for run in kept for row in run["rows"]}
+    show_table(list(rows.values()), kept[0]["machine"])
 
 
 def show_table(rows: Sequence[Mapping[str, Any]], about: Mapping[str, Any]) -> None:

@@ -94,8 +94,9 @@ def test_a_run_that_was_kept_is_shown_as_one_table_of_markdown(
     rows = [row("receipts/s", 1000.0, 500.0), *kinds, row("known documents/s", 7.0)]
     report.write(rows, {"cpus": 2}, tmp_path / "kept.json")
 
-    # when it is shown again
-    report.show_kept(tmp_path / "kept.json")
+    # when it is shown again, with a row that was measured once more
+    report.write([row("known documents/s", 8.0)], {"cpus": 4}, tmp_path / "again.json")
+    report.show_kept([tmp_path / "kept.json", tmp_path / "again.json"])
 
     # then the five are one row: medians, the spread of all pairs, and the worst of the percentiles
     lines = capsys.readouterr().out.splitlines()
@@ -105,7 +106,7 @@ def test_a_run_that_was_kept_is_shown_as_one_table_of_markdown(
     assert table[2:] == [
         ["receipts/s", "1,500", "the peer", "500", "3.00", "2.00..4.00", "", ""],
         ["pages/s, 5 kinds", "450", "the peer", "200", "2.00", "0.50..5.00", "", "5"],
-        ["known documents/s", "10", "", "", "", "", "", ""],
+        ["known documents/s", "12", "", "", "", "", "", ""],
     ]
     assert lines[-1] == "cpus 2"
 
