@@ -210,7 +210,7 @@ async def test_all_end_together_and_in_order(tmp_path: Path, number: signal.Sign
     assert '"level":"error"' not in (tmp_path / "log").read_text()
 
 
-async def test_a_worker_that_cannot_start_ends_it_all_with_its_ownwords_of(tmp_path: Path) -> None:
+async def test_a_worker_that_cannot_start_ends_it_all_with_its_own_words(tmp_path: Path) -> None:
     port, log = free_port(), tmp_path / "log"
     env = environment(
         tmp_path / "data", port, GQL_WORKERS="2", GQL_JWT_KEY_FILE=str(tmp_path / "nowhere.pem")
