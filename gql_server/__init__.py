@@ -2,7 +2,7 @@
 
 * asgi, cli      what uvicorn loads, and the command; the only roof over both packages
 * app, server    routes, middleware, lifespan; uvicorn as we run it
-* workers        several processes that serve as one
+* workers        several processes that serve as one * parent  theirs, as they know it
 * pages          the dashboard and GraphiQL, as files
 * demo           a server and a carrier at once * demo_screen  what its terminal shows
 * demo_access    its key, in a file           * demo_door    given to a browser of this machine

@@ -185,10 +185,12 @@ def serve(
 ) -> None:
     """Serve the API, on the embedded MongoDB where GQL_MONGODB_URL is not set.
 
-    SIGTERM ends it in order; SIGHUP replaces its workers one after the other.
+    SIGTERM ends it in order; SIGHUP replaces its workers one after the other. With 0 workers, as by default, one
+    process serves, and SIGHUP does nothing.
     """
     settings = settings_of(host, port, data_dir, workers)
-    run((serving if settings.workers == 1 else serving_together)(settings, _say_address))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # asked for before there is anything to replace
+    run((serving_together if settings.workers else serving)(settings, _say_address))
 
 
 @app.command(COMMAND, hidden=True)
@@ -201,7 +203,7 @@ def worker(listening: int, pair: int) -> None:
 
 async def working(settings: Settings, listening: socket.socket, pair: int) -> None:
     """Serve on this socket until a signal says to end, or the parent is gone."""
-    from gql_server.workers import Parent
+    from gql_server.parent import Parent
 
     parent = Parent(pair)
     parent.watch(lambda: signal.raise_signal(signal.SIGTERM))
@@ -275,7 +277,7 @@ async def _serve(
                 application,
                 on_started=started,
                 on_leaving=lambda hurry: connections.announce(
-                    settings.shutdown_delay_seconds, hurry
+                    settings.shutdown_delay_seconds, hurry, is_replaced=server.is_replaced
                 ),
                 on_stopping=lambda hurry: connections.drain(settings.drain_seconds, hurry),
             )

@@ -105,6 +105,7 @@ class Connections:
         self._goodbyes: set[asyncio.Task[None]] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self.leaving = False
+        self.is_replaced = False
         self.draining = False
 
     def __len__(self) -> int:
@@ -182,12 +183,15 @@ class Connections:
         self._all_running += more
         _count(self._running, viewer.key_id, more)
 
-    async def announce(self, seconds: float, hurry: Callable[[], bool]) -> None:
+    async def announce(
+        self, seconds: float, hurry: Callable[[], bool], *, is_replaced: bool = False
+    ) -> None:
         """Say for so long that this server is about to stop, and serve all: who sends it requests looks for another.
 
+        `is_replaced`: only this process goes, and its server stays; so only who keeps a connection to it is told.
         `hurry`: asked now and then; once it says yes, that was long enough.
         """
-        self.leaving = True
+        self.leaving, self.is_replaced = True, is_replaced
         for _ in range(math.ceil(seconds / ASK_EVERY)):
             if hurry():
                 return

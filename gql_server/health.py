@@ -1,5 +1,7 @@
 """Whether the process lives, whether it can serve, and what it has counted."""
 
+import asyncio
+
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -26,7 +28,9 @@ async def metrics(request: Request) -> Response:
     if was_forwarded(request.headers):
         raise HTTPException(404)
     await look()
-    return Response(exposition(), media_type=CONTENT_TYPE_LATEST)
+    # In a thread: to read the files of all workers takes a while, in which nobody else would be served.
+    shown = await asyncio.to_thread(exposition)
+    return Response(shown, media_type=CONTENT_TYPE_LATEST)
 
 
 class Ready:
@@ -42,7 +46,7 @@ class Ready:
 
     async def __call__(self, request: Request) -> Response:
         """200, or 503 with the name of what is missing."""
-        if self._connections.leaving:
+        if self._connections.leaving and not self._connections.is_replaced:
             return JSONResponse({"status": "stopping", "missing": []}, 503)
         try:
             await self._db.ping()

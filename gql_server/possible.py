@@ -48,8 +48,8 @@ def check(settings: "Settings") -> None:
         raise StartError("GQL_LOG_LEVEL must be debug, info, warning or error")
     if not 0 <= settings.port <= 65535:
         raise StartError("GQL_PORT must be 0 to 65535")
-    if not 1 <= settings.workers <= MOST_WORKERS:
-        raise StartError(f"GQL_WORKERS must be 1 to {MOST_WORKERS}")
+    if not 0 <= settings.workers <= MOST_WORKERS:
+        raise StartError(f"GQL_WORKERS must be 0 to {MOST_WORKERS}")
     if not 1 <= settings.outbox_hours <= MOST_HOURS:
         raise StartError(f"GQL_OUTBOX_HOURS must be 1 to {MOST_HOURS}")
     if not 1 <= settings.lanes <= MOST_LANES:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from gql_server.errors import StartError
 from gql_server.exposition import look
+from gql_server.logs import log
 from gql_server.wire import Frames, Requests
 
 LARGEST_FRAME = 256 * 1024
@@ -22,7 +23,8 @@ STALLED_AFTER = 20_000
 """Milliseconds until the kernel gives up on a reader that takes nothing; uvicorn alone never would."""
 GOODBYE = 5
 """Seconds that open requests have to finish, once the server shall end."""
-
+REPLACED = signal.SIGUSR1
+"""What a worker is told when another one serves on its socket: it goes, and the server stays."""
 
 FIRST_REQUEST_WITHIN = 1.0
 """Seconds that who has just connected has to ask for something, once nobody else can connect."""
@@ -48,22 +50,25 @@ class Server(uvicorn.Server):
         self._on_stopping = on_stopping
         self._draining = False
         self._in_a_hurry = False
+        self._at_a_terminal = sys.stdin is not None and sys.stdin.isatty()
+        self.is_replaced = False
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM end the serving, and nothing more.
+        """SIGINT and SIGTERM end the serving, and nothing more; SIGHUP does nothing, unless a terminal was closed.
 
         uvicorn's own raises the signal once more when it has drained: that would end the process before our
         database is closed, and with it the embedded mongod without a goodbye.
         """
         loop = asyncio.get_running_loop()
-        signals = (signal.SIGINT, signal.SIGTERM)
-        for number in signals:
+        for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.handle_exit, number, None)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        loop.add_signal_handler(REPLACED, self._give_way)
         try:
             yield
         finally:
-            for number in signals:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, REPLACED):
                 loop.remove_signal_handler(number)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -72,6 +77,18 @@ class Server(uvicorn.Server):
             self._in_a_hurry = True
         else:
             super().handle_exit(sig, frame)
+
+    def _hang_up(self) -> None:
+        if self._at_a_terminal:  # which is gone: who closed it does not expect that we go on unseen
+            self.handle_exit(signal.SIGHUP, None)
+            return
+        log.warning(
+            "SIGHUP: nothing is done. The parent of workers (GQL_WORKERS) replaces them then; "
+            "without one, restart the server"
+        )
+
+    def _give_way(self) -> None:
+        self.is_replaced = self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, then tell."""
@@ -82,20 +99,27 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say that it leaves, listen no more, say goodbye, then close.
 
+        Who is replaced listens no more at once: whoever waits in the socket, or comes, is let in by its successor.
+
         uvicorn alone sends all websockets away at once, and all come back at once; and it closes a connection whose
         first request is still on its way.
         """
         if self.started:
             self._draining = True
+            if self.is_replaced:
+                self._listen_no_more()
             if self._on_leaving is not None:
                 await self._on_leaving(lambda: self._in_a_hurry)
-            for listening in self.servers:
-                listening.close()
+            self._listen_no_more()
             if self._on_stopping is not None:
                 await self._on_stopping(lambda: self._in_a_hurry)
             await self._first_requests()
             self._draining = False
         await super().shutdown(sockets)
+
+    def _listen_no_more(self) -> None:
+        for listening in self.servers:
+            listening.close()
 
     async def _first_requests(self) -> None:
         for _ in range(round(FIRST_REQUEST_WITHIN / 0.02)):

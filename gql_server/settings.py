@@ -46,9 +46,10 @@ class Settings:
     host: str = _setting("127.0.0.1", "The address to listen on.")
     port: int = _setting(8000, "The port to listen on; 0 takes a free one.")
     workers: int = _setting(
-        1,
-        "Processes of `gql-server serve`, on one address: about one a core, with one left for MongoDB where it runs on "
-        "the same machine. What is limited for each process is so for each of them. See `docs/operations.md`.",
+        0,
+        "Processes of `gql-server serve`, on one address, that a parent starts, watches and replaces: about one a "
+        "core, with one left for MongoDB where it runs on the same machine. `0`: one process, which has no parent; "
+        "SIGHUP does nothing then. What is limited for each process is so for each of them. See `docs/operations.md`.",
     )
     public_url: str | None = _setting(
         None,

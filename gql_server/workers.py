@@ -5,9 +5,7 @@ connections evenly: of one shared socket asyncio takes all who wait, so that the
 back after a restart. The sockets are the parent's: who connects while a worker is replaced waits in its socket.
 
 The parent serves nobody. It owns what the workers share: the sockets, the embedded MongoDB, the bus where it is none
-of yours, and the folder in which they count (`exposition.py`). A worker holds one end of a pair of sockets; it says by
-it that it is ready, and then once a second that it lives, and ends when the other end is gone, however the parent
-ended.
+of yours, and the folder in which they count (`exposition.py`). How a worker sees it: `parent.py`.
 """
 
 import asyncio
@@ -25,16 +23,15 @@ from pathlib import Path
 from gql_server.buses import LOCAL
 from gql_server.endings import ended
 from gql_server.errors import StartError
-from gql_server.exposition import COUNTED_IN, forget_process
+from gql_server.exposition import COUNTED_IN, add_up, forget_process
 from gql_server.logs import log
+from gql_server.parent import BEAT, READY
 from gql_server.possible import PREFIX
-from gql_server.server import GOODBYE
+from gql_server.server import GOODBYE, REPLACED
 from gql_server.settings import Settings
 
 COMMAND = "worker"
 """The hidden command of a worker; its arguments are the descriptors of its socket and of its end of the pair."""
-BEAT = 1.0
-"""Seconds between two signs of life of a worker."""
 SILENCE = 30.0
 """Seconds without one after which it is killed, and replaced."""
 START_WITHIN = 120.0
@@ -47,9 +44,6 @@ LONGEST_PAUSE = 5.0
 CLOSE_WITHIN = 30.0
 """Seconds that a worker has, when it has sent all away, to finish what it holds."""
 
-READY = b"R"
-ALIVE = b"."
-
 
 @dataclass(eq=False, slots=True)
 class Worker:
@@ -60,11 +54,18 @@ class Worker:
     ready: asyncio.Event
     started_at: float
     heard_at: float
+    is_leaving: bool = False
 
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal, unless it has ended."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(number)
+
+    def leave(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Tell it to end, once: the second time would hurry it."""
+        if not self.is_leaving:
+            self.is_leaving = True
+            self.tell(number)
 
 
 class Workers:
@@ -85,6 +86,12 @@ class Workers:
         self._patience = settings.shutdown_delay_seconds + settings.drain_seconds + GOODBYE
         #: by its place among the sockets: where one is shared, they are the same
         self._of: dict[int, Worker] = {}
+        #: of a place: one at a time starts a worker there
+        self._turns = [asyncio.Lock() for _ in sockets]
+        #: those of the places, and until they have ended those that were replaced, or are to be a successor
+        self._living: set[Worker] = set()
+        #: processes that have ended, and what they counted is not added up yet
+        self._counted: set[int] = set()
         self._not_yet = set(range(len(sockets)))
         self._all_ready = asyncio.Event()
         self._ending = asyncio.Event()
@@ -98,23 +105,22 @@ class Workers:
         :raises StartError: one of them could not start.
         """
         with self._signals():
+            watching = asyncio.create_task(self._watch(), name="workers: watch")
             keeping = {
                 asyncio.create_task(self._keep(place), name="worker")
                 for place in range(len(self._sockets))
             }
             try:
                 await self._started(keeping, on_started)
-                watching = asyncio.create_task(self._watch(), name="workers: watch")
                 stopping = asyncio.create_task(self._ending.wait())
                 await asyncio.wait({stopping, *keeping}, return_when=asyncio.FIRST_COMPLETED)
-                await ended([stopping, watching, *([self._rolling] if self._rolling else [])])
+                await ended([stopping, *([self._rolling] if self._rolling else [])])
                 if self._ending.is_set():
                     await self._stop(keeping)
                 await asyncio.gather(*keeping)
             finally:
-                for worker in self._of.values():
-                    worker.tell(signal.SIGKILL)
-                await ended(keeping)
+                self._kill()
+                await ended([watching, *keeping])
 
     async def _started(
         self, keeping: set[asyncio.Task[None]], on_started: Callable[[], None]
@@ -128,20 +134,22 @@ class Workers:
 
     async def _keep(self, place: int) -> None:
         """A worker on the socket of this place, and always another when it has ended."""
-        pause, before = FIRST_PAUSE, False
-        while not self._ending.is_set():
-            worker = self._of[place] = await self._spawn(place)
+        worker: Worker | None = None
+        pause = FIRST_PAUSE
+        while True:
+            async with self._turns[place]:
+                if self._of.get(place) is worker:  # and no successor
+                    if self._ending.is_set():
+                        return
+                    self._of[place] = await self._spawn(place)
+                worker = self._of[place]
             if self._ending.is_set():  # meanwhile, so that nobody has told it
-                worker.tell(signal.SIGTERM)
+                worker.leave()
             code = await self._ended(worker)
-            while (successor := self._of[place]) is not worker:  # it was replaced
-                worker = successor
-                code = await self._ended(worker)
-            if self._ending.is_set():
-                return
-            if not before and not worker.ready.is_set():
+            if self._ending.is_set() or self._of[place] is not worker:
+                continue
+            if place in self._not_yet:
                 raise StartError(f"a worker could not start, and ended with {code}")
-            before = True
             if time.monotonic() - worker.started_at > STABLE_AFTER:
                 pause = FIRST_PAUSE
             log.error("a worker ended with %s; another takes its place", code)
@@ -151,10 +159,12 @@ class Workers:
 
     async def _ended(self, worker: Worker) -> int:
         code = await worker.process.wait()
+        self._living.discard(worker)
         if worker.pair.fileno() >= 0:
             asyncio.get_running_loop().remove_reader(worker.pair.fileno())
             worker.pair.close()
         forget_process(worker.process.pid, self._folder)
+        self._counted.add(worker.process.pid)
         return code
 
     async def _spawn(self, place: int) -> Worker:
@@ -172,6 +182,7 @@ class Workers:
             )
         now = time.monotonic()
         worker = Worker(process, ours, asyncio.Event(), started_at=now, heard_at=now)
+        self._living.add(worker)
         asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, worker, place)
         return worker
 
@@ -198,49 +209,60 @@ class Workers:
         while True:
             await asyncio.sleep(BEAT)
             now = time.monotonic()
-            for worker in list(self._of.values()):
+            for worker in self._living:
                 patience = SILENCE if worker.ready.is_set() else START_WITHIN
                 if now - worker.heard_at > patience and worker.process.returncode is None:
                     log.error("a worker does not answer any more, and is killed")
                     worker.tell(signal.SIGKILL)
+            self._counted = {one for one in self._counted if not add_up(one, self._folder)}
 
     async def _roll(self) -> None:
         """Replace one after the other: the next one is ready, on the same socket, before one is told to end."""
+        await self._all_ready.wait()
         for place in range(len(self._sockets)):
-            former = self._of[place]
-            if not await self._succeed(place):
+            former = await self._succeeded(place)
+            if former is None:
                 log.error("a new worker could not start; the others go on as they are")
                 return
-            former.tell(signal.SIGTERM)
+            former.leave(REPLACED)
             await self._gone(former)
         log.info("all workers are replaced")
 
-    async def _succeed(self, place: int) -> bool:
-        """Whether another worker serves on the socket of this place from now on."""
-        successor = await self._spawn(place)
-        waiting = [
-            asyncio.create_task(successor.ready.wait()),
-            asyncio.create_task(successor.process.wait()),
-        ]
-        try:
-            await asyncio.wait(waiting, timeout=START_WITHIN, return_when=asyncio.FIRST_COMPLETED)
-            if successor.ready.is_set():
+    async def _succeeded(self, place: int) -> Worker | None:
+        """The worker of this place until now, where another serves on its socket from now on."""
+        async with self._turns[place]:
+            former, successor = self._of[place], await self._spawn(place)
+            waiting = [
+                asyncio.create_task(successor.ready.wait()),
+                asyncio.create_task(successor.process.wait()),
+            ]
+            try:
+                # Not for ever: `_watch` kills it.
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                if not successor.ready.is_set():
+                    return None
                 self._of[place] = successor
-                return True
-            return False
-        finally:
-            await ended(waiting)
-            if self._of[place] is not successor:
-                successor.tell(signal.SIGKILL)
-                await self._ended(successor)
+                return former
+            finally:
+                await ended(waiting)
+                if self._of[place] is not successor:
+                    successor.tell(signal.SIGKILL)
+                    await self._ended(successor)
 
     async def _stop(self, keeping: set[asyncio.Task[None]]) -> None:
         """All end, each as it would alone. The sockets are theirs now, so that nobody waits in them for nothing."""
         for listening in self._sockets:
             listening.close()
-        for worker in self._of.values():
-            worker.tell(signal.SIGTERM)
-        await asyncio.wait(keeping, timeout=self._patience + CLOSE_WITHIN)
+        for worker in self._living:
+            worker.leave()
+        _, left = await asyncio.wait(keeping, timeout=self._patience + CLOSE_WITHIN)
+        if left:
+            log.error("who has not ended by now is killed")
+            self._kill()
+
+    def _kill(self) -> None:
+        for worker in self._living:
+            worker.tell(signal.SIGKILL)
 
     async def _gone(self, worker: Worker) -> None:
         try:
@@ -252,7 +274,7 @@ class Workers:
     def _signals(self) -> Iterator[None]:
         def end(number: signal.Signals) -> None:
             if self._ending.is_set():
-                for worker in self._of.values():
+                for worker in self._living:
                     worker.tell(number)
             self._ending.set()
 
@@ -294,42 +316,3 @@ def shared_folder() -> Iterator[Path]:
     # Not in the data directory: the path of a unix socket has 107 bytes at most.
     with tempfile.TemporaryDirectory(prefix="gql-server-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
-
-
-class Parent:
-    """The parent, as a worker knows it."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._pair = socket.socket(fileno=descriptor)
-        self._pair.set_inheritable(False)
-        self._pair.setblocking(False)
-        self._beating: asyncio.Task[None] | None = None
-
-    def watch(self, end: Callable[[], None]) -> None:
-        """Call `end` when it is gone."""
-
-        def look() -> None:
-            with contextlib.suppress(BlockingIOError, InterruptedError):
-                try:
-                    gone = not self._pair.recv(1)
-                except OSError:
-                    gone = True
-                if gone:
-                    asyncio.get_running_loop().remove_reader(self._pair.fileno())
-                    end()
-
-        asyncio.get_running_loop().add_reader(self._pair.fileno(), look)
-
-    def ready(self) -> None:
-        """Say that this worker serves, and from now on that it lives."""
-        self._say(READY)
-        self._beating = asyncio.create_task(self._beat(), name="worker: beat")
-
-    async def _beat(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT)
-            self._say(ALIVE)
-
-    def _say(self, word: bytes) -> None:
-        with contextlib.suppress(OSError):
-            self._pair.send(word)

@@ -455,6 +455,18 @@ async def test_who_asks_a_second_time_for_the_end_does_not_wait_for_the_waves(
         await stream.ended()
 
 
+async def test_where_one_process_gives_way_to_another_its_server_is_ready_and_who_keeps_a_connection_is_told(
+    ending: tuple[Api, Ending],
+) -> None:
+    api, server = ending
+    await server.connections.announce(0, lambda: False, is_replaced=True)
+
+    ready = await api.http.get(f"{api.base}/health/ready")
+
+    assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+    assert ready.headers["connection"] == "close"
+
+
 async def test_without_anybody_there_is_nothing_to_wait_for() -> None:
     none = connections_of(Settings(most_connections=1))
     async with asyncio.timeout(5):

@@ -4,101 +4,27 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
 from gql_server.database import Database
+from gql_server.errors import StartError
 from gql_server.server import listening_sockets
 from gql_server.settings import Settings
 from gql_server.workers import Workers
-from tests.forking import Forked
-from tests.server_process import command, environment, free_port, mongods, serving
+from tests.server_process import environment, free_port, mongods, serving
+from tests.several import WORKERS, several, until, words_of, workers_of
 from tests.wires import Socket, acknowledged
 
-WORKERS = 2
 FIGURES = "subscription($c: ID!) { campaignUpdated(id: $c) { statistics { total } } }"
-CREATE = "mutation($i: CreateCampaignInput!) { createCampaign(input: $i) { campaign { id } } }"
-ADD = "mutation($i: AddRecipientsInput!) { addRecipients(input: $i) { userErrors { code } } }"
 FAST = 0.5
 """Seconds in which a nudge is there; without one it takes up to a second to be found out."""
-
-
-class Server:
-    """A server of several workers, and a client of it."""
-
-    def __init__(self, process: Forked, base: str, key: str) -> None:
-        self.process, self.base, self.key = process, base, key
-
-    @property
-    def ws(self) -> str:
-        return self.base.replace("http", "ws", 1) + "/graphql"
-
-    def workers(self) -> set[int]:
-        """The processes that the parent has started, without its mongod."""
-        task = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        children = {int(child) for child in task.read_text().split()}
-        return {pid for pid in children if b"gql_server" in _words(pid)}
-
-    async def ask(self, query: str, variables: dict[str, Any] | None = None) -> Any:
-        """On a connection of its own: whichever worker takes it."""
-        async with httpx.AsyncClient(timeout=20) as http:
-            answer = await http.post(
-                f"{self.base}/graphql",
-                json={"query": query, "variables": variables or {}},
-                headers={"authorization": f"Bearer {self.key}"},
-            )
-        told = answer.json()
-        assert "errors" not in told, told
-        return told["data"]
-
-    async def new_campaign(self) -> str:
-        given = {"i": {"name": "Spring", "text": "Hello", "sender": "ACME", "type": "MARKETING"}}
-        made: str = (await self.ask(CREATE, given))["createCampaign"]["campaign"]["id"]
-        return made
-
-    async def add(self, campaign: str, number: str) -> None:
-        given = {"campaignId": campaign, "recipients": [{"number": number}]}
-        await self.ask(ADD, {"i": given})
-
-    async def metric(self, name: str) -> float:
-        async with httpx.AsyncClient() as http:
-            shown = (await http.get(f"{self.base}/metrics")).text
-        found = re.search(rf"^{re.escape(name)} (.*)$", shown, re.MULTILINE)
-        return float(found[1]) if found else 0.0
-
-
-def _words(pid: int) -> list[bytes]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except FileNotFoundError:
-        return []
-
-
-@contextlib.asynccontextmanager
-async def several(folder: Path, **more: str) -> AsyncIterator[Server]:
-    port = free_port()
-    env = environment(folder / "data", port, GQL_WORKERS=str(WORKERS), **more)
-    async with serving(env, folder / "log") as process:
-        key = (await command(env, "keys", "create", "--workspace", "acme"))["apiKey"]
-        server = Server(process, f"http://127.0.0.1:{port}", key)
-        async with asyncio.timeout(30):
-            while await server.metric("gql_processes") < WORKERS:  # noqa: ASYNC110 - others do it
-                await asyncio.sleep(0.1)
-        yield server
-
-
-async def until(condition: Any, seconds: float = 30) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - another process does it
-            await asyncio.sleep(0.05)
 
 
 async def total(socket: Socket) -> int:
@@ -159,24 +85,42 @@ async def test_a_worker_that_is_killed_is_replaced_and_nobody_is_refused(tmp_pat
     assert said == ["a worker ended with -9; another takes its place"]
 
 
+@contextlib.asynccontextmanager
+async def parent_here(
+    db: Database, settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Workers, "asyncio.Task[None]"]]:
+    """The parent is this process, so that its times can be others; its workers are real ones, and there by now."""
+    sockets = listening_sockets("127.0.0.1", 0, WORKERS)
+    settings = replace(settings, port=sockets[0].getsockname()[1], drain_seconds=0)
+    monkeypatch.setenv("GQL_MONGODB_DATABASE", db.name)
+    monkeypatch.setenv("GQL_DRAIN_SECONDS", "0")
+    workers = Workers(settings, sockets, mongodb_url=settings.mongodb_url, folder=folder)
+    started = asyncio.Event()
+    running = asyncio.create_task(workers.run(started.set))
+    begun = asyncio.create_task(started.wait())
+    try:
+        async with asyncio.timeout(60):
+            await asyncio.wait({begun, running}, return_when=asyncio.FIRST_COMPLETED)
+        yield workers, running
+    finally:
+        begun.cancel()
+        if not running.done():
+            os.kill(os.getpid(), signal.SIGTERM)
+        with contextlib.suppress(StartError):
+            await asyncio.wait_for(running, 60)
+
+
 async def test_where_a_kernel_spreads_no_connections_workers_share_one_socket(
     db: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # given a system other than Linux, and two workers
-    monkeypatch.setattr(sys, "platform", "darwin")
-    sockets = listening_sockets("127.0.0.1", 0, WORKERS)
-    monkeypatch.undo()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(sys, "platform", "darwin")
+        sockets = listening_sockets("127.0.0.1", 0, WORKERS)
     assert sockets[0] is sockets[1]
-    settings = replace(settings, port=sockets[0].getsockname()[1])
-    base = f"http://127.0.0.1:{settings.port}"
-    monkeypatch.setenv("GQL_MONGODB_DATABASE", db.name)
-    workers = Workers(settings, sockets, mongodb_url=settings.mongodb_url, folder=tmp_path)
-    started = asyncio.Event()
-    running = asyncio.create_task(workers.run(started.set))
-    try:
+    monkeypatch.setattr("tests.test_workers.listening_sockets", lambda *_: sockets)
+    async with parent_here(db, settings, tmp_path, monkeypatch) as (workers, _):
         # when they serve
-        async with asyncio.timeout(60):
-            await started.wait()
         processes = [worker.process for worker in workers._of.values()]
         assert len({process.pid for process in processes}) == WORKERS
         # and one of them is killed
@@ -186,13 +130,54 @@ async def test_where_a_kernel_spreads_no_connections_workers_share_one_socket(
         )
         # then another takes its place, and the other one is still there
         assert workers._of[1].process is processes[1]
+        base = f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
         async with httpx.AsyncClient() as http:
             assert (await http.get(f"{base}/health/live")).status_code == 200
-    finally:
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(running, 60)
     # and in the end none is left
     assert {worker.process.returncode for worker in workers._of.values()} == {0}
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_a_worker_that_does_not_end_is_killed_in_time(
+    db: Database,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    is_replaced: bool,
+) -> None:
+    monkeypatch.setattr("gql_server.workers.GOODBYE", 0)
+    async with parent_here(db, settings, tmp_path, monkeypatch) as (workers, running):
+        # given a worker that answers nothing, not even a signal; perhaps one that just was to give way
+        stuck = workers._of[0].process
+        stuck.send_signal(signal.SIGSTOP)
+        if is_replaced:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await until(lambda: workers._of[0].process is not stuck)
+        monkeypatch.setattr("gql_server.workers.CLOSE_WITHIN", 0.5)
+
+        # when all shall end
+        os.kill(os.getpid(), signal.SIGTERM)
+
+        # then they do
+        try:
+            async with asyncio.timeout(20):
+                await running
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                stuck.send_signal(signal.SIGKILL)
+        assert stuck.returncode == -signal.SIGKILL
+        assert not workers_of(os.getpid())
+
+
+async def test_a_worker_that_never_becomes_ready_is_not_waited_for_at_the_first_start_either(
+    db: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given that workers have no time at all
+    monkeypatch.setattr("gql_server.workers.START_WITHIN", 0.0)
+    monkeypatch.setattr("gql_server.workers.BEAT", 0.05)
+    async with parent_here(db, settings, tmp_path, monkeypatch) as (_, running):
+        with pytest.raises(StartError, match="a worker could not start, and ended with -9"):
+            running.result()
 
 
 async def test_no_process_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
@@ -203,36 +188,7 @@ async def test_no_process_outlives_a_parent_that_is_killed(tmp_path: Path) -> No
         server.process.kill()
         await server.process.wait()
 
-        await until(lambda: not any(map(_words, workers)) and not mongods(tmp_path))
-
-
-async def test_hangup_replaces_one_after_the_other_and_no_request_fails(tmp_path: Path) -> None:
-    async with several(tmp_path, GQL_DRAIN_SECONDS="1") as server:
-        campaign = await server.new_campaign()
-        before = server.workers()
-        stop = asyncio.Event()
-        added: list[str] = []
-
-        async def adding() -> None:
-            while not stop.is_set():
-                number = f"+336{len(added):08}"
-                await server.add(campaign, number)
-                added.append(number)
-
-        async with asyncio.TaskGroup() as tasks, acknowledged(server) as socket:
-            tasks.create_task(adding())
-            server.process.send_signal(signal.SIGHUP)
-            # then who watches is told to come back
-            code = await socket.closed()
-            await until(lambda: not server.workers() & before)
-            stop.set()
-
-        assert code == 1012
-        assert len(server.workers()) == WORKERS
-        told = await server.ask(
-            "query($c: ID!) { campaign(id: $c) { recipientCount } }", {"c": campaign}
-        )
-        assert told["campaign"]["recipientCount"] == len(added) > 0
+        await until(lambda: not any(map(words_of, workers)) and not mongods(tmp_path))
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -249,7 +205,7 @@ async def test_all_end_together_and_in_order(tmp_path: Path, number: signal.Sign
         assert [await socket.closed() for socket in watching] == [1012] * 10
         async with asyncio.timeout(30):
             assert await server.process.wait() == 0
-        assert not any(map(_words, workers))
+        assert not any(map(words_of, workers))
         assert not mongods(tmp_path)
     assert '"level":"error"' not in (tmp_path / "log").read_text()
 

@@ -55,10 +55,10 @@ class Socket:
         assert frame["type"] == "next", frame
         return frame["payload"]["data"]
 
-    async def closed(self) -> int | None:
+    async def closed(self, seconds: float = 20) -> int | None:
         """The code that the server closes with, and that it says nothing more before."""
         with pytest.raises(ConnectionClosed) as end:
-            await self.receive()
+            await self.receive(seconds)
         return end.value.rcvd.code if end.value.rcvd is not None else None
 
     def reset(self) -> None:
