@@ -18,6 +18,7 @@ from gql.transport.exceptions import TransportError, TransportQueryError
 
 from tests.clients.pypi_gql import messages_updated
 from tests.conftest import Api
+from tests.relay import relay
 from tests.server_process import command, environment, free_port, serving
 
 FOLDER = Path(__file__).parent / "clients"
@@ -76,7 +77,7 @@ def plain(value: Any) -> Any:
 
 
 @contextlib.asynccontextmanager
-async def node_client(name: str, **given: str) -> AsyncIterator[Seen]:
+async def node_client(name: str, **given: str | int) -> AsyncIterator[Seen]:
     """A client of a library from npm, in a process of its own."""
     if shutil.which("node") is None and "CI" not in os.environ:
         pytest.skip("Clients from npm need Node.js, which is not installed here")
@@ -357,6 +358,25 @@ async def test_who_has_no_good_key_is_told_so_at_the_second_try(api: Api, client
 
     assert len(seen.begun) == 2
     assert seen.messages == []
+
+
+async def test_graphql_sse_notices_a_connection_that_is_dead_without_a_word(api: Api) -> None:
+    # Given a client that takes two seconds without a byte for a loss, behind a relay
+    campaign = await api.new_campaign()
+    async with relay(api.base) as between:
+        given = {"url": f"{between.base}/graphql", "key": api.key, "campaign": campaign}
+        async with node_client("graphql-sse", **given, silence=2000) as seen:
+            await until(lambda: bool(seen.messages and seen.campaign), "both are subscribed")
+
+            # When nothing passes any more, and a message is added
+            between.fall_silent()
+            (added,) = await api.add(campaign, ["+33600000000"])
+
+            # Then it comes back, and has it
+            await until(lambda: added["id"] in seen.state(), "it knows of the message")
+
+    assert "Nothing is heard of the server." in {one["why"] for one in seen.lost}
+    assert seen.failed == []
 
 
 async def test_gql_is_told_of_a_campaign_that_is_not_there(api: Api) -> None:

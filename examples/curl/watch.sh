@@ -3,8 +3,10 @@
 #
 # It outlives restarts of the server. The cursor of the last event is kept in FILE: where that is there already, it goes
 # on from there, and nothing is missed.
+#
+# SILENCE: after so many seconds without a byte the connection is lost. The server says something after 20 at most.
 set -eu
-: "${SERVER:=http://127.0.0.1:8000}" "${KEY:?is to be an API key}"
+: "${SERVER:=http://127.0.0.1:8000}" "${KEY:?is to be an API key}" "${SILENCE:=45}"
 campaign=$1 file=${2:-$(mktemp)}
 
 query='subscription Messages($id: ID!) {
@@ -12,7 +14,7 @@ query='subscription Messages($id: ID!) {
 }'
 
 # What comes: lines `id: CURSOR`, `data: EVENT`, `event: next`, an empty one behind each event, and one that begins with a
-# colon every 20 seconds, as a sign of life. The last line is ours: the status of HTTP.
+# colon after at most 20 seconds, as a sign of life. The last line is ours: the status of HTTP.
 read_events() {
   while IFS= read -r line; do
     case $line in
@@ -28,7 +30,11 @@ read_events() {
       "data: {"*) printf '%s\n' "${line#data: }" ;;
       "")
         if [ -n "$cursor" ]; then # the event is whole, and told
-          printf '%s' "$cursor" >"$file"
+          # Into another file first: on a full disk, or when we are killed just now, FILE still holds the old one.
+          if ! { printf '%s' "$cursor" >"$file.new" && mv "$file.new" "$file"; }; then
+            echo "the cursor cannot be kept in $file" >&2
+            return 1
+          fi
           : >"$file.came"
           cursor=
         fi
@@ -45,8 +51,9 @@ read_events() {
 wait=1
 while :; do
   cursor=$(cat "$file" 2>/dev/null || :)
-  # -N: each event at once. The keep-alive of TCP notices a server that is gone without a word.
-  curl -sN --keepalive-time 20 --connect-timeout 10 -w '\nstatus: %{http_code}\n' --get "$SERVER/graphql" \
+  # -N: each event at once. The speed is that of a connection that is dead without a word.
+  curl -sN --connect-timeout 10 --speed-limit 1 --speed-time "$SILENCE" -w '\nstatus: %{http_code}\n' \
+    --get "$SERVER/graphql" \
     -H "Authorization: Bearer $KEY" -H 'Accept: text/event-stream' ${cursor:+-H "Last-Event-ID: $cursor"} \
     --data-urlencode "query=$query" --data-urlencode "variables={\"id\": \"$campaign\"}" |
     { cursor= && read_events; } || exit 1

@@ -6,7 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { createClient } from "graphql-sse";
 
-const { SERVER = "http://127.0.0.1:8000", KEY = "" } = process.env;
+const { SERVER = "http://127.0.0.1:8000", KEY = "", SILENCE = "45" } = process.env;
 const id = process.argv[2];
 let cursor = process.argv[3];
 
@@ -14,7 +14,39 @@ const client = createClient({
   url: `${SERVER}/graphql`,
   headers: () => ({ authorization: `Bearer ${KEY}` }), // asked for before each connection
   retryAttempts: 0, // its own retries would begin at the first cursor again: see `events`
+  fetchFn: fetchWhileAlive, // `fetch` itself waits for minutes, in a browser for ever
 });
+
+/**
+ * `fetch`, whose connection is lost after SILENCE seconds without a byte: the server says something after 20 at most. So
+ * nobody is there any more (another network, a proxy that has forgotten us).
+ * @param {string} url
+ * @param {RequestInit & { signal: AbortSignal }} request
+ */
+async function fetchWhileAlive(url, request) {
+  const control = new AbortController();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const end = () => {
+    clearTimeout(timer);
+    control.abort(new Error(`Nothing came for ${SILENCE} s.`));
+  };
+  const heard = () => {
+    clearTimeout(timer);
+    timer = setTimeout(end, Number(SILENCE) * 1000);
+  };
+  request.signal.addEventListener("abort", end); // the subscription is ended by us
+  heard();
+  const response = await fetch(url, { ...request, signal: control.signal });
+  const watched = new TransformStream({
+    transform(bytes, controller) {
+      heard();
+      controller.enqueue(bytes);
+    },
+    flush: () => clearTimeout(timer),
+  });
+  return new Response(response.body?.pipeThrough(watched), response);
+}
 
 /**
  * Every event of a subscription, over as many connections as it takes.

@@ -1,5 +1,5 @@
-// node main.mjs CLIENT '{"url", "key", "campaign", "after"}': what a client of that library sees, a JSON line each, until
-// its input ends.
+// node main.mjs CLIENT '{"url", "key", "campaign", "after", "silence"}': what a client of that library sees, a JSON
+// line each, until its input ends.
 import WebSocket from "ws";
 import { overEvents } from "./graphql-sse.mjs";
 import { overMultipart } from "./apollo.mjs";
@@ -8,12 +8,12 @@ import { watchCampaign, watchMessages } from "./watch.mjs";
 
 const CLIENTS = {
   "graphql-ws": (url, key) => overWebSocket(url, key, { webSocketImpl: WebSocket }),
-  "graphql-sse": overEvents,
+  "graphql-sse": (url, key) => overEvents(url, key, silence),
   "@apollo/client": overMultipart,
 };
 
 const [, , name, given] = process.argv;
-const { url, key, campaign, after } = JSON.parse(given);
+const { url, key, campaign, after, silence } = JSON.parse(given);
 const subscribe = CLIENTS[name](url, () => key);
 
 function say(word, value) {

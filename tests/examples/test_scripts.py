@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from resolvers.streams import ResumableSSE
 from tests.examples.stage import (
     EXAMPLES,
     FIGURES,
@@ -25,6 +26,7 @@ from tests.examples.stage import (
     stage,
     until,
 )
+from tests.relay import relay
 
 __all__ = ["stage"]  # a fixture
 
@@ -213,6 +215,58 @@ async def test_it_goes_on_where_it_was_when_it_is_started_again(
         # Then it tells of that, and of nothing that it had told before
         await watching.sees(range(10, 20), "RECEIVED")
     assert Counter(again.told.messages()) == Counter(watching.expected)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", ["graphql-sse", "curl"])
+async def test_it_notices_a_connection_that_is_dead_without_a_word(stage: Stage, name: str) -> None:
+    # Given an example that takes a few seconds without a byte for a loss, and a relay before its server
+    async with (
+        relay(stage.base) as between,
+        run(name, stage, stage.campaign, SERVER=between.base, SILENCE="5") as example,
+    ):
+        watching = Watching(stage, example.told, figures=name in PRINTS_FIGURES)
+        await follows(name, example, watching)
+        await stage.report(range(10), "SENT")
+        await watching.sees(range(10), "SENT")
+
+        # When nothing passes any more, and nobody says so
+        between.fall_silent()
+        await stage.report(range(10, 20), "RECEIVED")
+
+        # Then it comes back over another connection, and tells of what it has not heard
+        await watching.sees(range(10, 20), "RECEIVED")
+    assert Counter(example.told.messages()) == Counter(watching.expected)
+
+
+def test_a_sign_of_life_is_enough_for_curl() -> None:
+    """Its `--speed-limit` counts the bytes of the last five seconds: so many, and one a second."""
+    sign = ResumableSSE().heartbeat_message(lambda _: "")
+
+    assert len(sign) > 5
+    assert ResumableSSE().heartbeat_interval <= 20
+
+
+@pytest.mark.long
+async def test_curl_stops_where_its_cursor_cannot_be_kept(stage: Stage, tmp_path: Path) -> None:
+    # Given one that has kept a cursor
+    file = tmp_path / "cursor"
+    async with run("curl", stage, stage.campaign, str(file)) as example:
+        await until(file.exists, example.told.all)
+        await example.interrupt()
+    kept = file.read_text()
+
+    # When it is started again, and the disk is full
+    (tmp_path / "cursor.new").symlink_to("/dev/full")
+    async with run("curl", stage, stage.campaign, str(file)) as again, asyncio.timeout(60):
+        await stage.report(range(5), "SENT")
+        await again.ended
+
+    # Then it stops, says why, and has the cursor from which nothing will be missed
+    assert again.told.code == 1
+    assert f"the cursor cannot be kept in {file}" in again.told.errors
+    assert kept
+    assert file.read_text() == kept
 
 
 @pytest.mark.long

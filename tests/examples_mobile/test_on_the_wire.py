@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
 from tests.examples_mobile.wire import ACCEPT, OPERATIONS, Phone, body
-from tests.server_process import command, environment, free_port, run, serving
+from tests.server_process import command, environment, free_port, mongods, run, serving
 
 CLIENTS = list(OPERATIONS)
 CREATE = """mutation($i: CreateCampaignInput!) { createCampaign(input: $i) { campaign { id } } }"""
@@ -191,7 +193,13 @@ async def test_a_client_hears_what_the_examples_decide_by(reports: Reports, clie
     assert (await reports.query(client, id=reports.campaign, first=20)).status_code == 401
     reports.key = key
 
-    # A campaign that is not there: an error of that operation alone, whose code does not pass.
+    # A campaign that is not there: by HTTP null, without an error.
+    answer = await reports.query(client, id="nothing", first=20)
+    assert answer.status_code == 200
+    assert answer.json()["data"] == {"campaign": None}
+    assert "errors" not in answer.json()
+
+    # By a subscription an error of that operation alone, whose code does not pass.
     async with reports.phone(client) as phone:
         assert await phone.receive() == {"type": "connection_ack"}
         await phone.begin("MessagesLive", {"id": "nothing", "after": None})
@@ -200,6 +208,28 @@ async def test_a_client_hears_what_the_examples_decide_by(reports: Reports, clie
             told = await phone.receive()
         errors = told["payload"] if told["type"] == "error" else told["payload"]["errors"]
         assert [one["extensions"]["code"] for one in errors] == ["NOT_FOUND"]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("client", CLIENTS)
+async def test_a_campaign_that_cannot_be_read_just_now_is_null_beside_an_error_that_passes(
+    reports: Reports, client: str
+) -> None:
+    there = await reports.query(client, id=reports.campaign, first=20)
+    assert there.json()["data"]["campaign"]["id"] == reports.campaign
+    (mongod,) = mongods(Path(reports.env["GQL_DATA_DIR"]))
+
+    # As while a replica set elects a primary.
+    os.kill(mongod, signal.SIGSTOP)
+    try:
+        # Another page: what was asked before is answered 503 as a whole, which passes, too.
+        answer = await reports.query(client, id=reports.campaign, first=19)
+    finally:
+        os.kill(mongod, signal.SIGCONT)
+
+    assert answer.status_code == 200
+    assert answer.json()["data"] == {"campaign": None}
+    assert [one["extensions"]["code"] for one in answer.json()["errors"]] == ["UNAVAILABLE"]
 
 
 @pytest.mark.long
@@ -217,9 +247,18 @@ async def test_a_cursor_from_before_a_restore_makes_a_client_read_anew(
     async with reports.watching(client, cursor) as phone:
         update = (await phone.next("MessagesLive"))["messagesUpdated"]
         assert (update["resync"], update["messages"]) == (True, [])
-        # As the examples do it: read the page anew, then go on from this event's cursor.
+        # As the examples do it: nothing is subscribed to while the page is read anew ...
+        await phone.end("FiguresLive")
+        await phone.end("MessagesLive")
+        await reports.receipt(reports.messages[0])
         answer = await reports.query(client, id=reports.campaign, first=20)
-        assert len(answer.json()["data"]["campaign"]["messages"]["nodes"]) == 3
-    async with reports.watching(client, update["cursor"]) as phone:
+        page = answer.json()["data"]["campaign"]
+        assert len(page["messages"]["nodes"]) == 3
+
+        # ... and what is subscribed to afterwards, on the same socket, is never older than that answer.
+        await phone.begin("FiguresLive", {"id": reports.campaign})
+        campaign = (await phone.next("FiguresLive"))["campaignUpdated"]
+        assert rates(campaign)["RECEIPT"] == rates(page)["RECEIPT"] == (1, 0.333)
+        await phone.begin("MessagesLive", {"id": reports.campaign, "after": page["updatesCursor"]})
         update = (await phone.next("MessagesLive"))["messagesUpdated"]
         assert (update["resync"], update["messages"]) == (False, [])

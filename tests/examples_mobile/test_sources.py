@@ -91,6 +91,93 @@ def test_whatever_has_an_id_and_is_asked_for_has_a_key_in_the_cache(client: str)
     assert all("id" in SCHEMA.type_map[name].fields for name in keyed)  # type: ignore[attr-defined]
 
 
+def test_on_ios_a_message_that_is_shown_is_written_by_the_key_that_the_cache_knows_it_by() -> None:
+    """`typename:id`, where `@typePolicy` names the field `id` alone (SchemaMetadata.cacheKey)."""
+    [extra] = FOLDERS["Apollo iOS"].rglob("cache.graphqls")
+    watch = text(FOLDERS["Apollo iOS"] / "Sources/Reports/CampaignWatch.swift")
+    keys = re.findall(r'withKey: "(.*?)"', watch)
+
+    assert keys == [r"Message:\(row.id)"]
+    assert 'extend type Message @typePolicy(keyFields: "id")' in text(extra)
+
+
+def function(path: Path, head: str) -> str:
+    """The source of the one function that begins so, without its comments."""
+    tree = Parser(GRAMMARS[path.suffix]).parse(path.read_bytes())
+    [found] = {
+        (node.text or b"").decode()
+        for node in nodes(tree.root_node)
+        if node.type == "function_declaration" and re.search(rf"\b{head}", first_line(node))
+    }
+    return re.sub(r" *//.*", "", found)
+
+
+def nodes(node: Node) -> Iterator[Node]:
+    """A node, and all below it."""
+    yield node
+    for child in node.children:
+        yield from nodes(child)
+
+
+def first_line(node: Node) -> str:
+    """Of a node's source."""
+    return (node.text or b"").decode().partition("\n")[0]
+
+
+def test_the_page_is_read_anew_while_nothing_is_subscribed_to() -> None:
+    """Else an answer that is older than an event would come on top of it."""
+    watch = FOLDERS["Apollo iOS"] / "Sources/Reports/CampaignWatch.swift"
+    ios = function(watch, r"func run\(")
+    kotlin = function(
+        FOLDERS["Apollo Kotlin"] / "src/main/kotlin/com/example/reports/CampaignScreen.kt",
+        r"fun pages\(",
+    )
+
+    # Once before all else, and once when both subscriptions have ended.
+    steps = r"\bfetch\(\)|group\.addTask|group\.cancelAll|\bfollowing \{|first \{|cancelAndJoin"
+    assert re.findall(steps, ios) == [
+        "fetch()", "group.addTask", "group.addTask", "group.cancelAll", "fetch()",
+    ]  # fmt: skip
+    assert re.findall(steps, kotlin) == [
+        "fetch()", "following {", "following {", "first {", "cancelAndJoin", "fetch()",
+    ]  # fmt: skip
+    assert "fetch()" not in function(watch, r"func followMessages\(")
+
+
+def test_on_ios_a_request_is_not_judged_by_what_a_websocket_was_closed_with() -> None:
+    sources = FOLDERS["Apollo iOS"] / "Sources/Reports"
+    judged = r"client\.ending\((\w+):"
+
+    assert re.findall(judged, function(sources / "CampaignWatch.swift", r"func fetch\(")) == [
+        "ofRequest"
+    ]
+    client = sources / "ReportsClient.swift"
+    assert "lastWord" not in function(client, r"func ending\(ofRequest ")
+    assert "lastWord" in function(client, r"func ending\(ofSubscription ")
+
+
+def test_on_ios_what_is_not_shown_stays_out_of_the_cache() -> None:
+    """Which lets go of nothing by itself."""
+    watch = FOLDERS["Apollo iOS"] / "Sources/Reports/CampaignWatch.swift"
+
+    assert "intoCache: false" in function(watch, r"func followMessages\(")
+    assert "writeResultsToCache: intoCache" in function(watch, r"func follow<")
+    assert "shown.contains($0.id)" in function(watch, r"func keep\(")
+
+
+def test_on_kotlin_errors_are_looked_at_before_what_is_missing() -> None:
+    then = function(ENDINGS["Apollo Kotlin"], r"fun then\(")
+
+    assert re.findall(r"last\?\.(\w+)", then)[:2] == ["errors", "data"]
+    fetch = function(
+        FOLDERS["Apollo Kotlin"] / "src/main/kotlin/com/example/reports/CampaignScreen.kt",
+        r"fun fetch\(",
+    )
+    # One place that refuses, behind `then`.
+    assert fetch.count("throw Refused") == 1
+    assert fetch.index("then(response)") < fetch.index("throw Refused")
+
+
 def codes_of(client: str) -> dict[int, str]:
     """What the source does after each close code."""
     source = text(ENDINGS[client])

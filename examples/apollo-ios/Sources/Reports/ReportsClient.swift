@@ -16,6 +16,7 @@ public struct ReportsClient: Sendable {
   /// - Parameter endpoint: the same for both, `https://reports.example.com/graphql`.
   public init(endpoint: URL, key: @escaping Key) throws {
     self.key = key
+    // It lets go of nothing by itself: see `CampaignWatch.keep`.
     let store = ApolloStore(cache: InMemoryNormalizedCache())
 
     // https://www.apollographql.com/docs/ios/networking/request-pipeline
@@ -52,20 +53,24 @@ public struct ReportsClient: Sendable {
   /// To be called before each subscription: where there is no connection, it begins on a new one, and the server lets in
   /// by the payload of `connection_init` alone. What stands in the headers of the upgrade is not read.
   func showKey() async throws {
-    await webSocket.updateConnectingPayload(["authorization": "Bearer \(try await key())"])
+    // Where there is no key just now (no network to ask for one, say), nobody has refused anything.
+    guard let key = try? await key() else { throw Ending.lost(code: nil) }
+    await webSocket.updateConnectingPayload(["authorization": "Bearer \(key)"])
   }
 
-  /// Why a request, or a subscription, threw this.
-  func ending(_ error: any Error) -> Ending {
+  /// Why a request by HTTP threw this. What is no answer is a lost connection, whatever a websocket was closed with before.
+  func ending(ofRequest error: any Error) -> Ending {
+    error as? Ending ?? .lost(code: nil)
+  }
+
+  /// Why a subscription threw this, or ended without an error.
+  func ending(ofSubscription error: (any Error)?) -> Ending {
     switch error {
     case let ending as Ending: ending
-    case WebSocketTransport.Error.graphQLErrors(let errors): .refused(errors.map(\.code))
+    case WebSocketTransport.Error.graphQLErrors(let errors)?: .refused(errors.map(\.code))
     default: .lost(code: lastWord.code)
     }
   }
-
-  /// How a subscription ended that threw nothing: Apollo takes a socket that the server has closed for the end of all.
-  func ending() -> Ending { .lost(code: lastWord.code) }
 
   private static func webSocketURL(_ endpoint: URL) -> URL {
     var parts = URLComponents(url: endpoint, resolvingAgainstBaseURL: true)!

@@ -33,6 +33,7 @@ public struct CampaignView: View {
     // iOS ends sockets of an app in the background. So it leaves by itself, and queries anew when it is back.
     .task(id: phase == .background) {
       guard phase != .background else { return }
+      failed = nil
       do {
         try await watch.run { page in
           Task { @MainActor in self.page = page }

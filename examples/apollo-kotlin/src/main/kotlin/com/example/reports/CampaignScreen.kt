@@ -8,11 +8,15 @@ import com.apollographql.cache.normalized.watch
 import com.example.reports.api.CampaignPageQuery
 import com.example.reports.api.FiguresLiveSubscription
 import com.example.reports.api.MessagesLiveSubscription
+import kotlinx.coroutines.cancelAndJoin
 import kotlinx.coroutines.delay
 import kotlinx.coroutines.flow.Flow
 import kotlinx.coroutines.flow.channelFlow
 import kotlinx.coroutines.flow.collect
+import kotlinx.coroutines.flow.first
+import kotlinx.coroutines.flow.map
 import kotlinx.coroutines.flow.mapNotNull
+import kotlinx.coroutines.flow.onEach
 import kotlinx.coroutines.launch
 
 /** A campaign's five rates and a page of its messages, as they become. In an Android app: what a ViewModel holds. */
@@ -27,26 +31,28 @@ class CampaignScreen(private val client: ApolloClient, private val id: String, p
      */
     fun pages(): Flow<CampaignPageQuery.Campaign> = channelFlow {
         // Query, then subscribe from its cursor: nothing that happens in between is missed.
-        var cursor: String? = fetch().updatesCursor
+        var cursor = fetch().updatesCursor
 
         launch {
             client.query(page()).fetchPolicy(FetchPolicy.CacheOnly).watch()
                 .mapNotNull { it.data?.campaign }
                 .collect { send(it) }
         }
-        // Its first event is the campaign as it is: so it needs no cursor.
-        launch {
-            following { client.subscription(FiguresLiveSubscription(id)) }.collect()
-        }
-        following {
-            client.subscription(MessagesLiveSubscription(id, Optional.presentIfNotNull(cursor)))
-        }.collect { data ->
-            val update = data.messagesUpdated
-            // What changed since is no longer kept, or the server's database was restored (another epoch, of which an old
-            // cursor says nothing): read the page anew, then go on from this event's cursor.
-            if (update.resync) fetch()
-            // In this order: after a crash in between, the messages come again, and replace themselves.
-            cursor = update.cursor
+        while (true) {
+            // Its first event is the campaign as it is: so it needs no cursor.
+            val figures = launch {
+                following { client.subscription(FiguresLiveSubscription(id)) }.collect()
+            }
+            following { client.subscription(MessagesLiveSubscription(id, Optional.present(cursor))) }
+                .map { it.messagesUpdated }
+                // What it brought is in the cache already. The other way round, a crash in between would lose that.
+                .onEach { cursor = it.cursor }
+                .first { it.resync }
+            // What changed since is no longer kept, or the server's database was restored (another epoch, of which an
+            // old cursor says nothing): read the page anew. Nothing is subscribed to meanwhile: an answer that is older
+            // than an event would come on top of it.
+            figures.cancelAndJoin()
+            cursor = fetch().updatesCursor
         }
     }
 
@@ -57,7 +63,7 @@ class CampaignScreen(private val client: ApolloClient, private val id: String, p
         var tries = 0
         while (true) {
             val response = client.query(page()).fetchPolicy(FetchPolicy.NetworkOnly).execute()
-            response.data?.let { return it.campaign ?: throw Refused(response) }
+            response.data?.campaign?.let { return it }
             val then = then(response)
             if (then == Then.NEVER || (then == Then.ONCE_MORE && tries > 0)) throw Refused(response)
             delay(pause(tries++))

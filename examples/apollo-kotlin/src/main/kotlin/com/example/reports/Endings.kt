@@ -43,10 +43,12 @@ private val PASSES = setOf(
 /** Answers by HTTP that another try would only repeat. */
 private val MISTAKES = setOf(400, 403, 404, 405, 413)
 
-/** What to do after this response, which is the last one, has no data; null: the subscription just ended. */
+/** What to do after this response, which has nothing to show and is the last one; null: the subscription just ended. */
 fun then(last: ApolloResponse<*>?): Then {
+    // Errors first: a campaign that cannot be read just now is null, too, and UNAVAILABLE stands beside it.
     val refusal = last?.errors?.map { it.extensions?.get("code") }
     if (!refusal.isNullOrEmpty()) return thenAfter(refusal)
+    if (last?.data != null) return Then.NEVER // null without an error: there is no such campaign
     return when (val exception = last?.exception) {
         is ApolloWebSocketClosedException ->
             Goodbye.entries.find { it.code == exception.code }?.then ?: Then.COME_BACK

@@ -10,8 +10,10 @@ import kotlinx.coroutines.flow.flow
 import kotlinx.coroutines.flow.onEach
 
 /** The server has refused it for good; `last` says why. */
-class Refused(val last: ApolloResponse<*>?) :
-    Exception(last?.errors?.firstOrNull()?.message ?: last?.exception?.message ?: "refused", last?.exception)
+class Refused(val last: ApolloResponse<*>?) : Exception(
+    last?.errors?.firstOrNull()?.message ?: last?.exception?.message ?: "There is no such campaign.",
+    last?.exception,
+)
 
 /**
  * A subscription that begins anew after each loss of connection, without end, until its collector is cancelled.
