@@ -19,11 +19,14 @@ from gql.transport.exceptions import TransportError, TransportQueryError
 from tests.clients.pypi_gql import messages_updated
 from tests.conftest import Api
 from tests.server_process import command, environment, free_port, serving
+from tests.tunnel import tunnel
 
 FOLDER = Path(__file__).parent / "clients"
 RECIPIENTS = 150
 PAGE_SIZE = 40
 SENDERS = 8
+TERMINATED = 4499
+"""What graphql-ws says of a connection that it has given up by itself."""
 
 NODE = ["graphql-ws", "graphql-sse", "@apollo/client"]
 ALL = [*NODE, "gql"]
@@ -357,6 +360,26 @@ async def test_who_has_no_good_key_is_told_so_at_the_second_try(api: Api, client
 
     assert len(seen.begun) == 2
     assert seen.messages == []
+
+
+@pytest.mark.long
+async def test_graphql_ws_notices_that_a_connection_is_lost_without_a_word(api: Api) -> None:
+    # Given a client whose connection is dead, which nobody has told it
+    campaign = await api.new_campaign()
+    async with tunnel(api.base) as way:
+        given = {"url": f"{way.base}/graphql", "key": api.key, "campaign": campaign}
+        async with node_client("graphql-ws", **given) as seen:
+            await until(lambda: bool(seen.messages and seen.campaign), "it subscribes")
+            way.lose_all()
+
+            # When something happens, then it sees that after all
+            added = await api.add(campaign, ["+33600000000"])
+            await until(lambda: added[0]["id"] in seen.state(), "it has come back")
+
+    assert {(one["field"], one["code"]) for one in seen.lost} == {
+        ("messages", TERMINATED),
+        ("campaign", TERMINATED),
+    }
 
 
 async def test_gql_is_told_of_a_campaign_that_is_not_there(api: Api) -> None:
