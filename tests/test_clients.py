@@ -25,6 +25,8 @@ FOLDER = Path(__file__).parent / "clients"
 RECIPIENTS = 150
 PAGE_SIZE = 40
 SENDERS = 8
+TERMINATED = 4499
+"""What graphql-ws says of a connection that it has given up by itself."""
 
 NODE = ["graphql-ws", "graphql-sse", "@apollo/client"]
 ALL = [*NODE, "gql"]
@@ -377,6 +379,26 @@ async def test_graphql_sse_notices_a_connection_that_is_dead_without_a_word(api:
 
     assert "Nothing is heard of the server." in {one["why"] for one in seen.lost}
     assert seen.failed == []
+
+
+@pytest.mark.long
+async def test_graphql_ws_notices_that_a_connection_is_lost_without_a_word(api: Api) -> None:
+    # Given a client whose connection is dead, which nobody has told it
+    campaign = await api.new_campaign()
+    async with relay(api.base) as between:
+        given = {"url": f"{between.base}/graphql", "key": api.key, "campaign": campaign}
+        async with node_client("graphql-ws", **given) as seen:
+            await until(lambda: bool(seen.messages and seen.campaign), "it subscribes")
+            between.fall_silent()
+
+            # When something happens, then it sees that after all
+            added = await api.add(campaign, ["+33600000000"])
+            await until(lambda: added[0]["id"] in seen.state(), "it has come back")
+
+    assert {(one["field"], one["code"]) for one in seen.lost} == {
+        ("messages", TERMINATED),
+        ("campaign", TERMINATED),
+    }
 
 
 async def test_gql_is_told_of_a_campaign_that_is_not_there(api: Api) -> None:

@@ -23,7 +23,9 @@ const client = createClient({
     ping: (received) => {
       if (!received) silence = setTimeout(() => client.terminate(), 5_000);
     },
-    pong: () => clearTimeout(silence),
+    pong: (received) => {
+      if (received) clearTimeout(silence); // else it is ours, to a ping of the server
+    },
     closed: () => clearTimeout(silence),
   },
 });

@@ -79,7 +79,9 @@ def versions(file: Path) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("file", ["src/live.ts", "src/operations.ts", "tsconfig.json"])
+@pytest.mark.parametrize(
+    "file", ["src/live.ts", "src/key.ts", "src/operations.ts", "tsconfig.json"]
+)
 def test_what_both_pages_have_is_the_same_to_the_letter(file: str) -> None:
     # whoever copies one folder has all of it, so it stands in each
     first, second = (EXAMPLES / name / file for name in ("react-apollo", "react-urql"))

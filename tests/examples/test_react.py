@@ -1,20 +1,20 @@
 """The React pages (Apollo Client, urql), built and opened in a real browser, while their server goes and comes back."""
 
 import asyncio
-import contextlib
 import json
 import re
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import pytest
 from playwright.async_api import Route, WebSocketRoute, expect
 
 from tests.browser import Visit
 from tests.documents.tools import run
-from tests.examples.stage import EXAMPLES, FIGURES, Stage, needs_node, stage
-from tests.server_process import free_port
+from tests.examples.between import Between
+from tests.examples.pages import served
+from tests.examples.stage import EXAMPLES, FIGURES, Stage, needs_node, stage, until
 
 __all__ = ["stage"]  # a fixture
 
@@ -38,24 +38,17 @@ async def page_address(
     needs_node()
     at, out = EXAMPLES / request.param, tmp_path_factory.mktemp(request.param)
     await run(at, "npm", "run", "build", "--", "--outDir", str(out), "--emptyOutDir")
-    port = free_port()
-    process = await asyncio.create_subprocess_exec(
-        "node", str(EXAMPLES / "node_modules/vite/bin/vite.js"), "preview",
-        *("--outDir", str(out), "--host", "127.0.0.1", "--port", str(port), "--strictPort"),
-        cwd=at, stdout=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
-    address = f"http://127.0.0.1:{port}/"
-    try:
-        async with asyncio.timeout(60), httpx.AsyncClient() as http:
-            while True:
-                with contextlib.suppress(httpx.TransportError):
-                    if (await http.get(address)).status_code == 200:
-                        break
-                await asyncio.sleep(0.05)
+    async with served(at, out) as address:
         yield address
-    finally:
-        process.terminate()
-        await process.wait()
+
+
+@dataclass
+class Late:
+    """An answer that is held back on its way."""
+
+    body: Any = None
+    read: asyncio.Event = field(default_factory=asyncio.Event)
+    let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Looking:
@@ -72,6 +65,17 @@ class Looking:
         await self._page.goto(
             f"{self._address}#server={stage.base}&key={key or stage.key}"
             f"&campaign={campaign or stage.campaign}"
+        )
+
+    async def has_got(self, key: str) -> None:
+        """Another key, which it shows from now on: as an identity provider's library has the next token."""
+        await self._page.evaluate(
+            """(key) => {
+              const given = new URLSearchParams(location.hash.slice(1));
+              given.set("key", key);
+              history.replaceState(null, "", `#${given}`);
+            }""",
+            key,
         )
 
     async def shows(self, state: str) -> None:
@@ -119,6 +123,44 @@ class Looking:
     async def turns_to(self, button: str) -> None:
         await self._page.get_by_role("button", name=button).click()
 
+    async def somebody_between(self) -> Between:
+        """Between it and its server, from when it is opened on."""
+        return await Between.of(self._page)
+
+    async def waits_for_the_page_from(self, first: int) -> Late:
+        """The answer of the next query for that page is held back, when the server has given it."""
+        late = Late()
+
+        async def answer(route: Route) -> None:
+            asked: Any = route.request.post_data_json if route.request.method == "POST" else {}
+            if late.read.is_set() or asked.get("variables", {}).get("from") != first:
+                await route.fallback()
+                return
+            answer = await route.fetch()
+            late.body = await answer.json()
+            late.read.set()
+            await late.let_go.wait()
+            await route.fulfill(response=answer)
+
+        await self._page.route("**/graphql", answer)
+        return late
+
+    async def without_a_good_key_at_first(self, then: str) -> None:
+        """Its first queries are under way when it gets a good one."""
+        asked, has_got = False, asyncio.Event()
+
+        async def answer(route: Route) -> None:
+            nonlocal asked
+            if route.request.method == "POST" and not asked:
+                asked = True
+                await self.has_got(then)
+                has_got.set()
+            elif route.request.method == "POST":
+                await has_got.wait()
+            await route.fallback()
+
+        await self._page.route("**/graphql", answer)
+
     async def without_sockets(self) -> Callable[[], None]:
         """Every socket is refused until the function is called."""
         refusing = True
@@ -160,6 +202,24 @@ class Looking:
     def queries(self) -> int:
         """How many it has asked by HTTP."""
         return len([one for one in self._visit.requests if one.method == "POST"])
+
+    def was_told_of(self, message: str) -> bool:
+        """Whether an event has brought it this message."""
+        return any(message in frame for socket in self._visit.sockets for frame in socket.received)
+
+    def begun(self) -> list[str]:
+        """The cursors that it has subscribed from, on all sockets."""
+        sent = (json.loads(frame) for socket in self._visit.sockets for frame in socket.sent)
+        frames = [frame["payload"] for frame in sent if frame["type"] == "subscribe"]
+        return [each["variables"]["after"] for each in frames if "after" in each["variables"]]
+
+    def keys(self) -> list[str]:
+        """What it has shown at the beginning of each socket."""
+        return [
+            json.loads(socket.sent[0])["payload"]["authorization"].removeprefix("Bearer ")
+            for socket in self._visit.sockets
+            if socket.sent
+        ]
 
     def resumed(self) -> list[tuple[str, str]]:
         """For each socket that it opened again: where it went on from, and the last cursor that it had got."""
@@ -336,7 +396,69 @@ async def test_a_key_that_is_not_good_and_a_campaign_that_is_not_there_are_said(
     await expect(alert.first).to_contain_text(re.compile("key|401", re.IGNORECASE))
 
 
-async def test_a_key_that_is_revoked_ends_it_and_that_is_said(
+async def test_a_key_that_ends_is_followed_by_the_next_one(
+    looking: Looking, stage: Stage, visit: Visit
+) -> None:
+    # Given a page that moves
+    shown = [stage.key]
+    await looking.open()
+    await looking.shows_what_there_is()
+
+    # When its key ends, more than once, and it gets the next one each time
+    for number in (1, 2):
+        shown.append(await stage.stays.new_key(scopes=frozenset({"reports:read"})))
+        await looking.has_got(shown[-1])
+        await stage.revoke()
+        stage.key = shown[-1]
+        await stage.report([number], "RECEIVED")
+        await until(lambda: looking.keys() == shown, looking.keys)
+
+        # Then it goes on with that
+        await looking.shows("live")
+        await looking.shows_what_there_is()
+
+    # And it asks with it, too
+    await looking.turns_to("Next")
+    await looking.shows_what_there_is(SIZE)
+    await expect(visit.page.get_by_role("alert")).to_have_count(0)
+    assert looking.keys() == shown
+
+
+async def test_a_subscription_that_is_begun_after_the_end_of_its_key_waits_for_the_next_one(
+    looking: Looking, stage: Stage
+) -> None:
+    # Given a server that has not closed a socket yet whose key has ended
+    between = await looking.somebody_between()
+    await looking.open()
+    await looking.shows("live")
+    await looking.shows_what_there_is()
+    between.breaks("messagesUpdated", "UNAUTHENTICATED")
+    between.refuses = True
+
+    # When the page subscribes on it, and then it is closed
+    await looking.turns_to("Next")
+    await until(lambda: between.broken > 0, lambda: between.broken)
+    await looking.shows("connecting")
+    between.mend()
+    await between.close(4403)
+
+    # Then all of it goes on with the next key
+    await looking.shows("live")
+    await stage.report([3, 23], "RECEIVED")
+    await looking.shows_what_there_is(SIZE)
+
+
+async def test_a_query_that_is_refused_is_sent_once_more_with_the_key_of_then(
+    looking: Looking, stage: Stage
+) -> None:
+    await looking.without_a_good_key_at_first(then=stage.key)
+
+    await looking.open(key="wrong")
+
+    await looking.shows_what_there_is()
+
+
+async def test_a_key_that_is_revoked_ends_it_at_the_second_try_and_that_is_said(
     looking: Looking, stage: Stage, visit: Visit
 ) -> None:
     await looking.open()
@@ -346,11 +468,80 @@ async def test_a_key_that_is_revoked_ends_it_and_that_is_said(
 
     await looking.shows("refused")
     await expect(visit.page.get_by_role("alert").first).to_contain_text("4403")
-    assert len(visit.sockets) == 1
+    assert looking.keys() == [stage.key, stage.key]
+
+
+async def test_an_answer_that_is_older_than_an_event_before_it_is_made_good(
+    looking: Looking, stage: Stage
+) -> None:
+    # Given a page of a campaign of which nothing is heard
+    await looking.open()
+    await looking.shows("live")
+    await looking.shows_what_there_is()
+
+    # When it turns to the next page, and what happens there after the answer is told before it
+    late = await looking.waits_for_the_page_from(SIZE)
+    await looking.turns_to("Next")
+    await late.read.wait()
+    await stage.report([SIZE + 3], "RECEIVED")
+    await until(lambda: looking.was_told_of(stage.messages[SIZE + 3]["id"]), looking.begun)
+    cursor = late.body["data"]["campaign"]["updatesCursor"]
+    assert looking.begun() == [cursor]
+    late.let_go.set()
+
+    # Then it shows what happened
+    await looking.shows_the_row(SIZE)
+    await looking.shows_what_there_is(SIZE)
+    assert looking.begun() == [cursor, cursor]
+
+
+@pytest.mark.parametrize(
+    ("subscription", "goes_on"),
+    [("campaignUpdated", False), ("messagesUpdated", False), ("messagesUpdated", True)],
+)
+async def test_a_subscription_that_breaks_begins_again_behind_what_it_has_brought(
+    looking: Looking, stage: Stage, subscription: str, goes_on: bool
+) -> None:
+    # Given a page that moves
+    between = await looking.somebody_between()
+    await looking.open()
+    await looking.shows("live")
+    await stage.report([1], "SENT")
+    await looking.shows_what_there_is()
+
+    # When instead of events there are mistakes of the server's
+    between.breaks(subscription, goes_on=goes_on)
+    await stage.report([2], "RECEIVED")
+    await until(lambda: between.broken > 1, lambda: between.broken)
+    # then it says that it is not what there is
+    await looking.shows("connecting")
+
+    # When that has passed, then it is right again, and moves
+    between.mend()
+    await stage.report([3], "RECEIVED")
+    await looking.shows("live")
+    await looking.shows_what_there_is()
+    await stage.report([4], "SENT")
+    await looking.shows_what_there_is()
+
+
+async def test_a_subscription_that_would_break_again_is_over_and_that_is_said(
+    looking: Looking, stage: Stage, visit: Visit
+) -> None:
+    between = await looking.somebody_between()
+    await looking.open()
+    await looking.shows("live")
+    await looking.shows_what_there_is()
+
+    between.breaks("messagesUpdated", "FORBIDDEN")
+    await stage.report([2], "RECEIVED")
+
+    await expect(visit.page.get_by_role("alert")).to_contain_text("Something went wrong")
+    assert between.broken == 1
 
 
 def test_both_pages_come_back_in_the_same_way() -> None:
     """Each has to stand by itself; what has nothing to do with its library is the same."""
-    for file in ("live.ts", "operations.ts"):
+    for file in ("live.ts", "key.ts", "operations.ts"):
         one, other = ((EXAMPLES / page / "src" / file).read_text("utf-8") for page in PAGES)
         assert one == other

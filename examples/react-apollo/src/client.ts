@@ -5,24 +5,25 @@ import { RetryLink } from "@apollo/client/link/retry";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { OperationTypeNode } from "graphql";
 import { map } from "rxjs";
-import { createLive, type Live, passes } from "./live";
+import { fetchWith, type Key } from "./key";
+import { createLive, type Live, marked, passes } from "./live";
 
 /** HTTP statuses after which another try would be answered the same. */
 const MISTAKES = [400, 401, 403, 404, 405, 413, 415];
 
-/** An answer that says "again, a moment later" becomes a failure, which RetryLink tries again. */
-const failing = new ApolloLink((operation, forward) =>
+/** An answer that says "again, a moment later" becomes a failure, which RetryLink tries again. Others are marked. */
+const answers = new ApolloLink((operation, forward) =>
   forward(operation).pipe(
     map((result) => {
       if (passes(result.errors)) throw new CombinedGraphQLErrors(result);
-      return result;
+      return marked(result);
     }),
   ),
 );
 
-export function createApi(server: string, key: string): { client: ApolloClient; live: Live } {
+export function createApi(server: string, key: Key): { client: ApolloClient; live: Live } {
   const url = `${server}/graphql`;
-  const live = createLive(url, () => key);
+  const live = createLive(url, key);
   const http = ApolloLink.from([
     // A page that is opened while the server restarts shows its figures as soon as that is there. What changes
     // something is never sent again unasked.
@@ -35,8 +36,8 @@ export function createApi(server: string, key: string): { client: ApolloClient; 
           !(ServerError.is(error) && MISTAKES.includes(error.statusCode)),
       },
     }),
-    failing,
-    new HttpLink({ uri: url, headers: { authorization: `Bearer ${key}` } }),
+    answers,
+    new HttpLink({ uri: url, fetch: fetchWith(key) }),
   ]);
   const client = new ApolloClient({
     link: ApolloLink.split(

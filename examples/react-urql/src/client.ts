@@ -4,7 +4,8 @@ import { cacheExchange } from "@urql/exchange-graphcache";
 import { retryExchange } from "@urql/exchange-retry";
 import { Client, type Exchange, fetchExchange, mapExchange, subscriptionExchange } from "urql";
 import type { MessagesUpdatedSubscription, PageQuery } from "./gql/graphql";
-import { createLive, type Live, passes } from "./live";
+import { fetchWith, type Key } from "./key";
+import { createLive, type Live, marked, passes } from "./live";
 
 /** Graphcache keeps what has an `id` once, by type and id; these have none, and are kept in what they belong to. */
 const WITHOUT_ID = ["DeliveryStatistics", "IndicatorRate", "MessageConnection", "MessageUpdates"];
@@ -26,17 +27,18 @@ function onlyThoseShown(): Exchange {
   });
 }
 
-export function createApi(server: string, key: string): { client: Client; live: Live } {
+export function createApi(server: string, key: Key): { client: Client; live: Live } {
   const url = `${server}/graphql`;
-  const live = createLive(url, () => key);
+  const live = createLive(url, key);
   const client = new Client({
     url,
     preferGetMethod: false,
-    fetchOptions: () => ({ headers: { authorization: `Bearer ${key}` } }),
+    fetch: fetchWith(key),
     exchanges: [
       // An event about a campaign or a message changes whatever shows it.
       cacheExchange({ keys: Object.fromEntries(WITHOUT_ID.map((type) => [type, () => null])) }),
       onlyThoseShown(),
+      mapExchange({ onResult: marked }),
       // A page that is opened while the server restarts shows its figures as soon as that is there. What changes
       // something is never sent again unasked; and live.ts looks after subscriptions.
       retryExchange({

@@ -8,11 +8,13 @@ import { Figures } from "./figures";
 import type { Live } from "./live";
 import { Messages } from "./messages";
 
-// What is behind # is sent to no server. An app of your own has a key of the scope `reports:read`, or the token of
-// whoever is signed in with it.
-const given = new URLSearchParams(location.hash.slice(1));
-const campaign = given.get("campaign") ?? "";
-const { client, live } = createApi(given.get("server") ?? "http://127.0.0.1:8000", given.get("key") ?? "");
+// What is behind # is sent to no server.
+const given = () => new URLSearchParams(location.hash.slice(1));
+// Asked for again and again. An app of your own gets the token of whoever is signed in here, or has a key of the scope
+// `reports:read`.
+const key = async () => given().get("key") ?? "";
+const campaign = given().get("campaign") ?? "";
+const { client, live } = createApi(given().get("server") ?? "http://127.0.0.1:8000", key);
 addEventListener("hashchange", () => location.reload());
 
 /** Whether what the page shows is what there is. */

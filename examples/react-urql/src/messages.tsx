@@ -14,8 +14,8 @@ export function Messages({ id }: { id: string }) {
     requestPolicy: "cache-and-network",
   });
   const campaign = data?.campaign;
-  // From the newest answer on. Whatever changed since comes, once more where it was seen already: in the cache each
-  // message takes the place of itself.
+  // From each answer on: `after` is another one then, for its cursor is marked (live.ts). Whatever changed since comes,
+  // once more where it was seen already: in the cache each message takes the place of itself.
   const [{ error: lost }] = useSubscription(
     {
       query: MESSAGES_UPDATED,
