@@ -111,6 +111,16 @@ def test_a_run_that_was_kept_is_shown_as_one_table_of_markdown(
     assert lines[-1] == "cpus 2"
 
 
+def test_the_readme_and_the_page_on_performance_carry_the_same_table() -> None:
+    tables = [
+        [line for line in (ROOT / page).read_text("utf-8").splitlines() if line.count("|") == 9]
+        for page in ("README.md", "docs/performance.md")
+    ]
+
+    assert tables[0] == tables[1]
+    assert len(tables[0]) > 20
+
+
 def seen_for_half_an_hour() -> soak.Seen:
     """Of a server that is as it was."""
     seen = soak.Seen()
