@@ -47,7 +47,7 @@ JUDGED = 600.0
 """Seconds that a run takes at least whose growth and answers count; of a shorter one they are told."""
 SLOWER, SLOWEST = 1.2, 2.0
 """How many times slower the p50 and the p99 of the last window may be."""
-GROWTH = 0.03
+GROWTH = 0.02
 """By how much more of something there may be in the last third than in the one before."""
 SPARE = 3
 """So many of a thing that is counted may come and go."""

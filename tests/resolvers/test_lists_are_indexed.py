@@ -4,7 +4,7 @@ import itertools
 import random
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -52,9 +52,11 @@ class Lists:
 async def lists(mongo_url: str) -> AsyncIterator[Lists]:
     database = await opened(mongo_url, f"lists_{secrets.token_hex(6)}")
     await indexes.ensure(database, outbox_hours=24)
+    # a job that looks for messages that wait too long would be heard, too
+    settings = replace(settings_for(mongo_url), waiting_expires_after=0)
     async with (
         listening(database, mongo_url) as (heard, commands),
-        serving_api(settings_for(mongo_url), heard) as api,
+        serving_api(settings, heard) as api,
     ):
         chance = random.Random(7)
         campaign = await api.new_campaign()
