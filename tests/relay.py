@@ -1,28 +1,20 @@
 """A relay of bytes in front of a server, on which connections can die without a word."""
 
+import abc
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 
-class Relay:
-    """What stands between a client and a server, and passes all on until it falls silent."""
+class Between(abc.ABC):
+    """What accepts connections, and ends with all that it still serves: what a client opens in advance would stay."""
 
-    def __init__(self, base: str) -> None:
-        self.base = ""
-        self._port = urlsplit(base).port
-        self._passing: list[asyncio.Event] = []
+    def __init__(self) -> None:
         self._serving: set[asyncio.Task[None]] = set()
 
-    def fall_silent(self) -> None:
-        """On the connections that there are nothing passes any more, and none of them is closed; new ones are well."""
-        for passing in self._passing:
-            passing.clear()
-        self._passing = []
-
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection, and end with the relay."""
+        """Serve one connection."""
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
@@ -32,6 +24,26 @@ class Relay:
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+
+    @abc.abstractmethod
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, to its end."""
+
+
+class Relay(Between):
+    """What stands between a client and a server, and passes all on until it falls silent."""
+
+    def __init__(self, base: str) -> None:
+        super().__init__()
+        self.base = ""
+        self._port = urlsplit(base).port
+        self._passing: list[asyncio.Event] = []
+
+    def fall_silent(self) -> None:
+        """On the connections that there are nothing passes any more, and none of them is closed; new ones are well."""
+        for passing in self._passing:
+            passing.clear()
+        self._passing = []
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         passing = asyncio.Event()

@@ -12,6 +12,7 @@ import pytest
 
 from tests.browser import chromium, executable
 from tests.conftest import Api
+from tests.relay import Between
 from tests.test_flow import all_messages
 
 FOLDER = Path(__file__).parent / "clients"
@@ -42,10 +43,11 @@ PAGE = """<!doctype html>
 """
 
 
-class Relay:
+class Relay(Between):
     """What stands between the browser and the server: it has the page, adds the key, and breaks connections off."""
 
     def __init__(self, api: Api) -> None:
+        super().__init__()
         self.port = 0
         #: of each subscription: `after` in its address, and its Last-Event-ID
         self.asked: list[tuple[str | None, str | None]] = []
@@ -54,7 +56,6 @@ class Relay:
         self._refuse = False
         self._cut = asyncio.Event()
         self._open = 0
-        self._serving: set[asyncio.Task[None]] = set()
 
     def cut(self, *, refuse: bool = False) -> None:
         """Break off what is open, in the middle of its next event; `refuse`: and answer 503 when it comes back."""
@@ -68,18 +69,6 @@ class Relay:
                 return
             await asyncio.sleep(0.05)
         raise AssertionError("a connection is still open")
-
-    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection, and end with the relay: what the browser opens in advance would stay."""
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._serving.add(task)
-        task.add_done_callback(self._serving.discard)
-
-    async def close(self) -> None:
-        """End what is still served."""
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, for one request."""
