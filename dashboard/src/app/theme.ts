@@ -12,6 +12,8 @@ export const theme = createTheme({
     'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "Liberation Sans", Arial, sans-serif',
   headings: { fontWeight: "650" },
   cursorType: "pointer",
+  // Who asked the system for less motion gets none of ours.
+  respectReducedMotion: true,
   components: {
     // A word that is cut off says nothing.
     Badge: { defaultProps: { tt: "none" }, styles: { root: { minWidth: "max-content" } } },
