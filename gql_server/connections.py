@@ -100,6 +100,8 @@ class Connections:
         self._all_running = 0
         self._open: dict[Connection, None] = {}
         self._of_key: Counter[str] = Counter()
+        #: by what they showed when they came
+        self._shown: dict[str, set[Connection]] = {}
         self._authenticator: Authenticator | None = None
         self._clock: Callable[[], datetime] | None = None
         self._goodbyes: set[asyncio.Task[None]] = set()
@@ -156,6 +158,8 @@ class Connections:
             self._of_key[viewer.key_id] += 1
             self._strangers -= 1
         connection.viewer, connection.authorization = viewer, authorization
+        if authorization is not None:
+            self._shown.setdefault(authorization, set()).add(connection)
 
     def leave(self, connection: Connection) -> None:
         """One less."""
@@ -167,6 +171,10 @@ class Connections:
             self._strangers -= 1
         else:
             _count(self._of_key, connection.viewer.key_id, -1)
+        alike = self._shown.get(connection.authorization or "", set())
+        alike.discard(connection)
+        if not alike:
+            self._shown.pop(connection.authorization or "", None)
 
     def check_operation(self, viewer: Viewer) -> None:
         """See that there is room for one more operation of this key.
@@ -289,6 +297,17 @@ class Connections:
             expired = _has_ended(viewer, now)
             # Other rights: it comes back, and then has them.
             self._forbid(c for c in connections if expired or c.viewer != viewer)
+
+    async def forbid(self, authorization: str) -> None:
+        """Send away whoever showed this: an operation of theirs found it good no more, and has not said so yet.
+
+        Nothing else is said to them once this returns. A client comes back after 4403, with its next key; an operation that
+        is refused it takes for a mistake of its own.
+        """
+        for connection in self._shown.pop(authorization, ()):
+            self._say(connection, FORBIDDEN, "Forbidden")
+        # The goodbyes begin before this goes on; and a stream's operation is cancelled here.
+        await asyncio.sleep(0)
 
     def _forbid(self, connections: Iterable[Connection]) -> None:
         for connection in connections:

@@ -232,7 +232,11 @@ class Context:
     async def _still(self) -> Viewer | None:
         if self.authorization is None:
             return self.viewer
-        return await self.services.authenticator.viewer(self.authorization)
+        try:
+            return await self.services.authenticator.viewer(self.authorization)
+        except Unauthenticated:
+            await self.services.connections.forbid(self.authorization)
+            raise
 
     @property
     def introspects(self) -> bool:

@@ -18,10 +18,7 @@ class Between:
         self.goes_on = False
         #: how many have broken
         self.broken = 0
-        #: whether subscriptions to the field are refused before they begin
-        self.refuses = False
         self._over: set[str] = set()
-        self._open: list[tuple[WebSocketRoute, WebSocketRoute]] = []
 
     @classmethod
     async def of(cls, page: Page) -> "Between":
@@ -36,26 +33,10 @@ class Between:
 
     def mend(self) -> None:
         """Say what the server says."""
-        self.field, self.refuses = None, False
-
-    async def close(self, code: int) -> None:
-        """End what is open."""
-        for page, server in self._open:
-            await page.close(code=code)
-            await server.close()
-        self._open.clear()
+        self.field = None
 
     async def _connect(self, page: WebSocketRoute) -> None:
         server = page.connect_to_server()
-        self._open.append((page, server))
-
-        def from_page(text: str | bytes) -> None:
-            frame = json.loads(text)
-            if self.refuses and self.field and self.field in str(frame.get("payload", "")):
-                self.broken += 1
-                page.send(_frame(frame["id"], "error", [_error(self.code)]))
-            else:
-                server.send(text)
 
         def from_server(text: str | bytes) -> None:
             frame = json.loads(text)
@@ -73,7 +54,7 @@ class Between:
                 server.send(_frame(number, "complete"))
                 page.send(_frame(number, "complete"))
 
-        page.on_message(from_page)
+        page.on_message(server.send)
         server.on_message(from_server)
 
 

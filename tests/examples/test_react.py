@@ -424,30 +424,6 @@ async def test_a_key_that_ends_is_followed_by_the_next_one(
     assert looking.keys() == shown
 
 
-async def test_a_subscription_that_is_begun_after_the_end_of_its_key_waits_for_the_next_one(
-    looking: Looking, stage: Stage
-) -> None:
-    # Given a server that has not closed a socket yet whose key has ended
-    between = await looking.somebody_between()
-    await looking.open()
-    await looking.shows("live")
-    await looking.shows_what_there_is()
-    between.breaks("messagesUpdated", "UNAUTHENTICATED")
-    between.refuses = True
-
-    # When the page subscribes on it, and then it is closed
-    await looking.turns_to("Next")
-    await until(lambda: between.broken > 0, lambda: between.broken)
-    await looking.shows("connecting")
-    between.mend()
-    await between.close(4403)
-
-    # Then all of it goes on with the next key
-    await looking.shows("live")
-    await stage.report([3, 23], "RECEIVED")
-    await looking.shows_what_there_is(SIZE)
-
-
 async def test_a_query_that_is_refused_is_sent_once_more_with_the_key_of_then(
     looking: Looking, stage: Stage
 ) -> None:

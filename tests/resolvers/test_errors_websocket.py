@@ -172,33 +172,6 @@ async def test_a_connection_init_without_a_key_in_its_payload_closes_with_4403(
     nothing_went_wrong(caplog)
 
 
-async def test_a_revoked_key_begins_nothing_more_on_a_socket_that_is_open(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(auth, "REMEMBERED", 0.0)
-    key = await api.new_key()
-    async with acknowledged(api, key) as socket:
-        await socket.subscribe("1", COUNT)
-        assert (await socket.receive())["payload"]["data"] == {"campaigns": {"totalCount": 0}}
-        assert await socket.receive() == {"id": "1", "type": "complete"}
-
-        assert await keys.remove(api.db, api.workspace, key.split("_")[1])
-
-        for id_, query in (("2", COUNT), ("3", CAMPAIGNS)):
-            await socket.subscribe(id_, query)
-            assert await socket.receive() == {
-                "id": id_,
-                "type": "error",
-                "payload": [
-                    {
-                        "message": "This API key is not known, or no longer.",
-                        "extensions": {"code": "UNAUTHENTICATED"},
-                    }
-                ],
-            }
-    assert (await api.post(COUNT, key=key)).status_code == 401
-
-
 async def test_a_socket_is_closed_with_4403_soon_after_its_key_was_revoked_and_no_other(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

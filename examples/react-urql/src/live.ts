@@ -34,8 +34,6 @@ const PASSES = new Set([
   "TOO_MANY_OPERATIONS",
   "UNAVAILABLE",
 ]);
-/** Of subscriptions, one more: their socket's key has ended. The server closes it in a few seconds, with 4403. */
-const PASSES_ON_A_SOCKET = new Set([...PASSES, "UNAUTHENTICATED"]);
 
 /** @param url of the GraphQL endpoint */
 export function createLive(url: string, key: Key): Live {
@@ -108,7 +106,7 @@ function resuming(client: Client, behind: Set<unknown>, tell: () => void): Clien
       const end = (reason?: unknown) => {
         if (over) return;
         over = true;
-        if (reason === undefined || passes(reason, PASSES_ON_A_SOCKET)) {
+        if (reason === undefined || passes(reason)) {
           behind.add(sink);
           timer = setTimeout(begin, backoff(tries++));
         } else {
@@ -188,7 +186,7 @@ function isRefusal(reason: unknown): boolean {
 }
 
 /** Whether these are errors that pass, so that the same may be asked again a moment later. */
-export function passes(reason: unknown, codes = PASSES): boolean {
+export function passes(reason: unknown): boolean {
   if (!Array.isArray(reason) || reason.length === 0) return false;
-  return reason.every((error) => codes.has(error?.extensions?.code));
+  return reason.every((error) => PASSES.has(error?.extensions?.code));
 }
