@@ -306,7 +306,7 @@ class Connections:
         """
         for connection in self._shown.pop(authorization, ()):
             self._say(connection, FORBIDDEN, "Forbidden")
-        # The goodbyes begin before this goes on; and a stream's operation is cancelled here.
+        # The goodbyes begin before this goes on.
         await asyncio.sleep(0)
 
     def _forbid(self, connections: Iterable[Connection]) -> None:

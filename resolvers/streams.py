@@ -112,6 +112,8 @@ class Stream(StreamingResponse):
         # Left in reverse: Strawberry's own task first, which reads from the source.
         async with contextlib.aclosing(self._source), contextlib.aclosing(content()) as chunks:  # type: ignore[type-var]
             async for chunk in chunks:
+                if self._ended:  # before this was written: it may say that the key has ended, or that all was told
+                    return
                 yield chunk
                 # Else what is always ready (a long way to catch up) finds no moment to be cancelled in.
                 await asyncio.sleep(0)

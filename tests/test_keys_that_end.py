@@ -1,5 +1,7 @@
 """A key that ends while somebody is connected with it: who finds it first closes what was opened with it, and tells nothing."""
 
+import asyncio
+
 import pytest
 
 from gql_server import auth, connections
@@ -9,7 +11,7 @@ from gql_server.metrics import REGISTRY
 from gql_server.store import keys
 from resolvers.context import Context
 from tests.conftest import Api
-from tests.wires import MULTIPART, SSE, acknowledged, streaming
+from tests.wires import MULTIPART, SSE, acknowledged, nothing_went_wrong, streaming
 
 NUMBER = "+33612345678"
 COUNT = "{ campaigns { totalCount } }"
@@ -31,7 +33,7 @@ def closed() -> float:
 
 @pytest.mark.parametrize("query", [COUNT, HISTORY])
 async def test_an_operation_on_its_websocket_closes_all_of_the_key_with_4403_and_is_not_answered(
-    api: Api, query: str
+    api: Api, caplog: pytest.LogCaptureFixture, query: str
 ) -> None:
     before = closed()
     key = await api.new_key()
@@ -58,11 +60,12 @@ async def test_an_operation_on_its_websocket_closes_all_of_the_key_with_4403_and
         await other.subscribe("1", COUNT)
         assert await other.next() == {"campaigns": {"totalCount": 0}}
     assert (await api.post(COUNT, key=key)).status_code == 401
+    nothing_went_wrong(caplog)
 
 
 @pytest.mark.parametrize("transport", ["websocket", SSE, MULTIPART])
 async def test_an_event_of_a_subscription_closes_it_and_is_not_told(
-    api: Api, monkeypatch: pytest.MonkeyPatch, transport: str
+    api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, transport: str
 ) -> None:
     # Given something to tell from a cursor on: that is read for this subscriber alone, and his key is looked at with each event
     campaign = await api.new_campaign()
@@ -93,9 +96,11 @@ async def test_an_event_of_a_subscription_closes_it_and_is_not_told(
     else:
         async with streaming(api, MESSAGES, variables, accept=transport) as stream:
             assert stream.answer.status_code == 200
-            text = "".join([line async for line in stream.answer.aiter_lines()])
+            async with asyncio.timeout(20):
+                text = "".join([line async for line in stream.answer.aiter_lines()])
         assert "UNAUTHENTICATED" not in text
         assert "complete" not in text
         assert "--graphql--" not in text
     assert over == [True]
     assert closed() == before + 1
+    nothing_went_wrong(caplog)
