@@ -301,8 +301,8 @@ class Connections:
     async def forbid(self, authorization: str) -> None:
         """Send away whoever showed this: an operation of theirs found it good no more, and has not said so yet.
 
-        Nothing else is said to them once this returns. A client comes back after 4403, with its next key; an operation that
-        is refused it takes for a mistake of its own.
+        Nothing else is said to them once this returns. A client comes back after 4403, with its next key; an operation
+        that is refused it takes for a mistake of its own.
         """
         for connection in self._shown.pop(authorization, ()):
             self._say(connection, FORBIDDEN, "Forbidden")

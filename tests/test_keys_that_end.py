@@ -1,4 +1,4 @@
-"""A key that ends while somebody is connected with it: who finds it first closes what was opened with it, and tells nothing."""
+"""A key that ends while somebody is connected with it: who finds it first closes what was opened with it, tells nothing."""
 
 import asyncio
 
@@ -67,7 +67,7 @@ async def test_an_operation_on_its_websocket_closes_all_of_the_key_with_4403_and
 async def test_an_event_of_a_subscription_closes_it_and_is_not_told(
     api: Api, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, transport: str
 ) -> None:
-    # Given something to tell from a cursor on: that is read for this subscriber alone, and his key is looked at with each event
+    # Given something to tell from a cursor on: read for this subscriber alone, whose key is looked at with each event
     campaign = await api.new_campaign()
     cursor = (await api.ask(CURSOR, {"c": campaign}))["campaign"]["updatesCursor"]
     await api.add(campaign, [NUMBER])
