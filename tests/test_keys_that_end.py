@@ -1,4 +1,4 @@
-"""A key that ends while somebody is connected with it: who finds it first closes what was opened with it, tells nothing."""
+"""A key that ends while somebody is connected with it: what was opened with it is closed, and is told nothing more."""
 
 import asyncio
 
