@@ -169,7 +169,10 @@ def allow_many_sockets() -> None:
 
 
 def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
-    """So many sockets that listen there, among which the kernel spreads connections; port 0 takes a free one.
+    """So many sockets for there, among which the kernel spreads connections; port 0 takes a free one.
+
+    The first one listens. The others do when somebody serves on them: no connection waits there for a process that is
+    still to start while another one could take it.
 
     Where a kernel spreads none (all but Linux) it is one socket so often.
 
@@ -183,7 +186,7 @@ def listening_sockets(host: str, port: int, count: int) -> list[socket.socket]:
     # The first one alone, without sharing, has shown that nobody else is there.
     port = first.getsockname()[1]
     first.close()
-    return [listening_socket(host, port, shared=True) for _ in range(count)]
+    return [listening_socket(host, port, shared=True, listens=place == 0) for place in range(count)]
 
 
 def inherited_socket(descriptor: int) -> socket.socket:
@@ -193,8 +196,12 @@ def inherited_socket(descriptor: int) -> socket.socket:
     return listening
 
 
-def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.socket:
+def listening_socket(
+    host: str, port: int, *, shared: bool = False, listens: bool = True
+) -> socket.socket:
     """A socket that listens there; port 0 takes a free one. `shared`: others may listen there as well.
+
+    Without `listens` it has the address and takes nobody yet.
 
     :raises StartError: the address is taken, or is none of this machine's.
     """
@@ -218,7 +225,8 @@ def listening_socket(host: str, port: int, *, shared: bool = False) -> socket.so
         raise StartError(
             f"Cannot listen on {host}:{port}: {error.strerror}. Take another with --port or GQL_PORT."
         ) from None
-    listening.listen(2048)
+    if listens:
+        listening.listen(2048)
     listening.setblocking(False)
     return listening
 

@@ -93,6 +93,8 @@ class Workers:
         #: processes that have ended, and what they counted is not added up yet
         self._counted: set[int] = set()
         self._not_yet = set(range(len(sockets)))
+        # Half of the cores: what starts takes a whole one for seconds, and others on this machine serve meanwhile.
+        self._starting = asyncio.Semaphore(max(1, (os.cpu_count() or 1) // 2))
         self._all_ready = asyncio.Event()
         self._ending = asyncio.Event()
         self._rolling: asyncio.Task[None] | None = None
@@ -137,14 +139,18 @@ class Workers:
         worker: Worker | None = None
         pause = FIRST_PAUSE
         while True:
-            async with self._turns[place]:
+            # One that has ended is followed at once: connections wait in its socket.
+            starting = self._starting if place in self._not_yet else contextlib.nullcontext()
+            async with starting, self._turns[place]:
                 if self._of.get(place) is worker:  # and no successor
                     if self._ending.is_set():
                         return
                     self._of[place] = await self._spawn(place)
                 worker = self._of[place]
-            if self._ending.is_set():  # meanwhile, so that nobody has told it
-                worker.leave()
+                if self._ending.is_set():  # meanwhile, so that nobody has told it
+                    worker.leave()
+                if place in self._not_yet:
+                    await _settled(worker)
             code = await self._ended(worker)
             if self._ending.is_set() or self._of[place] is not worker:
                 continue
@@ -232,19 +238,13 @@ class Workers:
         """The worker of this place until now, where another serves on its socket from now on."""
         async with self._turns[place]:
             former, successor = self._of[place], await self._spawn(place)
-            waiting = [
-                asyncio.create_task(successor.ready.wait()),
-                asyncio.create_task(successor.process.wait()),
-            ]
             try:
-                # Not for ever: `_watch` kills it.
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                await _settled(successor)
                 if not successor.ready.is_set():
                     return None
                 self._of[place] = successor
                 return former
             finally:
-                await ended(waiting)
                 if self._of[place] is not successor:
                     successor.tell(signal.SIGKILL)
                     await self._ended(successor)
@@ -291,6 +291,18 @@ class Workers:
         finally:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.remove_signal_handler(number)
+
+
+async def _settled(worker: Worker) -> None:
+    """Until it is ready, or has ended: not for ever, since `_watch` kills it."""
+    waiting = [
+        asyncio.create_task(worker.ready.wait()),
+        asyncio.create_task(worker.process.wait()),
+    ]
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await ended(waiting)
 
 
 def _environment(settings: Settings, mongodb_url: str | None, folder: Path) -> Mapping[str, str]:

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -224,3 +225,21 @@ async def test_a_worker_that_cannot_start_ends_it_all_with_its_own_words(tmp_pat
     assert "GQL_JWT" in said
     assert "a worker could not start, and ended with 1" in said
     assert not mongods(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere all of them are one socket")
+def test_nobody_is_handed_to_a_socket_on_which_nobody_serves_yet() -> None:
+    sockets = listening_sockets("127.0.0.1", 0, 3)
+    with contextlib.ExitStack() as opened:
+        for each in sockets:
+            opened.enter_context(each)
+        for _ in range(30):
+            opened.enter_context(socket.create_connection(sockets[0].getsockname(), timeout=5))
+
+        taken = [opened.enter_context(sockets[0].accept()[0]) for _ in range(30)]
+        assert len(taken) == 30
+        # and when one serves on another, that has its share
+        sockets[1].listen()
+        for _ in range(64):
+            opened.enter_context(socket.create_connection(sockets[0].getsockname(), timeout=5))
+        opened.enter_context(sockets[1].accept()[0])
