@@ -6,7 +6,8 @@ from collections.abc import Awaitable
 from starlette.applications import Starlette
 from uvicorn import Config
 
-from gql_server.server import listening_socket, make_server
+from gql_server.server import make_server
+from gql_server.sockets import listening_socket
 
 
 def serve(making: Awaitable[Starlette]) -> None:

@@ -1,8 +1,9 @@
 """The server. A map of the rooms:
 
-* asgi, cli      what uvicorn loads, and the command; the only roof over both packages
+* asgi, cli, cli_serve   what uvicorn loads, the command, and what it serves by; the only roof over both packages
 * app, server    routes, middleware, lifespan; uvicorn as we run it
-* workers        several processes that serve as one * parent  theirs, as they know it
+* workers        several processes that serve as one * template  of which they are forked
+* parent         theirs, as they know it       * sockets  what is listened on
 * pages          the dashboard and GraphiQL, as files
 * demo           a server and a carrier at once * demo_screen  what its terminal shows
 * demo_access    its key, in a file           * demo_door    given to a browser of this machine

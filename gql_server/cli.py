@@ -2,18 +2,18 @@
 
 import contextlib
 import signal
-import socket
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from gql_server import __version__
+from gql_server import __version__, template
 from gql_server.cli_run import answering, clear_refusals, run, settings_of, zone_of
 from gql_server.origins import address_of
 from gql_server.settings import Settings
+from gql_server.sockets import inherited_socket, listening_sockets
 
 
 def _recount() -> Any:
@@ -143,9 +143,6 @@ def _made(name: str, found: Any) -> Any:
     return typer.main.get_group(holder).commands[name]
 
 
-COMMAND = "worker"
-"""One of several processes that serve as one."""
-
 PLAIN: Mapping[str, Any] = {
     "add_completion": False,
     "rich_markup_mode": None,
@@ -190,32 +187,29 @@ def serve(
     """
     settings = settings_of(host, port, data_dir, workers)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # asked for before there is anything to replace
-    run((serving_together if settings.workers else serving)(settings, _say_address))
+    if settings.workers:
+        run(_serving_together(settings))
+    else:
+        # Not at the head: only a process that serves needs Starlette, uvicorn and Strawberry.
+        from gql_server.cli_serve import serving
+
+        run(serving(settings, _say_address))
 
 
-@app.command(COMMAND, hidden=True)
-def worker(listening: int, pair: int) -> None:
-    """Serve as one of several: started by `serve --workers`, with the descriptors of two sockets."""
-    from gql_server.server import inherited_socket
+@app.command(template.COMMAND, hidden=True)
+def worker(asking: int) -> None:
+    """Serve as several: started by `serve --workers`, with the descriptor of a socket that asks for each of them."""
+    from gql_server.cli_serve import (
+        working,
+    )  # and with it all that workers need, before they are forked
 
+    listening, pair = template.born(asking)
     run(working(settings_of(), inherited_socket(listening), pair))
 
 
-async def working(settings: Settings, listening: socket.socket, pair: int) -> None:
-    """Serve on this socket until a signal says to end, or the parent is gone."""
-    from gql_server.parent import Parent
-
-    parent = Parent(pair)
-    parent.watch(lambda: signal.raise_signal(signal.SIGTERM))
-    with contextlib.closing(listening):
-        await _serve(settings, listening, lambda _: parent.ready())
-
-
-async def serving_together(settings: Settings, on_started: Callable[[str], None]) -> None:
-    """Serve by several processes until a signal says to end; `on_started` is told the address."""
+async def _serving_together(settings: Settings) -> None:
+    """Serve by several processes until a signal says to end. Their parent needs little, and imports no more."""
     from gql_server import structured
-    from gql_server.opening import lent
-    from gql_server.server import listening_sockets
     from gql_server.workers import Workers, shared_folder
 
     structured.configure(settings.log_level, settings.log_format)
@@ -225,63 +219,27 @@ async def serving_together(settings: Settings, on_started: Callable[[str], None]
             stack.enter_context(contextlib.closing(each))
         port = sockets[0].getsockname()[1]
         folder = stack.enter_context(shared_folder())
-        async with lent(settings) as mongodb_url:
+        async with _lent(settings) as mongodb_url:
             tell = stack.enter_context(answering(settings, port))
 
             def started() -> None:
                 tell()
-                on_started(address_of(settings.host, port))
+                _say_address(address_of(settings.host, port))
 
             workers = Workers(settings, sockets, mongodb_url=mongodb_url, folder=folder)
             await workers.run(started)
 
 
-async def serving(settings: Settings, on_started: Callable[[str], None]) -> None:
-    """Serve until a signal says to end; `on_started` is told the address."""
-    # Not at the head: only a command that serves needs Starlette, uvicorn and Strawberry.
-    from gql_server.server import listening_socket
+@contextlib.asynccontextmanager
+async def _lent(settings: Settings) -> AsyncIterator[str | None]:
+    """The address of the embedded database, kept for others while they serve; None where the settings name one."""
+    if settings.mongodb_url is not None:
+        yield None
+        return
+    from gql_server.opening import lent
 
-    with contextlib.closing(listening_socket(settings.host, settings.port)) as listening:
-        await _serve(settings, listening, on_started)
-
-
-async def _serve(
-    settings: Settings, listening: socket.socket, on_started: Callable[[str], None]
-) -> None:
-    from gql_server import structured
-    from gql_server.app import create_app
-    from gql_server.opening import connected
-    from gql_server.server import (
-        allow_many_sockets,
-        make_server,
-        share_the_interpreter,
-        spare_the_collector,
-    )
-    from resolvers.view import View
-
-    structured.configure(settings.log_level, settings.log_format)
-    port = listening.getsockname()[1]
-    async with connected(settings, server=True) as db:
-        application = create_app(settings, graphql=View(settings), db=db)
-        connections = application.state.connections
-        with answering(settings, port) as tell:
-
-            def started() -> None:
-                spare_the_collector()
-                allow_many_sockets()
-                share_the_interpreter()
-                tell()
-                on_started(address_of(settings.host, port))
-
-            server = make_server(
-                application,
-                on_started=started,
-                on_leaving=lambda hurry: connections.announce(
-                    settings.shutdown_delay_seconds, hurry, is_replaced=server.is_replaced
-                ),
-                on_stopping=lambda hurry: connections.drain(settings.drain_seconds, hurry),
-            )
-            await server.serve(sockets=[listening])
+    async with lent(settings) as url:
+        yield url
 
 
 @app.command()

@@ -41,10 +41,11 @@ from gql_server.opening import connected
 from gql_server.origins import address_of
 from gql_server.pace import Interval
 from gql_server.registration import NewCampaign
-from gql_server.server import listening_socket, make_server
+from gql_server.server import make_server
 from gql_server.services import Services, utc_now
 from gql_server.settings import Settings
 from gql_server.simulator import Message, plan
+from gql_server.sockets import listening_socket
 from gql_server.store import keys, sources, workspaces
 
 WORKSPACE = "demo"

@@ -51,14 +51,11 @@ async def _address(settings: Settings, *, server: bool) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def lent(settings: Settings) -> AsyncIterator[str | None]:
-    """The address of the embedded database, kept for others while they serve; None where the settings name one.
+async def lent(settings: Settings) -> AsyncIterator[str]:
+    """The address of the embedded database, brought to this version and kept for others while they serve.
 
     :raises StartError: as `connected`.
     """
-    if settings.mongodb_url is not None:
-        yield None
-        return
     async with embedded.serving(settings.data_dir) as mongo:
         db = await open_database(mongo.url, settings.mongodb_database, settings.mongo_driver)
         try:

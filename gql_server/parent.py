@@ -6,6 +6,7 @@ ends when the other end is gone, however the parent ended.
 
 import asyncio
 import contextlib
+import signal
 import socket
 from collections.abc import Callable
 
@@ -14,6 +15,10 @@ BEAT = 1.0
 
 READY = b"R"
 ALIVE = b"."
+GOODBYE = 5
+"""Seconds that open requests have to finish, once the server shall end."""
+REPLACED = signal.SIGUSR1
+"""What a worker is told when another one serves on its socket: it goes, and the server stays."""
 
 
 class Parent:

@@ -5,7 +5,8 @@ connections evenly: of one shared socket asyncio takes all who wait, so that the
 back after a restart. The sockets are the parent's: who connects while a worker is replaced waits in its socket.
 
 The parent serves nobody. It owns what the workers share: the sockets, the embedded MongoDB, the bus where it is none
-of yours, and the folder in which they count (`exposition.py`). How a worker sees it: `parent.py`.
+of yours, and the folder in which they count (`exposition.py`). How a worker sees it: `parent.py`. Its workers are
+forked of a process that has imported what they need: `template.py`.
 """
 
 import asyncio
@@ -13,7 +14,6 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,13 +25,11 @@ from gql_server.endings import ended
 from gql_server.errors import StartError
 from gql_server.exposition import COUNTED_IN, add_up, forget_process
 from gql_server.logs import log
-from gql_server.parent import BEAT, READY
+from gql_server.parent import BEAT, GOODBYE, READY, REPLACED
 from gql_server.possible import PREFIX
-from gql_server.server import GOODBYE, REPLACED
 from gql_server.settings import Settings
+from gql_server.template import Child, Template
 
-COMMAND = "worker"
-"""The hidden command of a worker; its arguments are the descriptors of its socket and of its end of the pair."""
 SILENCE = 30.0
 """Seconds without one after which it is killed, and replaced."""
 START_WITHIN = 120.0
@@ -49,7 +47,8 @@ CLOSE_WITHIN = 30.0
 class Worker:
     """One process, and our end of the pair."""
 
-    process: asyncio.subprocess.Process
+    process: Child
+    template: Template
     pair: socket.socket
     ready: asyncio.Event
     started_at: float
@@ -58,8 +57,7 @@ class Worker:
 
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal, unless it has ended."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(number)
+        self.process.send_signal(number)
 
     def leave(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Tell it to end, once: the second time would hurry it."""
@@ -93,8 +91,10 @@ class Workers:
         #: processes that have ended, and what they counted is not added up yet
         self._counted: set[int] = set()
         self._not_yet = set(range(len(sockets)))
-        # Half of the cores: what starts takes a whole one for seconds, and others on this machine serve meanwhile.
-        self._starting = asyncio.Semaphore(max(1, (os.cpu_count() or 1) // 2))
+        #: the one that is asked for workers, and until they have ended those that were
+        self._template: Template | None = None
+        self._templates: dict[Template, asyncio.Task[None]] = {}
+        self._making = asyncio.Lock()
         self._all_ready = asyncio.Event()
         self._ending = asyncio.Event()
         self._rolling: asyncio.Task[None] | None = None
@@ -123,6 +123,9 @@ class Workers:
             finally:
                 self._kill()
                 await ended([watching, *keeping])
+                for template in self._templates:
+                    template.kill()
+                await asyncio.gather(*self._templates.values())
 
     async def _started(
         self, keeping: set[asyncio.Task[None]], on_started: Callable[[], None]
@@ -139,9 +142,7 @@ class Workers:
         worker: Worker | None = None
         pause = FIRST_PAUSE
         while True:
-            # One that has ended is followed at once: connections wait in its socket.
-            starting = self._starting if place in self._not_yet else contextlib.nullcontext()
-            async with starting, self._turns[place]:
+            async with self._turns[place]:
                 if self._of.get(place) is worker:  # and no successor
                     if self._ending.is_set():
                         return
@@ -149,8 +150,6 @@ class Workers:
                 worker = self._of[place]
                 if self._ending.is_set():  # meanwhile, so that nobody has told it
                     worker.leave()
-                if place in self._not_yet:
-                    await _settled(worker)
             code = await self._ended(worker)
             if self._ending.is_set() or self._of[place] is not worker:
                 continue
@@ -173,21 +172,28 @@ class Workers:
         self._counted.add(worker.process.pid)
         return code
 
+    async def _new_template(self) -> Template:
+        async def forget() -> None:
+            await template.ended()
+            del self._templates[template]
+            forget_process(template.pid, self._folder)
+            self._counted.add(template.pid)
+
+        template = await Template.started(self._environment)
+        self._templates[template] = asyncio.create_task(forget(), name="template")
+        return template
+
     async def _spawn(self, place: int) -> Worker:
+        async with self._making:
+            if self._template is None or self._template.is_gone:
+                self._template = await self._new_template()
+            template = self._template
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        descriptors = self._sockets[place].fileno(), theirs.fileno()
         with contextlib.closing(theirs):
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "gql_server", COMMAND, *map(str, descriptors)),
-                pass_fds=descriptors,
-                env=self._environment,
-                stdin=asyncio.subprocess.DEVNULL,
-                # Ctrl-C is for the parent: workers would take it for the first signal, and ours for the second.
-                start_new_session=True,
-            )
+            process = await template.fork(self._sockets[place], theirs, START_WITHIN)
         now = time.monotonic()
-        worker = Worker(process, ours, asyncio.Event(), started_at=now, heard_at=now)
+        worker = Worker(process, template, ours, asyncio.Event(), started_at=now, heard_at=now)
         self._living.add(worker)
         asyncio.get_running_loop().add_reader(ours.fileno(), self._hear, worker, place)
         return worker
@@ -202,6 +208,7 @@ class Workers:
             heard = b""
         if not heard:
             asyncio.get_running_loop().remove_reader(worker.pair.fileno())
+            worker.template.lost(worker.process)
             return
         worker.heard_at = time.monotonic()
         if READY in heard:
@@ -223,16 +230,26 @@ class Workers:
             self._counted = {one for one in self._counted if not add_up(one, self._folder)}
 
     async def _roll(self) -> None:
-        """Replace one after the other: the next one is ready, on the same socket, before one is told to end."""
+        """Replace one after the other: the next one is ready, on the same socket, before one is told to end.
+
+        By a template of its own, which imports what is installed now.
+        """
         await self._all_ready.wait()
+        async with self._making:
+            before, self._template = self._template, await self._new_template()
         for place in range(len(self._sockets)):
             former = await self._succeeded(place)
             if former is None:
                 log.error("a new worker could not start; the others go on as they are")
-                return
+                if place == 0:
+                    before, self._template = self._template, before
+                break
             former.leave(REPLACED)
             await self._gone(former)
-        log.info("all workers are replaced")
+        else:
+            log.info("all workers are replaced")
+        if before is not None:
+            before.retire()
 
     async def _succeeded(self, place: int) -> Worker | None:
         """The worker of this place until now, where another serves on its socket from now on."""

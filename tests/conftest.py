@@ -20,9 +20,10 @@ from gql_server.app import create_app
 from gql_server.database import Database
 from gql_server.domain.source import Source
 from gql_server.key_hash import KeyHashes
-from gql_server.server import listening_socket, make_server
+from gql_server.server import make_server
 from gql_server.services import Services, running, utc_now
 from gql_server.settings import Settings
+from gql_server.sockets import listening_socket
 from gql_server.store import installation, keys, sources, workspaces
 from resolvers import known
 from resolvers.view import View

@@ -20,10 +20,22 @@ CREATE = "mutation($i: CreateCampaignInput!) { createCampaign(input: $i) { campa
 ADD = "mutation($i: AddRecipientsInput!) { addRecipients(input: $i) { userErrors { code } } }"
 
 
+def templates_of(parent: int) -> set[int]:
+    """The processes of which this one has its workers forked: mostly one."""
+    return {child for child in _children(parent) if b"worker" in words_of(child)}
+
+
 def workers_of(parent: int) -> set[int]:
-    """The processes that this one has started as workers."""
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    return {int(child) for child in children if b"worker" in words_of(int(child))}
+    """The processes that serve for this one."""
+    return {worker for template in templates_of(parent) for worker in _children(template)}
+
+
+def _children(parent: int) -> set[int]:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return {
+            int(one) for one in Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        }
+    return set()
 
 
 def words_of(process: int) -> list[bytes]:

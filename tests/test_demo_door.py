@@ -12,8 +12,8 @@ from gql_server.app import create_app
 from gql_server.database import Database
 from gql_server.demo_access import Access
 from gql_server.demo_door import PATH, demo_door, is_ours
-from gql_server.server import listening_socket
 from gql_server.settings import Settings
+from gql_server.sockets import listening_socket
 from resolvers.view import View
 from tests.conftest import Api, serving
 

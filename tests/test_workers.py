@@ -16,8 +16,8 @@ import pytest
 
 from gql_server.database import Database
 from gql_server.errors import StartError
-from gql_server.server import listening_sockets
 from gql_server.settings import Settings
+from gql_server.sockets import listening_sockets
 from gql_server.workers import Workers
 from tests.server_process import environment, free_port, mongods, serving
 from tests.several import WORKERS, several, until, words_of, workers_of
@@ -125,7 +125,7 @@ async def test_where_a_kernel_spreads_no_connections_workers_share_one_socket(
         processes = [worker.process for worker in workers._of.values()]
         assert len({process.pid for process in processes}) == WORKERS
         # and one of them is killed
-        processes[0].kill()
+        processes[0].send_signal(signal.SIGKILL)
         await until(
             lambda: workers._of[0].process is not processes[0] and workers._of[0].ready.is_set()
         )
