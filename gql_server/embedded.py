@@ -62,7 +62,8 @@ _OPTIONS = (
     *("--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256"),  # GB and MB
     *("--wiredTigerEngineConfigString", _ENGINE),
     "--setParameter=diagnosticDataCollectionEnabled=false",
-    "--setParameter=transactionLifetimeLimitSeconds=10",
+    # A server that is gone holds messages until then; ours take no longer (`database.PATIENCE`).
+    "--setParameter=transactionLifetimeLimitSeconds=3",
     f"--setParameter=minSnapshotHistoryWindowInSeconds={HISTORY_SECONDS}",
     *("--quiet", "--slowOpSampleRate", "0"),  # the slow-query log prints filters, so numbers
 )

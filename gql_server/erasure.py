@@ -36,7 +36,7 @@ CAMPAIGNS_A_LOOK = 500
 BATCH = 250
 """Messages that one commit erases; each takes three documents or more."""
 PATIENCE = 10.0
-"""Seconds that a look may take: what registers in one of its campaigns goes first."""
+"""Seconds that a look may take, with all its attempts: what registers in one of its campaigns goes first."""
 
 
 @dataclass(slots=True)

@@ -22,6 +22,7 @@ from pymongo import AsyncMongoClient, WriteConcern
 from pymongo.errors import ExecutionTimeout, PyMongoError
 
 from gql_server import embedded
+from gql_server.database import PATIENCE
 from gql_server.embedded import attached, find_mongod, serving
 from gql_server.errors import StartError
 
@@ -168,7 +169,8 @@ async def test_its_limits_are_ours(server_url: str) -> None:
         slow_log = await client.admin.command("profile", -1)
         oplog = await client.local.command("collStats", "oplog.rs")
 
-    assert parameters["transactionLifetimeLimitSeconds"] == 10
+    # what a server that is gone leaves open ends soon, and none of ours before it is given up
+    assert parameters["transactionLifetimeLimitSeconds"] == 3 > PATIENCE
     assert parameters["ttlMonitorEnabled"] is True
     assert (slow_log["was"], slow_log["sampleRate"]) == (0, 0.0)
     assert cache["maximum bytes configured"] == 256 * 2**20

@@ -131,12 +131,10 @@ class Process:
 class Mongod(Process):
     """The mongod that the server brings along, but of our own, and with fail points."""
 
-    def __init__(self, folder: Path, lifetime: int) -> None:
+    def __init__(self, folder: Path) -> None:
         data = folder / "mongod"
         data.mkdir()
-        limit = "--setParameter=transactionLifetimeLimitSeconds="
-        options = [option for option in embedded._OPTIONS if not option.startswith(limit)]
-        options += [f"{limit}{lifetime}", "--setParameter=enableTestCommands=1"]
+        options = [*embedded._OPTIONS, "--setParameter=enableTestCommands=1"]
         command: list[str | Path] = [embedded.find_mongod(), "--dbpath", data, *options]
         super().__init__("mongod", command, folder, os.environ, cwd=data)
         self.url = f"mongodb://{quote_plus(str(data / embedded._SOCKET))}/?directConnection=true"
@@ -231,7 +229,7 @@ class Arena:
     def __init__(self, folder: Path, http: httpx.AsyncClient, scale: Scale) -> None:
         folder = folder.resolve()
         self.http = http
-        self.mongod = Mongod(folder, scale.lifetime)
+        self.mongod = Mongod(folder)
         self.servers = [Server(n, folder, self.mongod.url + scale.options) for n in range(2)]
         # Another name than a server's, so that no fail point is for us.
         self.client: AsyncMongoClient[Document] = AsyncMongoClient(

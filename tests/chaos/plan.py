@@ -60,8 +60,6 @@ class Scale:
     generation: int = GENERATION
     #: of the servers' MongoDB URL
     options: str = ""
-    #: seconds that mongod leaves its documents to a transaction whose server was killed
-    lifetime: int = 10
 
 
 QUICK = Scale(
@@ -75,7 +73,6 @@ QUICK = Scale(
     generation=99,
     # A driver that was told of a shutdown looks again at the next heartbeat: by default after ten seconds.
     options="&heartbeatFrequencyMS=500",
-    lifetime=3,
 )
 
 SERVER, MONGOD, BOTH = "server", "mongod", "server and mongod"
