@@ -2,7 +2,7 @@
 
 * asgi, cli, cli_serve   what uvicorn loads, the command, and what it serves by; the only roof over both packages
 * app, server    routes, middleware, lifespan; uvicorn as we run it
-* workers        several processes that serve as one * template  of which they are forked
+* workers, worker  several processes that serve as one * template  of which they are forked
 * parent         theirs, as they know it       * sockets  what is listened on
 * pages          the dashboard and GraphiQL, as files
 * demo           a server and a carrier at once * demo_screen  what its terminal shows

@@ -128,7 +128,7 @@ class Commands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of this name. For one that is none all are made: Typer tells which of them may be meant."""
-        for name in [cmd_name] if cmd_name in IN_ORDER else ELSEWHERE:
+        for name in [cmd_name] if cmd_name in (*IN_ORDER, template.COMMAND) else ELSEWHERE:
             if name not in self.commands:
                 self.commands[name] = _made(name, ELSEWHERE[name]())
         return super().get_command(ctx, cmd_name)
@@ -199,12 +199,14 @@ def serve(
 @app.command(template.COMMAND, hidden=True)
 def worker(asking: int) -> None:
     """Serve as several: started by `serve --workers`, with the descriptor of a socket that asks for each of them."""
-    from gql_server.cli_serve import (
-        working,
-    )  # and with it all that workers need, before they are forked
+    template.hold_back()
+    # All that workers need is there before they are forked.
+    from gql_server.cli_serve import prepare, working
 
+    settings = settings_of()
+    prepare(settings)
     listening, pair = template.born(asking)
-    run(working(settings_of(), inherited_socket(listening), pair))
+    run(working(settings, inherited_socket(listening), pair))
 
 
 async def _serving_together(settings: Settings) -> None:

@@ -1,6 +1,8 @@
 """One process that serves, put together: alone, or as one of several."""
 
 import contextlib
+import importlib
+import os
 import signal
 import socket
 from collections.abc import Callable
@@ -8,6 +10,8 @@ from collections.abc import Callable
 from gql_server import structured
 from gql_server.app import create_app
 from gql_server.cli_run import answering
+from gql_server.database import import_driver
+from gql_server.exposition import count_nothing
 from gql_server.opening import connected
 from gql_server.origins import address_of
 from gql_server.parent import Parent
@@ -20,6 +24,19 @@ from gql_server.server import (
 from gql_server.settings import Settings
 from gql_server.sockets import listening_socket
 from resolvers.view import View
+
+
+def prepare(settings: Settings) -> None:
+    """For a process that serves nobody, and of which workers are forked: import what else is imported when needed."""
+    import_driver(settings.mongo_driver)
+    late = [
+        "uvloop",
+        *(["gql_server.spans"] if any(n.startswith("OTEL_") for n in os.environ) else []),
+    ]
+    for name in late:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    count_nothing()
 
 
 async def working(settings: Settings, listening: socket.socket, pair: int) -> None:

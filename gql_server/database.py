@@ -5,6 +5,7 @@ file (`_settled`, `_connect`, `_behind`). The successor's types describe both.
 """
 
 import asyncio
+import importlib
 import inspect
 import random
 import sys
@@ -539,6 +540,12 @@ async def _refuse_unsafe(client: AsyncMongoClient[Document]) -> None:
             "The replica set at GQL_MONGODB_URL has an arbiter: with one member away no majority can hold what "
             "it acknowledges. Replace the arbiter by a member that keeps data (rs.remove, rs.add)."
         )
+
+
+def import_driver(driver: str) -> None:
+    """Import what `open_database` opens it by."""
+    if driver != "pymongo":
+        importlib.import_module("motor.motor_asyncio")
 
 
 def _connect(url: str, driver: str) -> AsyncMongoClient[Document]:

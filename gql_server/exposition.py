@@ -34,7 +34,8 @@ MEMORY_BLOCKS = Gauge(
 )
 RESIDENT = Gauge(
     "gql_resident_bytes",
-    "Memory of the server's processes, as the system sees it; without the embedded MongoDB.",
+    "Memory of the processes that serve, as the system sees it: what workers share is in each; without the "
+    "embedded MongoDB.",
     registry=REGISTRY,
     multiprocess_mode=SUM,
 )
@@ -84,6 +85,14 @@ def exposition() -> bytes:
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     with _locked(Path(folder)):
         return generate_latest(registry)
+
+
+def count_nothing() -> None:
+    """This process counts nothing, and only those do that are forked of it: it has no files."""
+    folder = os.environ.get(COUNTED_IN)
+    if folder is not None:
+        for file in Path(folder).glob(f"*_{os.getpid()}.db"):
+            file.unlink()
 
 
 def forget_process(process: int, folder: Path) -> None:

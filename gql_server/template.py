@@ -24,11 +24,11 @@ from collections.abc import Mapping
 
 COMMAND = "worker"
 """The hidden command of the template, and so of its workers; its argument is the descriptor of its end of the pair."""
-FORKED, ENDED = "forked", "ended"
+FORKED, FAILED, ENDED = "forked", "failed", "ended"
 NOT_FOR_IT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Signals that whoever sends them to all processes of a server means for others."""
-UNKNOWN = 1
-"""The code of a worker whose template has ended before it: nobody else is told."""
+UNKNOWN = 255
+"""The code of a worker whose template has ended before it, and that nobody else is told: asyncio's own for such."""
 
 
 class Child:
@@ -71,8 +71,8 @@ class Template:
         self._said = b""
         self._asked: deque[asyncio.Future[Child]] = deque()
         self._children: dict[int, Child] = {}
-        #: it says nothing any more
-        self.is_gone = False
+        #: it says nothing any more; it was asked for no more workers
+        self.is_gone = self.is_retired = False
         asyncio.get_running_loop().add_reader(ours.fileno(), self._hear)
 
     @classmethod
@@ -80,7 +80,8 @@ class Template:
         """One that has just been started, and may be asked at once."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with contextlib.closing(theirs):
+        with contextlib.closing(theirs), contextlib.ExitStack() as failed:
+            failed.enter_context(ours)
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "gql_server", COMMAND, str(theirs.fileno())),
                 pass_fds=[theirs.fileno()],
@@ -89,6 +90,7 @@ class Template:
                 # Ctrl-C is for the parent: workers would take it for the first signal, and ours for the second.
                 start_new_session=True,
             )
+            failed.pop_all()
         return cls(process, ours)
 
     @property
@@ -106,18 +108,23 @@ class Template:
             socket.send_fds(self._ours, [b"."], [listening.fileno(), theirs.fileno()])
             self._asked.append(forked)
             return await asyncio.wait_for(forked, within)
-        except TimeoutError:
-            self.kill()
-        except OSError:
-            pass  # it has ended, or is about to
+        except (TimeoutError, OSError):
+            if not self.is_gone:
+                self.kill()
         child = Child(self.pid)
         child.end(await self._process.wait())
         return child
 
     def retire(self) -> None:
         """Ask for no more workers: it ends when the last of them has."""
+        self.is_retired = True
         with contextlib.suppress(OSError):
             self._ours.shutdown(socket.SHUT_WR)
+
+    def give_up(self) -> None:
+        """Nobody waits for a worker any more: where one was asked for, end it at once, it may still be starting."""
+        if any(not asked.done() for asked in self._asked):
+            self.kill()
 
     def kill(self) -> None:
         """End it at once; its workers live on."""
@@ -146,23 +153,39 @@ class Template:
         *lines, self._said = (self._said + said).split(b"\n")
         for line in lines:
             word, pid, *code = line.decode().split()
-            if word == FORKED:
-                child = self._children[int(pid)] = Child(int(pid))
-                asked = self._asked.popleft()
-                if not asked.done():
-                    asked.set_result(child)
-            else:
+            if word == ENDED:
                 self._children.pop(int(pid)).end(int(code[0]))
+                continue
+            child, asked = Child(int(pid)), self._asked.popleft()
+            if word == FORKED:
+                self._children[child.pid] = child
+            else:
+                child.end(UNKNOWN)
+            if asked.done():  # whoever asked has gone
+                child.send_signal(signal.SIGKILL)
+            else:
+                asked.set_result(child)
         if not said:
-            self.is_gone = True
-            asyncio.get_running_loop().remove_reader(self._ours.fileno())
-            self._ours.close()
-            for child in self._children.values():
-                if child.is_silent:
-                    child.end(UNKNOWN)
-            for asked in self._asked:
-                if not asked.done():
-                    asked.set_exception(BrokenPipeError())
+            self._end()
+
+    def _end(self) -> None:
+        self.is_gone = True
+        asyncio.get_running_loop().remove_reader(self._ours.fileno())
+        self._ours.close()
+        for child in self._children.values():
+            if child.is_silent:
+                child.end(UNKNOWN)
+        for asked in self._asked:
+            if not asked.done():
+                asked.set_exception(BrokenPipeError())
+
+
+def hold_back() -> None:
+    """What comes first: signals that are meant for others are held back.
+
+    Not ignored: what a worker is sent before it is itself waits for that, and ends it then.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, NOT_FOR_IT)
 
 
 def born(descriptor: int) -> tuple[int, int]:
@@ -179,8 +202,6 @@ def born(descriptor: int) -> tuple[int, int]:
     gc.freeze()
     woken, wake = socket.socketpair()
     wake.setblocking(False)
-    # Held back, not ignored: what a worker is sent before it is itself waits for it.
-    signal.pthread_sigmask(signal.SIG_BLOCK, NOT_FOR_IT)
     former = signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wake.fileno())
     children: set[int] = set()
@@ -189,7 +210,6 @@ def born(descriptor: int) -> tuple[int, int]:
         look = ours.enter_context(selectors.DefaultSelector())
         for each in (asking, woken, wake):
             ours.enter_context(each)
-        ours.callback(signal.pthread_sigmask, signal.SIG_UNBLOCK, NOT_FOR_IT)
         ours.callback(signal.signal, signal.SIGCHLD, former)
         ours.callback(signal.set_wakeup_fd, -1)
         look.register(asking, selectors.EVENT_READ)
@@ -198,24 +218,37 @@ def born(descriptor: int) -> tuple[int, int]:
             ready = {key.fileobj for key, _ in look.select()}
             if asking in ready:
                 byte, descriptors, *_ = socket.recv_fds(asking, 1, 2)
-                if byte:
-                    child = os.fork()
-                    if not child:
-                        listening, pair = descriptors
-                        return listening, pair
-                    children.add(child)
-                    for one in descriptors:
-                        os.close(one)
-                    _say(asking, f"{FORKED} {child}\n")
-                else:
+                if not byte:
                     is_asked = False
                     look.unregister(asking)
+                elif (child := _fork()) == 0:
+                    break
+                else:
+                    for one in descriptors:
+                        os.close(one)
+                    if child is None:
+                        _say(asking, f"{FAILED} {os.getpid()}\n")
+                    else:
+                        children.add(child)
+                        _say(asking, f"{FORKED} {child}\n")
             if woken in ready:
                 woken.recv(4096)
                 for child, code in _ended(children):
                     children.discard(child)
                     _say(asking, f"{ENDED} {child} {code}\n")
-    raise SystemExit(0)
+        else:
+            raise SystemExit(0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, NOT_FOR_IT)
+    listening, pair = descriptors
+    return listening, pair
+
+
+def _fork() -> int | None:
+    """As `os.fork`; None where this machine has no room for one more."""
+    try:
+        return os.fork()
+    except OSError:
+        return None
 
 
 def _ended(children: set[int]) -> list[tuple[int, int]]:

@@ -14,11 +14,12 @@ import contextlib
 import os
 import signal
 import socket
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import getproxies_environment
 
 from gql_server.buses import LOCAL
 from gql_server.endings import ended
@@ -28,7 +29,8 @@ from gql_server.logs import log
 from gql_server.parent import BEAT, GOODBYE, READY, REPLACED
 from gql_server.possible import PREFIX
 from gql_server.settings import Settings
-from gql_server.template import Child, Template
+from gql_server.template import Template
+from gql_server.worker import Worker, settled
 
 SILENCE = 30.0
 """Seconds without one after which it is killed, and replaced."""
@@ -41,29 +43,6 @@ LONGEST_PAUSE = 5.0
 """Seconds between two starts of a worker that ends again and again."""
 CLOSE_WITHIN = 30.0
 """Seconds that a worker has, when it has sent all away, to finish what it holds."""
-
-
-@dataclass(eq=False, slots=True)
-class Worker:
-    """One process, and our end of the pair."""
-
-    process: Child
-    template: Template
-    pair: socket.socket
-    ready: asyncio.Event
-    started_at: float
-    heard_at: float
-    is_leaving: bool = False
-
-    def tell(self, number: signal.Signals) -> None:
-        """Send it a signal, unless it has ended."""
-        self.process.send_signal(number)
-
-    def leave(self, number: signal.Signals = signal.SIGTERM) -> None:
-        """Tell it to end, once: the second time would hurry it."""
-        if not self.is_leaving:
-            self.is_leaving = True
-            self.tell(number)
 
 
 class Workers:
@@ -176,8 +155,10 @@ class Workers:
         async def forget() -> None:
             await template.ended()
             del self._templates[template]
-            forget_process(template.pid, self._folder)
-            self._counted.add(template.pid)
+            if not (template.is_retired or self._ending.is_set()):
+                log.warning(
+                    "what workers are forked of has ended; there is another when one is needed"
+                )
 
         template = await Template.started(self._environment)
         self._templates[template] = asyncio.create_task(forget(), name="template")
@@ -190,8 +171,10 @@ class Workers:
             template = self._template
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        with contextlib.closing(theirs):
+        with contextlib.closing(theirs), contextlib.ExitStack() as failed:
+            failed.enter_context(ours)  # who is forked in spite of that ends, since it is closed
             process = await template.fork(self._sockets[place], theirs, START_WITHIN)
+            failed.pop_all()
         now = time.monotonic()
         worker = Worker(process, template, ours, asyncio.Event(), started_at=now, heard_at=now)
         self._living.add(worker)
@@ -242,7 +225,8 @@ class Workers:
             if former is None:
                 log.error("a new worker could not start; the others go on as they are")
                 if place == 0:
-                    before, self._template = self._template, before
+                    async with self._making:
+                        before, self._template = self._template, before
                 break
             former.leave(REPLACED)
             await self._gone(former)
@@ -256,7 +240,7 @@ class Workers:
         async with self._turns[place]:
             former, successor = self._of[place], await self._spawn(place)
             try:
-                await _settled(successor)
+                await settled(successor)
                 if not successor.ready.is_set():
                     return None
                 self._of[place] = successor
@@ -270,6 +254,8 @@ class Workers:
         """All end, each as it would alone. The sockets are theirs now, so that nobody waits in them for nothing."""
         for listening in self._sockets:
             listening.close()
+        for template in self._templates:
+            template.give_up()
         for worker in self._living:
             worker.leave()
         _, left = await asyncio.wait(keeping, timeout=self._patience + CLOSE_WITHIN)
@@ -278,6 +264,8 @@ class Workers:
             self._kill()
 
     def _kill(self) -> None:
+        for template in self._templates:
+            template.give_up()
         for worker in self._living:
             worker.tell(signal.SIGKILL)
 
@@ -310,18 +298,6 @@ class Workers:
                 loop.remove_signal_handler(number)
 
 
-async def _settled(worker: Worker) -> None:
-    """Until it is ready, or has ended: not for ever, since `_watch` kills it."""
-    waiting = [
-        asyncio.create_task(worker.ready.wait()),
-        asyncio.create_task(worker.process.wait()),
-    ]
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        await ended(waiting)
-
-
 def _environment(settings: Settings, mongodb_url: str | None, folder: Path) -> Mapping[str, str]:
     """What the workers are told besides what we were: what the command line said, and what they share."""
     told = {
@@ -332,8 +308,11 @@ def _environment(settings: Settings, mongodb_url: str | None, folder: Path) -> M
     }
     if settings.broadcast_url.startswith("memory:"):
         told["BROADCAST_URL"] = f"{LOCAL}://{folder / 'bus'}"
+    # Asked for the proxies that the system has set, macOS ends a process that was forked.
+    asks_the_system = sys.platform == "darwin" and not getproxies_environment()
     return {
         **os.environ,
+        **({"no_proxy": "*"} if asks_the_system else {}),
         **{PREFIX + name: value for name, value in told.items()},
         COUNTED_IN: str(folder),
     }

@@ -8,11 +8,13 @@ import signal
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from gql_server.exposition import COUNTED_IN
 from gql_server.template import UNKNOWN, Template
+from tests.server_process import mongods
 from tests.several import (
     REPLACED,
     WORKERS,
@@ -41,6 +43,29 @@ def status(process: int, name: str, file: str = "status") -> str:
 def kilobytes(process: int, name: str) -> int:
     """What it takes of memory; `Pss`: of a page that several have, each its part."""
     return int(status(process, name, "smaps_rollup").split()[0])
+
+
+class Installed(NamedTuple):
+    """A module that each Python imports first: what stands in it is all that an installation could change."""
+
+    file: Path
+
+    @property
+    def path(self) -> str:
+        """PYTHONPATH, so that it is found."""
+        return os.pathsep.join([str(self.file.parent), os.environ.get("PYTHONPATH", "")])
+
+    def write(self, code: str) -> None:
+        """From now on it is this."""
+        self.file.write_text(code)
+
+
+def installed(folder: Path) -> Installed:
+    """There, and nothing stands in it yet."""
+    found = Installed(folder / "installed" / "sitecustomize.py")
+    found.file.parent.mkdir()
+    found.write("")
+    return found
 
 
 @contextlib.asynccontextmanager
@@ -102,19 +127,61 @@ async def test_a_template_that_is_killed_takes_no_worker_along_and_has_a_success
     assert events(tmp_path / "log", "error") == [said]
 
 
-async def test_what_is_installed_meanwhile_is_imported_when_workers_are_replaced(
+async def test_what_is_installed_meanwhile_is_imported_once_when_workers_are_replaced(
     tmp_path: Path,
 ) -> None:
-    async with several(tmp_path, GQL_DRAIN_SECONDS="0") as server:
+    code, seen = installed(tmp_path), tmp_path / "seen"
+    seen.mkdir()
+    async with several(tmp_path, GQL_DRAIN_SECONDS="0", PYTHONPATH=code.path) as server:
         before = the_template(server)
 
+        # when something else is installed, which leaves a trace, and workers are replaced
+        code.write(f"import os, pathlib; (pathlib.Path({str(seen)!r}) / str(os.getpid())).touch()")
         server.process.send_signal(signal.SIGHUP)
         await until(lambda: REPLACED in events(tmp_path / "log", "info"))
 
-        # then those who serve were forked of a process that is as new as they are, and the former one is gone
+        # then those who serve were forked of a process that has it, and the former one is gone
         await until(lambda: not words_of(before))
         assert the_template(server) != before
+        assert [file.name for file in seen.iterdir()] == [str(the_template(server))]
         assert len(server.workers()) == WORKERS
+
+
+async def test_where_what_is_installed_meanwhile_cannot_start_that_of_before_goes_on(
+    tmp_path: Path,
+) -> None:
+    code = installed(tmp_path)
+    async with several(tmp_path, PYTHONPATH=code.path) as server:
+        before, template = server.workers(), the_template(server)
+
+        # when what is installed cannot even be imported
+        code.write("import os; os._exit(3)")
+        server.process.send_signal(signal.SIGHUP)
+        refused = "a new worker could not start; the others go on as they are"
+        await until(lambda: refused in events(tmp_path / "log", "error"))
+
+        # then a worker that ends is followed by one of what was there before
+        assert server.workers() == before
+        os.kill(min(before), signal.SIGKILL)
+        await until(lambda: len(server.workers() - {min(before)}) == WORKERS)
+        await until(lambda: templates_of(server.process.pid) == {template})
+
+
+async def test_who_shall_end_while_workers_are_replaced_leaves_nobody(tmp_path: Path) -> None:
+    async with several(tmp_path, GQL_DRAIN_SECONDS="0") as server:
+        before = server.workers() | templates_of(server.process.pid)
+        server.process.send_signal(signal.SIGHUP)
+        await until(lambda: len(templates_of(server.process.pid)) == 2)
+        new = templates_of(server.process.pid)
+
+        # when it shall end while the next worker is waited for
+        server.process.terminate()
+
+        # then all do, and soon
+        async with asyncio.timeout(30):
+            assert await server.process.wait() == 0
+        assert not any(map(words_of, before | new))
+        assert not mongods(tmp_path)
 
 
 async def test_a_template_that_cannot_even_start_ends_as_a_worker_would(
@@ -164,5 +231,3 @@ async def test_it_says_how_each_worker_has_ended_and_ends_after_the_last(
                 async with asyncio.timeout(20):
                     assert [await child.wait() for child in children] == [-9, -15, -9]
                     await template.ended()
-                # and who has ended is sent nothing
-                children[0].send_signal(signal.SIGKILL)

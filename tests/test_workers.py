@@ -10,6 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,9 +19,10 @@ from gql_server.database import Database
 from gql_server.errors import StartError
 from gql_server.settings import Settings
 from gql_server.sockets import listening_sockets
+from gql_server.template import Child, Template
 from gql_server.workers import Workers
 from tests.server_process import environment, free_port, mongods, serving
-from tests.several import WORKERS, several, until, words_of, workers_of
+from tests.several import WORKERS, several, templates_of, until, words_of, workers_of
 from tests.wires import Socket, acknowledged
 
 FIGURES = "subscription($c: ID!) { campaignUpdated(id: $c) { statistics { total } } }"
@@ -157,6 +159,8 @@ async def test_a_worker_that_does_not_end_is_killed_in_time(
         monkeypatch.setattr("gql_server.workers.CLOSE_WITHIN", 0.5)
 
         # when all shall end
+        all_of_them = {*workers_of(os.getpid()), *templates_of(os.getpid())}
+        assert len(all_of_them) > WORKERS
         os.kill(os.getpid(), signal.SIGTERM)
 
         # then they do
@@ -167,23 +171,34 @@ async def test_a_worker_that_does_not_end_is_killed_in_time(
             with contextlib.suppress(ProcessLookupError):
                 stuck.send_signal(signal.SIGKILL)
         assert stuck.returncode == -signal.SIGKILL
-        assert not workers_of(os.getpid())
+        assert not any(map(words_of, all_of_them))
 
 
 async def test_a_worker_that_never_becomes_ready_is_not_waited_for_at_the_first_start_either(
     db: Database, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # given that workers have no time at all
-    monkeypatch.setattr("gql_server.workers.START_WITHIN", 0.0)
+    # given a database that does not answer, and that workers have no time at all once they are there
     monkeypatch.setattr("gql_server.workers.BEAT", 0.05)
-    async with parent_here(db, settings, tmp_path, monkeypatch) as (_, running):
-        with pytest.raises(StartError, match="a worker could not start, and ended with -9"):
-            running.result()
+    forked = Template.fork
+
+    async def fork(*given: Any) -> Child:
+        child = await forked(*given)
+        monkeypatch.setattr("gql_server.workers.START_WITHIN", 0.0)
+        return child
+
+    monkeypatch.setattr(Template, "fork", fork)
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        url = f"mongodb://127.0.0.1:{nobody.getsockname()[1]}"
+        settings = replace(settings, mongodb_url=url)
+        async with parent_here(db, settings, tmp_path, monkeypatch) as (_, running):
+            with pytest.raises(StartError, match="a worker could not start, and ended with -9"):
+                running.result()
 
 
 async def test_no_process_outlives_a_parent_that_is_killed(tmp_path: Path) -> None:
     async with several(tmp_path) as server:
-        workers = server.workers()
+        workers = server.workers() | templates_of(server.process.pid)
+        assert len(workers) == WORKERS + 1
         assert mongods(tmp_path)
 
         server.process.kill()
@@ -198,7 +213,7 @@ async def test_all_end_together_and_in_order(tmp_path: Path, number: signal.Sign
         several(tmp_path, GQL_DRAIN_SECONDS="1") as server,
         contextlib.AsyncExitStack() as stack,
     ):
-        workers = server.workers()
+        workers = server.workers() | templates_of(server.process.pid)
         watching = [await stack.enter_async_context(acknowledged(server)) for _ in range(10)]
 
         server.process.send_signal(number)

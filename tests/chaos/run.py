@@ -25,7 +25,7 @@ from tests.chaos.watch import Phone, View, named_since, view
 RECOVERED = 30
 """Receipts that must be acknowledged after a fault before its round may end."""
 PATIENCE = 45.0
-"""Seconds until then: a transaction of a killed server holds its documents until mongod gives it up, after 10."""
+"""Seconds until then: a transaction of a killed server holds its documents until mongod gives it up, after 3."""
 
 CREATE = """mutation($i: CreateCampaignInput!) { createCampaign(input: $i) {
   campaign { id updatesCursor } userErrors { code } } }"""
