@@ -5,7 +5,7 @@
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-print-directory
 .PHONY: reference site test-tutorial check-reference check-site
-.PHONY: help setup demo test test-failed test-wheel test-all test-examples check fix bench bench-large soak overload schema chaos cluster-test \
+.PHONY: help setup demo test test-slow test-failed test-wheel test-all test-examples check fix bench bench-large soak overload schema chaos cluster-test \
 	check-deploy audit screenshots build lock clean \
 	python pages pages-if-possible node-packages clients documents python-client validators peers audits examples \
 	system-for-demo system-for-test \
@@ -49,8 +49,11 @@ demo: ## Set up, start the server with a demo campaign whose receipts keep arriv
 	@$(MAKE) -s -j3 python system-for-demo pages-if-possible
 	@exec $(RUN) gql_server demo
 
-test: setup ## Set up, run all tests but those that take minutes; by the other driver: DRIVER=pymongo
-	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest $(SIDE_BY_SIDE) -m "not long"
+test: setup ## Set up, run most tests, in less than ten minutes; by the other driver: DRIVER=pymongo
+	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest $(SIDE_BY_SIDE) -m "not long and not slow"
+
+test-slow: setup ## Set up, run the tests of tests/slow.txt: half an hour
+	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest $(SIDE_BY_SIDE) -m "slow and not long"
 
 test-failed: setup ## Run those tests again that failed last time, one after the other
 	GQL_MONGO_DRIVER=$(DRIVER) $(RUN) pytest --last-failed --last-failed-no-failures none -m "not long"

@@ -36,47 +36,9 @@ from tests.server_process import no_more_forks
 __all__ = ["bundle", "visit"]  # fixtures of pages
 
 ALL_SCOPES = frozenset(auth.SCOPES)
-LONGEST = frozenset(
-    f"test_{name}"
-    for name in (
-        *(
-            "machine",
-            "cli",
-            "keys",
-            "tokens",
-            "scopes",
-            "connections",
-            "database",
-            "events",
-            "embedded",
-            "attacks",
-        ),
-        *(
-            "tenants",
-            "documents",
-            "two_servers",
-            "keeping",
-            "floods",
-            "demo",
-            "clients",
-            "attempts",
-            "erasure",
-        ),
-        *(
-            "chaos",
-            "kill",
-            "recount",
-            "stalled_readers",
-            "browser",
-            "mutated_frames",
-            "event_source",
-            "flow",
-            "scripts",
-            "react",
-        ),
-    )
-)
-"""The files that take half a minute and more."""
+SLOW = frozenset(Path(__file__).with_name("slow.txt").read_text().split())
+"""Files, from the project's root, that `make test` leaves to `make test-slow`: those in which most time goes (`pytest
+--durations=0`), whose subjects others try as well."""
 
 
 def pytest_report_header() -> str:
@@ -89,9 +51,13 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Those that take longest begin first, so that none of them is alone at the end."""
-    items.sort(key=lambda item: item.path.stem not in LONGEST)
+    slow = {config.rootpath / file for file in SLOW}
+    for item in items:
+        if item.path in slow:
+            item.add_marker(pytest.mark.slow)
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

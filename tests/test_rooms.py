@@ -141,3 +141,10 @@ def test_a_module_is_read_at_one_sitting() -> None:
 
     assert {name: n for name, n in lengths.items() if n > MOST_LINES and name not in LARGE} == {}
     assert {name for name in LARGE if lengths.get(name, 0) <= MOST_LINES} == set()
+
+
+def test_each_file_of_tests_that_is_left_for_later_is_there() -> None:
+    files = (ROOT / "tests" / "slow.txt").read_text().split()
+
+    assert files
+    assert [file for file in files if not (ROOT / file).is_file()] == []
